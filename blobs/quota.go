@@ -1,0 +1,201 @@
+package blobs
+
+import (
+	"fmt"
+	"sync"
+)
+
+// growStep is how much a Reservation of unknown size takes at once: 4 MiB asks
+// the file system for its free space 256 times a GiB.
+const growStep = 4 << 20
+
+// ledger is who uses and has reserved how many bytes. It lives in memory: at
+// the start SetUsed fills it from the database.
+type ledger struct {
+	mu      sync.Mutex
+	dir     string
+	max     int64 // 0 = no limit
+	minFree int64
+	free    func(string) (int64, error)
+	owners  map[string]*owner
+	total   int64 // used and reserved, over all owners
+	unspent int64 // reserved and not yet written: not visible in the free space
+}
+
+type owner struct{ used, reserved int64 }
+
+func (l *ledger) init(o Options) {
+	l.dir, l.max, l.minFree, l.free = o.Dir, o.SpoolMax, o.MinFree, o.Free
+	l.owners = make(map[string]*owner)
+}
+
+// Reservation is room that an owner was promised. It ends with Keep or
+// Release, of which the first counts; `defer r.Release()` is right in both
+// cases. Its methods may be called at the same time.
+type Reservation struct {
+	l       *ledger
+	name    string
+	limit   int64
+	n       int64 // reserved
+	written int64 // charged by a Writer
+	ended   bool
+}
+
+// Reserve promises n bytes to owner, who may use and reserve limit bytes in
+// all (0 or less: nothing). n < 0 is for a size that nobody knows: nothing is
+// reserved yet and Grow or [Writer.Charge] take the room in steps.
+//
+// Errors are *SpaceError: ErrQuota when owner has no room, ErrSpoolFull when
+// all owners together have none, ErrDisk when the file system would fall below
+// its floor. What other reservations have not written yet counts as taken.
+//
+// The ledger counts what it is told and knows no areas: vault files count
+// against an account's quota when their sum is taken off limit.
+func (s *Store) Reserve(owner string, limit, n int64) (*Reservation, error) {
+	r := &Reservation{l: &s.ledger, name: owner, limit: limit}
+	if err := r.Grow(max(n, 0)); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Grow asks for n bytes more, with the errors of [Store.Reserve]; when it
+// fails the Reservation stays as it was.
+func (r *Reservation) Grow(n int64) error {
+	if n < 0 {
+		return fmt.Errorf("reserve space: negative size %d", n)
+	}
+	r.l.mu.Lock()
+	defer r.l.mu.Unlock()
+	return r.grow(n)
+}
+
+// grow does the work of Grow; the ledger is locked. The sums cannot overflow:
+// every test subtracts from a limit instead of adding to a sum.
+func (r *Reservation) grow(n int64) error {
+	if r.ended {
+		return fmt.Errorf("reserve space: %w", ErrClosed)
+	}
+	l := r.l
+	var have owner
+	if o := l.owners[r.name]; o != nil {
+		have = *o
+	}
+	if used := have.used + have.reserved; n > r.limit-used {
+		return &SpaceError{Kind: ErrQuota, Want: n, Used: used, Limit: r.limit}
+	}
+	if l.max > 0 && n > l.max-l.total {
+		return &SpaceError{Kind: ErrSpoolFull, Want: n, Used: l.total, Limit: l.max}
+	}
+	if n > 0 {
+		free, err := l.free(l.dir)
+		if err != nil {
+			return fmt.Errorf("reserve space: %w", err)
+		}
+		if free -= l.unspent; n > free-l.minFree {
+			return &SpaceError{Kind: ErrDisk, Want: n, Free: max(free, 0), Limit: l.minFree}
+		}
+	}
+	l.owner(r.name).reserved += n
+	l.total += n
+	l.unspent += n
+	r.n += n
+	l.tidy(r.name)
+	return nil
+}
+
+// charge counts n bytes as written, and grows when they were not reserved: by
+// a step, or by what is missing when there is no room for a step.
+func (r *Reservation) charge(n int64) error {
+	r.l.mu.Lock()
+	defer r.l.mu.Unlock()
+	if r.ended {
+		return fmt.Errorf("reserve space: %w", ErrClosed)
+	}
+	if missing := r.written + n - r.n; missing > 0 {
+		if missing > growStep || r.grow(growStep) != nil {
+			if err := r.grow(missing); err != nil {
+				return err
+			}
+		}
+	}
+	r.written += n
+	r.l.unspent -= n
+	return nil
+}
+
+// Keep ends the Reservation and counts actual bytes (Ref.Disk) as used by its
+// owner until FreeOwner.
+func (r *Reservation) Keep(actual int64) { r.end(max(actual, 0)) }
+
+// Release ends the Reservation and gives its room back.
+func (r *Reservation) Release() { r.end(0) }
+
+func (r *Reservation) end(keep int64) {
+	l := r.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.ended {
+		return
+	}
+	r.ended = true
+	o := l.owner(r.name)
+	o.reserved -= r.n
+	o.used += keep
+	l.total += keep - r.n
+	l.unspent -= r.n - r.written
+	l.tidy(r.name)
+}
+
+// Used is what owner has in use and reserved, in bytes.
+func (s *Store) Used(owner string) int64 {
+	l := &s.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o := l.owners[owner]; o != nil {
+		return o.used + o.reserved
+	}
+	return 0
+}
+
+// SetUsed says what owner has in use, reservations aside: at the start, from
+// the database.
+func (s *Store) SetUsed(owner string, n int64) {
+	l := &s.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setUsed(owner, max(n, 0))
+}
+
+// FreeOwner takes n bytes off what owner has in use: when a result has gone.
+func (s *Store) FreeOwner(owner string, n int64) {
+	l := &s.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o := l.owners[owner]; o != nil {
+		l.setUsed(owner, max(o.used-max(n, 0), 0))
+	}
+}
+
+func (l *ledger) setUsed(name string, n int64) {
+	o := l.owner(name)
+	l.total += n - o.used
+	o.used = n
+	l.tidy(name)
+}
+
+func (l *ledger) owner(name string) *owner {
+	o := l.owners[name]
+	if o == nil {
+		o = new(owner)
+		l.owners[name] = o
+	}
+	return o
+}
+
+// tidy forgets an owner with nothing, so that guests do not add up.
+func (l *ledger) tidy(name string) {
+	if o := l.owners[name]; o != nil && *o == (owner{}) {
+		delete(l.owners, name)
+	}
+}
