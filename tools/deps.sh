@@ -1,0 +1,63 @@
+#!/bin/sh
+# Installs the programs that the tests drive, when it may: on Debian and its
+# kin, as root or with a sudo that asks nothing. Elsewhere it says which tests
+# will be left out, and succeeds: the tests skip themselves by name.
+set -u
+cd "$(dirname "$0")/.."
+
+packages=
+left=
+
+# need PROGRAM PACKAGES WHAT: note what is not on the PATH.
+need() {
+	command -v "$1" >/dev/null 2>&1 && return
+	packages="$packages $2"
+	left="$left
+  $1: $3"
+}
+
+need age age "files that go between Zencrypt and the age command"
+need gpg gnupg "OpenPGP files that go between Zencrypt and GnuPG"
+need strace strace "which files the server opens while it works"
+need sqlite3 sqlite3 "databases that are looked at from outside"
+command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
+	need chromium "chromium fonts-dejavu-core" "everything that is done in a real browser"
+
+as_root=
+may=no
+if [ -e /etc/debian_version ] && command -v apt-get >/dev/null 2>&1; then
+	if [ "$(id -u)" = 0 ]; then
+		may=yes
+	elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+		may=yes
+		as_root="sudo -n"
+	fi
+fi
+
+if [ -n "$packages" ] && [ "$may" = yes ]; then
+	echo "deps: installing$packages"
+	log=$(mktemp)
+	# shellcheck disable=SC2086 # both are lists of words
+	if $as_root apt-get -q -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 &&
+		$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+			install --no-install-recommends $packages >>"$log" 2>&1; then
+		left=
+	else
+		echo "deps: apt-get did not succeed; its last lines:"
+		tail -n 20 "$log"
+	fi
+	rm -f "$log"
+fi
+if [ -n "$left" ]; then
+	echo "deps: not installed here, so these are left out:$left"
+fi
+
+axe=4.14.1
+have=$(sed -n 's/^ *"version": "\(.*\)".*/\1/p' e2e/node_modules/axe-core/package.json 2>/dev/null)
+if [ "$have" != "$axe" ]; then
+	if command -v npm >/dev/null 2>&1 && npm ci --prefix e2e --no-audit --no-fund --ignore-scripts --loglevel=error; then
+		:
+	else
+		echo "deps: axe-core $axe could not be had from npm, so the accessibility tests are left out"
+	fi
+fi
