@@ -22,14 +22,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -198,74 +196,6 @@ func newID() (id ID) {
 	return id
 }
 
-// Move gives the file of ref a second name in another area and syncs that
-// folder. The first name stays until Remove, so that a row can be moved
-// between the two and no crash loses the file. A second Move of the same file
-// changes nothing. The wrap, its key and its size stay what they are.
-func (s *Store) Move(ref Ref, from, to Area) error {
-	if from == to {
-		return nil
-	}
-	src, dst, name := &s.areas[from], &s.areas[to], ref.ID.String()
-	old, err := src.root.Stat(name)
-	if err != nil {
-		return fmt.Errorf("move %s from %s to %s: %w", name, from, to, err)
-	}
-	// Sweep goes by age and a link has the age of its file: without this, a
-	// file that waited for an hour could be swept before its new row is there.
-	now := s.opts.Now()
-	if err := src.root.Chtimes(name, now, now); err != nil {
-		return fmt.Errorf("move %s from %s to %s: %w", name, from, to, diskError(err))
-	}
-	err = s.link(filepath.Join(src.path, name), filepath.Join(dst.path, name))
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		// Whole by construction: nothing but Commit and Move makes this name.
-		if cur, serr := dst.root.Stat(name); serr != nil || cur.Size() != old.Size() {
-			return fmt.Errorf("move %s from %s to %s: %w", name, from, to, err)
-		}
-		err = nil
-	case errors.Is(err, syscall.EXDEV), errors.Is(err, syscall.EPERM), errors.Is(err, errors.ErrUnsupported):
-		// The two folders lie on different file systems, or on one without links.
-		err = s.copy(src, dst, to, ref.ID)
-	}
-	if err == nil {
-		err = s.syncDir(dst.dir)
-	}
-	if err != nil {
-		return fmt.Errorf("move %s from %s to %s: %w", name, from, to, diskError(err))
-	}
-	return nil
-}
-
-// copy is Move where there are no hard links. What is copied is the wrap as it
-// stands, so that the key stays the same.
-func (s *Store) copy(src, dst *area, to Area, id ID) (err error) {
-	defer s.markLive(to, id)()
-	in, err := src.root.Open(id.String())
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	part := id.String() + partSuffix
-	out, err := dst.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if err == nil {
-		err = s.syncFile(out)
-	}
-	err = errors.Join(err, out.Close())
-	if err == nil {
-		err = dst.root.Rename(part, id.String())
-	}
-	if err != nil {
-		dst.root.Remove(part)
-	}
-	return err
-}
-
 // Remove deletes a file; one that is not there is no error. A Reader that has
 // it open reads on to the end. The folder is not synced: should a power cut
 // bring the name back, its key is gone with the row and Sweep finds it.
@@ -275,76 +205,4 @@ func (s *Store) Remove(a Area, id ID) error {
 		return fmt.Errorf("remove %s from %s: %w", id, a, err)
 	}
 	return nil
-}
-
-// Sweep deletes the files of an area that keep does not claim and that were
-// not touched for olderThan, and half-written ones that no Writer of this
-// process holds. Names that this package does not make are left alone.
-//
-// keep is usually the set of IDs in the database, read before the call: a file
-// committed since then is protected by its age alone, so olderThan must be
-// longer than the time between Commit and the row's commit. 0 is for the
-// start, when nothing runs yet.
-//
-// removed counts what was deleted, also when err (the first failures) is set.
-func (s *Store) Sweep(a Area, keep func(ID) bool, olderThan time.Duration) (removed int, err error) {
-	d := &s.areas[a]
-	dir, err := d.root.Open(".")
-	if err != nil {
-		return 0, fmt.Errorf("sweep %s: %w", a, err)
-	}
-	defer dir.Close()
-	limit := s.opts.Now().Add(-olderThan)
-	var firstErr error
-	for {
-		entries, err := dir.ReadDir(256) // a folder of any size in bounded memory
-		for _, e := range entries {
-			name, part := strings.CutSuffix(e.Name(), partSuffix)
-			id, perr := ParseID(name)
-			if perr != nil || s.isLive(a, id) || (!part && keep(id)) {
-				continue
-			}
-			info, ierr := e.Info()
-			if ierr != nil || !info.Mode().IsRegular() || info.ModTime().After(limit) {
-				continue
-			}
-			switch rerr := d.root.Remove(e.Name()); {
-			case rerr == nil:
-				removed++
-			case !errors.Is(rerr, fs.ErrNotExist) && firstErr == nil:
-				firstErr = rerr
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			firstErr = err
-			break
-		}
-	}
-	if firstErr != nil {
-		return removed, fmt.Errorf("sweep %s: %w", a, firstErr)
-	}
-	return removed, nil
-}
-
-// markLive protects a file from Sweep until the returned function is called.
-func (s *Store) markLive(a Area, id ID) (done func()) {
-	key := a.String() + id.String()
-	s.liveMu.Lock()
-	defer s.liveMu.Unlock()
-	s.live[key] = struct{}{}
-	return func() {
-		s.liveMu.Lock()
-		defer s.liveMu.Unlock()
-		delete(s.live, key)
-	}
-}
-
-func (s *Store) isLive(a Area, id ID) bool {
-	s.liveMu.Lock()
-	defer s.liveMu.Unlock()
-	_, ok := s.live[a.String()+id.String()]
-	return ok
 }
