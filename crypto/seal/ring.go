@@ -1,0 +1,83 @@
+package seal
+
+import (
+	"fmt"
+	"io"
+	"sync"
+)
+
+// A Purpose separates the keys that are derived from one account key.
+type Purpose string
+
+// The purposes of an account key. Their text is part of the derivation and never changes.
+const (
+	Items   Purpose = "items"    // bodies and details of vault items
+	KeyRing Purpose = "key-ring" // the person's private keys
+	Files   Purpose = "files"    // file keys of blobs
+	Names   Purpose = "names"    // titles and file names
+	Account Purpose = "account"  // the account's own columns
+)
+
+// infoPrefix stands before every [Purpose] in HKDF's info.
+const infoPrefix = "zencrypt/v1/"
+
+// A Ring holds an account's key in its versions, in memory only, and seals under the
+// newest. It prints as [redacted] and may be used by several goroutines.
+type Ring struct {
+	mu      sync.RWMutex
+	current uint32
+	keys    map[uint32]Key
+}
+
+// NewRing returns a ring with one version.
+func NewRing(version uint32, key Key) *Ring {
+	return &Ring{current: version, keys: map[uint32]Key{version: key}}
+}
+
+// Format implements [fmt.Formatter]; fmt could not redact the keys inside.
+func (*Ring) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+
+// Add puts in an older or a newer version. The highest is the current one.
+func (r *Ring) Add(version uint32, key Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keys[version] = key
+	r.current = max(r.current, version)
+}
+
+// Current returns the newest version and its key.
+func (r *Ring) Current() (uint32, Key) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.current, r.keys[r.current]
+}
+
+// Key returns the key of one version, and whether the ring holds it.
+func (r *Ring) Key(version uint32) (Key, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	k, ok := r.keys[version]
+	return k, ok
+}
+
+// Seal closes plaintext under the current version's key for a purpose. See [Seal].
+func (r *Ring) Seal(purpose Purpose, p Place, plaintext []byte) []byte {
+	version, key := r.Current()
+	return Seal(purposeKey(key, purpose), version, p, plaintext)
+}
+
+// Open opens what any version in the ring has sealed for the same purpose and place. The
+// errors are those of [Open], and [ErrVersion].
+func (r *Ring) Open(purpose Purpose, p Place, sealed []byte) ([]byte, error) {
+	version, err := Version(sealed)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := r.Key(version)
+	if !ok {
+		return nil, ErrVersion
+	}
+	return Open(purposeKey(key, purpose), p, sealed)
+}
+
+func purposeKey(key Key, purpose Purpose) Key { return Derive(key[:], infoPrefix+string(purpose)) }
