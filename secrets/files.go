@@ -1,0 +1,219 @@
+package secrets
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxKeyFile is the most that is read of a key file, in bytes: a key is 45.
+const maxKeyFile = 1024
+
+// LoadOptions says what Load may overlook.
+type LoadOptions struct {
+	AllowShared bool // accept files that other users can read
+}
+
+// Load reads every version of the key in dir. It fails with ErrMissing if there
+// is no active key, ErrShared if somebody but the owner can read a key or replace
+// it, and ErrBadKey for a file that does not hold base64 of 32 bytes.
+func Load(dir string, o LoadOptions) (*Keyring, error) {
+	if err := checkDir(dir, o); err != nil {
+		return nil, err
+	}
+	active, err := load(filepath.Join(dir, KeyFile), 0, o)
+	if err != nil {
+		return nil, err
+	}
+	ring := &Keyring{Dir: dir, Active: active}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list secrets: %w", err)
+	}
+	for _, e := range entries {
+		version, ok := olderVersion(e.Name())
+		if !ok {
+			continue
+		}
+		key, err := load(filepath.Join(dir, e.Name()), version, o)
+		if err != nil {
+			return nil, err
+		}
+		ring.Older = append(ring.Older, key)
+	}
+	slices.SortFunc(ring.Older, func(a, b Key) int { return b.Version - a.Version })
+	return ring, nil
+}
+
+// olderVersion reads N of zencrypt_key.N; other files (backups of an editor, the
+// zen.key of an old server) are none of ours.
+func olderVersion(name string) (int, bool) {
+	suffix, ok := strings.CutPrefix(name, KeyFile+".")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(suffix)
+	return n, err == nil && n > 0 && strconv.Itoa(n) == suffix
+}
+
+// checkDir refuses a directory in which others could put a key of their own.
+func checkDir(dir string, o LoadOptions) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("read %s: %w", filepath.Join(dir, KeyFile), ErrMissing)
+	case err != nil:
+		return fmt.Errorf("read secrets: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("read secrets: %s is not a directory", dir)
+	case info.Mode().Perm()&0o022 != 0 && !o.AllowShared:
+		return shared(dir, "go-w", info)
+	}
+	return nil
+}
+
+// shared says what to type; ErrShared is the reason.
+func shared(path, mode string, info fs.FileInfo) error {
+	return fmt.Errorf("read %s (mode %04o): %w: type: chmod %s %s", path, info.Mode().Perm(), ErrShared, mode, shellQuote(path))
+}
+
+// shellQuote makes the command that we print one that can be typed.
+func shellQuote(path string) string {
+	if !strings.ContainsFunc(path, func(r rune) bool {
+		return !strings.ContainsRune("/._-+", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+func load(path string, version int, o LoadOptions) (Key, error) {
+	// Looked at before it is opened, since opening a pipe would wait for a writer.
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Key{}, fmt.Errorf("read %s: %w", path, ErrMissing)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("read server key: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return Key{}, fmt.Errorf("read %s: %w: not a regular file", path, ErrBadKey)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Key{}, fmt.Errorf("read server key: %w", err)
+	}
+	defer f.Close()
+	// The open file's own mode, so that nobody swaps the file in between.
+	if info, err = f.Stat(); err != nil {
+		return Key{}, fmt.Errorf("read server key: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 && !o.AllowShared {
+		return Key{}, shared(path, "600", info)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err != nil {
+		return Key{}, fmt.Errorf("read server key: %w", err)
+	}
+	secret, err := decode(text)
+	if err != nil {
+		return Key{}, fmt.Errorf("read %s: %w: %w", path, ErrBadKey, err)
+	}
+	return newKey(version, path, secret), nil
+}
+
+// decode reads one line of base64; its errors never show what the file holds.
+func decode(text []byte) ([]byte, error) {
+	if len(text) > maxKeyFile {
+		return nil, fmt.Errorf("longer than %d bytes", maxKeyFile)
+	}
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
+		return nil, errors.New("empty")
+	}
+	secret, err := base64.StdEncoding.Strict().DecodeString(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("want base64 of %d bytes (44 characters): %w", KeySize, err)
+	}
+	if len(secret) != KeySize {
+		return nil, fmt.Errorf("want base64 of %d bytes, got %d", KeySize, len(secret))
+	}
+	return secret, nil
+}
+
+// Create makes a new server key in dir, which it makes too if need be: mode 0700,
+// the file 0600, both on the disk before it returns. An existing key is never
+// touched: then errors.Is(err, fs.ErrExist). An existing LocalDir gets mode 0700
+// (a clone of this project has one, with the modes of the umask); any other that
+// others can write to is refused with ErrShared, since it may be theirs too.
+func Create(dir string) (*Keyring, error) {
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	if err := checkDir(dir, LoadOptions{}); err != nil {
+		return nil, err
+	}
+	secret := make([]byte, KeySize)
+	rand.Read(secret) //nolint:errcheck // never fails (Go 1.24)
+	path := filepath.Join(dir, KeyFile)
+	if err := writeNew(path, base64.StdEncoding.EncodeToString(secret)+"\n"); err != nil {
+		return nil, fmt.Errorf("make server key: %w", err)
+	}
+	return &Keyring{Dir: dir, Active: newKey(0, path, secret), Created: true}, nil
+}
+
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		if filepath.Clean(dir) != filepath.Clean(LocalDir) {
+			return nil
+		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return fmt.Errorf("make secrets directory: %w", err)
+		}
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make secrets directory: %w", err)
+	}
+	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+		return fmt.Errorf("make secrets directory: %w", err)
+	}
+	return nil
+}
+
+// writeNew leaves the whole file on the disk, or none.
+func writeNew(path, text string) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(path)
+		}
+	}()
+	if _, err = f.WriteString(text); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
