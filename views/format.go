@@ -1,0 +1,179 @@
+package views
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+)
+
+// maxText is the most a text field takes, in bytes; the server refuses more, the script says so before it is sent.
+const maxText = 1 << 20
+
+// htmxConfig keeps htmx within the Content-Security-Policy (no eval, no inline style) and lets every HTML answer,
+// also 422 and 5xx, be swapped in, so that a refusal is read where the result would have been.
+const htmxConfig = `{"allowEval":false,"allowScriptTags":false,"includeIndicatorStyles":false,"historyCacheSize":0,"historyEnabled":false,` +
+	`"selfRequestsOnly":true,"scrollBehavior":"auto","responseHandling":[{"code":"204","swap":false},{"code":"...","swap":true}]}`
+
+// size writes a number of bytes for people, in binary units: "612 bytes", "3.1 MiB".
+func size(n int64) string {
+	switch {
+	case n < 0:
+		return "unknown size"
+	case n == 1:
+		return "1 byte"
+	case n < 1024:
+		return strconv.FormatInt(n, 10) + " bytes"
+	}
+	value, units := float64(n)/1024, []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	unit := 0
+	// 1023.95 would be rounded up to "1024.0".
+	for value >= 1023.95 && unit < len(units)-1 {
+		value, unit = value/1024, unit+1
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + " " + units[unit]
+}
+
+// when writes a moment as people read it; always UTC, since the server knows nobody's place.
+func when(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") + " UTC" }
+
+func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// took writes a duration with the precision that a person cares for.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return "under 1 ms"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// count writes a number with its noun; plural is the noun's plural form.
+func count(n int, singular, plural string) string {
+	if n == 1 {
+		return "1 " + singular
+	}
+	return strconv.Itoa(n) + " " + plural
+}
+
+func number[T ~int | ~int64 | ~uint32](n T) string { return strconv.FormatInt(int64(n), 10) }
+
+func encode(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+
+// groups sets a space after every n characters; separators already there are kept as they are.
+func groups(s string, n int) string {
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && i%n == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// percent is how much of whole is used, 0 to 100.
+func percent(used, whole int64) int {
+	if whole <= 0 || used <= 0 {
+		return 0
+	}
+	return int(min(100, float64(used)/float64(whole)*100))
+}
+
+// fieldError is one line of an error summary: where it leads and what is wrong.
+type fieldError struct{ name, message string }
+
+// ordered lists errors so that the same mistake is always shown the same way: what belongs to no field first.
+func ordered(e Fields) []fieldError {
+	list := make([]fieldError, 0, len(e))
+	for _, name := range slices.Sorted(maps.Keys(e)) {
+		if e[name] != "" {
+			list = append(list, fieldError{name, e[name]})
+		}
+	}
+	return list
+}
+
+// described joins a control to its hint and its error for assistive technology.
+// The hint's id is id+"-hint", the error's id+"-error".
+func described(id, message string, hint bool) templ.Attributes {
+	attributes, by := templ.Attributes{}, []string{}
+	if message != "" {
+		attributes["aria-invalid"] = "true"
+		by = append(by, id+"-error")
+	}
+	if hint {
+		by = append(by, id+"-hint")
+	}
+	if len(by) > 0 {
+		attributes["aria-describedby"] = strings.Join(by, " ")
+	}
+	return attributes
+}
+
+func kindName(kind string) string {
+	switch kind {
+	case "note":
+		return "Note"
+	case "file":
+		return "File"
+	case "digest":
+		return "Digest"
+	case "ciphertext":
+		return "Encrypted"
+	}
+	return kind
+}
+
+// verbPast and verbButton keep the same words for the same act on every page.
+func verbPast(verb string) string {
+	if verb == "decrypt" {
+		return "Decrypted"
+	}
+	return "Encrypted"
+}
+
+func nextTheme(theme string) string {
+	switch theme {
+	case "dark":
+		return "light"
+	case "light":
+		return "system"
+	}
+	return "dark"
+}
+
+func themeName(theme string) string {
+	if theme == "dark" || theme == "light" {
+		return theme
+	}
+	return "system"
+}
+
+// algorithmGroups keeps the order in which the algorithms came.
+func algorithmGroups(all []Algorithm) []string {
+	var names []string
+	for _, a := range all {
+		if !slices.Contains(names, a.Group) {
+			names = append(names, a.Group)
+		}
+	}
+	return names
+}
+
+// unchangedOutcome adds a form's field errors to the outcome when the handler gave them on the form only.
+func withErrors(o Outcome, e Fields) Outcome {
+	if len(o.Errors) == 0 {
+		o.Errors = e
+	}
+	return o
+}

@@ -1,0 +1,300 @@
+package views
+
+import "time"
+
+// Page is what the layout needs around any body.
+type Page struct {
+	Title     string // without the suffix " · Zencrypt"
+	Active    string // the tab: "encrypt", "decrypt", "hash", "vault", "account", "login", ""
+	Login     string // the person's own spelling; empty for a guest
+	Guests    bool   // guests may use the tools
+	Register  bool   // registration is open
+	Theme     string // "system", "dark", "light"
+	Path      string // the current local path, for POST /theme's next
+	PlainHTTP bool   // reached by http beyond loopback: show a warning banner
+	Wide      bool   // lists use the wide column
+	Narrow    bool   // log-in and its kin use the narrow one
+	NoStore   bool   // informational: the page shows secrets
+}
+
+// Fields maps a form field's name to what is wrong with it, one sentence.
+// The key "" holds an error that belongs to no single field.
+type Fields map[string]string
+
+// Fact is one line of a result's description list.
+type Fact struct{ Name, Value string }
+
+// TextResult is an answer that was computed for a text and is stored nowhere.
+type TextResult struct {
+	OK       bool   // false shows Message as an error
+	Verb     string // "encrypt", "decrypt"
+	Headline string // "Encrypted for you", "Opened with your key “age”, version 1"
+	Text     string // shown in <pre>; empty when Binary
+	Binary   bool   // the content is not UTF-8 text: only Save and Download
+	Base64   string // the exact bytes, for the hidden field of Save and Download
+	Name     string // suggested file name for Download
+	Size     int64
+	Took     time.Duration
+	Facts    []Fact
+	Commands []string // "Open it without Zencrypt", one shell command a line
+	Saved    string   // the vault item's path when `save` was set, else ""
+	CanSave  bool     // logged in
+	Message  string   // when not OK: why, that nothing was lost, what to do
+}
+
+// FileResult is one row of the answer for uploaded files, or the page of one result.
+type FileResult struct {
+	ID       string // "" when the file failed before it had a result
+	Name     string // name of what will be downloaded
+	State    string // "ready", "locked" (no key fits yet), "failed"
+	Verb     string // "encrypt", "decrypt"
+	Headline string
+	Message  string // why it is locked or failed, and what to do
+	Size     int64  // of the download, in bytes; -1 unknown
+	Expires  time.Time
+	Tries    int // tries left when locked
+	Facts    []Fact
+	Commands []string
+	Saved    string
+	Guest    bool
+	// NeedsPassphrase is true when the file asks for a passphrase, else a private key is asked for.
+	NeedsPassphrase bool
+}
+
+// Problem is a refusal shown as a card: what happened, that nothing was lost, what to do next.
+type Problem struct {
+	Title  string
+	Detail string
+	Next   string // optional: what to do
+	Link   string // optional: href for Next
+	ID     string // request id, for 500s
+}
+
+// EncryptForm is the state of /encrypt.
+type EncryptForm struct {
+	LoggedIn   bool
+	Mode       string // "text" or "files"
+	Text       string
+	To         string // "passphrase", "me", "people" (labelled "Public key")
+	Recipients string
+	AlsoMe     bool
+	Format     string // "age", "fernet"
+	Save       bool
+	Passphrase string // only ever set when the server has just made one
+	Errors     Fields
+	MaxUpload  int64
+	QuotaUsed  int64
+	Quota      int64
+}
+
+// DecryptForm is the state of /decrypt.
+type DecryptForm struct {
+	LoggedIn  bool
+	Mode      string
+	Text      string
+	Save      bool
+	Errors    Fields
+	MaxUpload int64
+	QuotaUsed int64
+	Quota     int64
+}
+
+// Outcome is what stands below a verb's form: any mix of these, all optional.
+type Outcome struct {
+	Problem *Problem
+	Text    *TextResult
+	Files   []FileResult
+	Hash    *HashResult
+	// Errors are the form's field errors: under htmx the form stays as it is in the browser, so a 422 answers
+	// OutcomeFragment(Outcome{Errors: f.Errors}) and the script marks the fields.
+	Errors Fields
+}
+
+// Algorithm is one choice of the hash page.
+type Algorithm struct {
+	ID      string // "sha256"
+	Label   string // "SHA-256"
+	Group   string // "SHA-2", "SHA-3", "BLAKE", "Broken"
+	Broken  bool   // MD5 and SHA-1: shown with a warning
+	HMAC    bool   // has an HMAC
+	Checked bool
+}
+
+// HashForm is the state of /hash.
+type HashForm struct {
+	LoggedIn   bool
+	Mode       string
+	Text       string
+	Salt       string
+	Expected   string
+	Save       bool
+	Algorithms []Algorithm
+	Errors     Fields
+	MaxUpload  int64
+}
+
+// HashRow is one algorithm's digest of one input.
+type HashRow struct {
+	Label  string
+	Hex    string
+	Broken bool
+	Match  bool // equals the expected digest
+}
+
+// HashInput is one text or file that was hashed.
+type HashInput struct {
+	Name string // "Text" or the file's name
+	Size int64
+	Rows []HashRow
+	Tags string // BSD-style lines "SHA256 (name) = hex", for Copy, Save and Download
+	// Saved is the vault item's path when `save` was set.
+	Saved string
+}
+
+// HashResult is the answer of /hash.
+type HashResult struct {
+	Inputs   []HashInput
+	HMAC     bool
+	Salted   bool
+	Compared bool   // an expected digest was given
+	Matched  bool   // and one row equals it
+	Expected string // normalised
+	Took     time.Duration
+	CanSave  bool
+}
+
+// RegisterForm is the state of /register.
+type RegisterForm struct {
+	Login  string
+	Errors Fields
+	Closed bool // registration is closed: say so, offer log-in
+}
+
+// RecoveryCode is the page that shows a fresh recovery code and asks for it back.
+type RecoveryCode struct {
+	Code   string // groups of four, shown once until confirmed
+	Reason string // "new", "used", "renewed"
+	Errors Fields
+}
+
+// LoginForm is the state of /login.
+type LoginForm struct {
+	Login    string
+	Next     string // local path to go to afterwards, or ""
+	Notice   string // "You are logged out.", "Please log in to go on."
+	Register bool
+	Guests   bool
+	Errors   Fields
+}
+
+// FactorForm is the state of /login/factor.
+type FactorForm struct {
+	TriesLeft int
+	Errors    Fields
+}
+
+// RecoverForm is the state of /recover.
+type RecoverForm struct {
+	Login  string
+	Errors Fields
+}
+
+// VaultRow is one line of the vault's list.
+type VaultRow struct {
+	ID         string
+	Title      string
+	Kind       string // "note", "file", "digest", "ciphertext"
+	Size       int64
+	Created    time.Time
+	Unreadable bool // its seal did not open
+}
+
+// VaultList is the state of /vault.
+type VaultList struct {
+	Rows      []VaultRow
+	Kind      string // the filter: "", "note", "file", "digest", "ciphertext"
+	Query     string
+	Older     string // path of the next page, or ""
+	Newest    string // path back to the first page when on a later one, or ""
+	Total     int
+	QuotaUsed int64
+	Quota     int64
+	Undo      []string // ids that can be restored for a minute
+	Notice    string
+	New       *NoteForm // open when not nil
+}
+
+// NoteForm is the form for a note or file straight into the vault (GET /vault?new=1 opens it).
+type NoteForm struct {
+	Title     string
+	Text      string
+	Errors    Fields
+	MaxUpload int64
+}
+
+// VaultItem is the page of one item.
+type VaultItem struct {
+	Row      VaultRow
+	Text     string // shown when it is text
+	Base64   string // exact bytes, for Download by hidden field when it is not a blob
+	Binary   bool
+	HasFile  bool // GET /vault/:id/file answers
+	FileName string
+	Facts    []Fact
+	Commands []string
+	Errors   Fields
+	Rename   bool // show the rename form open
+}
+
+// SessionRow is one of the person's sessions.
+type SessionRow struct {
+	ID      string
+	Created time.Time
+	Touched time.Time
+	Expires time.Time
+	Current bool
+}
+
+// AccountPage is the state of /account.
+type AccountPage struct {
+	Login           string
+	Created         time.Time
+	Sessions        []SessionRow
+	Recipient       string // the account's own age public key
+	RecipientQR     string // data: URL of a PNG
+	Items           int
+	QuotaUsed       int64
+	Quota           int64
+	KeyVersion      uint32
+	Keys            []KeyRow // for POST /keys/:id/export (fields: current), errors under "export-"+ID
+	ResealLeft      int      // rows that a renewal has still to reseal
+	RecoveryCreated time.Time
+	Notice          string
+	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
+	Open            string            // which form to show open
+}
+
+// Strength is the answer of the password meter.
+type Strength struct {
+	Score   int    // 0..4; -1 nothing typed
+	Label   string // "Too easy to guess", "Weak", "Fair", "Strong", "Very strong"
+	Warning string
+}
+
+// About is the state of /about and of the guests' front page.
+type About struct {
+	Version  string
+	Assets   []AssetSum
+	Register bool
+	Guests   bool
+}
+
+// AssetSum names one embedded file and its SHA-256 in hex.
+type AssetSum struct{ Path, Sum string }
+
+// KeyRow is one of the account's own keys.
+type KeyRow struct {
+	ID, Name, Kind string // kind "age" or "fernet"
+	Public         string // "" for Fernet, which has none
+	Created        time.Time
+}
