@@ -129,7 +129,7 @@ func Decrypt(token []byte, ttl time.Duration, now func() time.Time, keys ...Key)
 		}
 		// A ttl of 0: the library would ask the machine's clock, and refuse without saying why.
 		plaintext = fernetgo.VerifyAndDecrypt(token, 0, []*fernetgo.Key{k.key})
-		if plaintext == nil {
+		if plaintext == nil || !padded(token, plaintext) {
 			continue
 		}
 		if ttl > 0 {
@@ -144,6 +144,14 @@ func Decrypt(token []byte, ttl time.Duration, now func() time.Time, keys ...Key)
 		return plaintext, i, nil
 	}
 	return nil, -1, ErrNoKey
+}
+
+// padded tells whether 1 to 16 bytes of padding were taken off (PKCS #7, RFC 5652 section
+// 6.3). fernet-go also takes 0 and more than a block, as Python does not.
+func padded(token, plaintext []byte) bool {
+	ct := base64.RawURLEncoding.DecodedLen(len(bytes.TrimRight(token, "="))) - overhead
+	pad := ct - len(plaintext)
+	return 1 <= pad && pad <= block
 }
 
 // Created returns the time that stands in a token. Until the token is opened, it is a claim.
