@@ -1,0 +1,347 @@
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// What fasthttp 1.51.0 does with a connection when StreamRequestBody is set (server.go serveConn,
+// http.go ContinueReadBodyStream, streaming.go), which the code below answers:
+//
+//   - Before the handler runs it has read the headers and the first min(Content-Length, 8 KiB) of the
+//     body, waiting for them under ReadTimeout, which is one deadline set when the headers are awaited.
+//     Without a ReadTimeout a silent client holds its worker for ever. A body cut within these 8 KiB
+//     never reaches the handler. (This exact prefetch needs MaxRequestBodySize >= Content-Length: with
+//     a smaller one it reads past it, so BodyLimit is MaxInt and the limit is ours.)
+//   - The stream reads from the connection in the worker's goroutine. At the socket's end it says
+//     io.EOF for a body with Content-Length, as if all of it were there, and for a chunked body too
+//     when it is cut between two chunks or before the trailer. A complete chunked body never makes
+//     it read as far as the socket's end, so having seen that end is the proof of a cut.
+//   - Errors inside a chunk's frame come as ErrBrokenChunk, which hides a timeout: only the connection
+//     knows what happened.
+//   - What the handler leaves unread is parsed as the next request unless the response says
+//     Connection: close. Deadlines set here end when the next request sets its own, which needs a
+//     ReadTimeout.
+//   - WriteTimeout is one deadline for a whole response, set after the handler; it is 0 here and the
+//     deadline of each write takes its place. Body streams are pulled after the handler, through a
+//     bufio.Writer of 4 KiB, which hands over to ReadFrom of the connection where there is one; they
+//     are closed when a write fails.
+//   - A worker calls Close once, after it has flushed the answer and left the count of open
+//     connections (so Shutdown does not wait for it); Shutdown closes idle ones from another goroutine.
+//   - Server.MaxConnsPerIP wraps connections in a type that nobody can look into, and TCPKeepalive and
+//     TLS of fasthttp want the bare connection: all three stay unused (Go's listener sets keep-alive).
+
+// connLimits are the times and sizes of connections; tests have shorter ones.
+type connLimits struct {
+	idle    time.Duration // a read or write may stand still for this long
+	window  time.Duration // over which the rate of an upload is measured
+	minRate int64         // bytes a second that an upload must reach over a window
+	linger  time.Duration // for how long a refused client may go on sending
+	discard int64         // bytes of which no more are thrown away then
+}
+
+// defaultConnLimits are DESIGN section 5's.
+var defaultConnLimits = connLimits{
+	idle:    60 * time.Second,
+	window:  time.Minute,
+	minRate: 16 << 10,
+	linger:  5 * time.Second,
+	discard: 64 << 20,
+}
+
+const (
+	// maxLinger bounds the connections that linger at once; others are closed at once.
+	maxLinger = 128
+	// pieceBytes is what one deadline covers: a client that takes this in 60 s (1.1 KiB/s) is alive.
+	// It is also age's chunk, so that a download passes a chunk in one write.
+	pieceBytes = 64 << 10
+)
+
+// ListenLinger accepts connections whose Close lingers after MarkLinger, and whose writes fail when the
+// client takes nothing for 60 s, however long the whole answer takes.
+func ListenLinger(ln net.Listener) net.Listener { return listenLinger(ln, defaultConnLimits) }
+
+func listenLinger(ln net.Listener, l connLimits) net.Listener {
+	return &lingerListener{Listener: ln, limits: l, slots: make(chan struct{}, maxLinger)}
+}
+
+type lingerListener struct {
+	net.Listener
+	limits connLimits
+	slots  chan struct{} // one for each lingering connection
+}
+
+func (l *lingerListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err // as it is: fasthttp looks into it
+	}
+	return &lingerConn{Conn: c, limits: l.limits, slots: l.slots}, nil
+}
+
+// lingerConn is a connection of ListenLinger. It embeds the interface, so that nothing of the TCP
+// connection (ReadFrom, by sendfile) bypasses Write.
+type lingerConn struct {
+	net.Conn
+	limits connLimits
+	slots  chan struct{}
+	linger atomic.Bool
+	closed atomic.Bool
+	failed atomic.Pointer[error] // why the last Read failed, io.EOF included
+}
+
+// MarkLinger makes Close half-close first and discard what the client still sends, so that it reads the
+// answer: an unread body and a plain close give a reset instead (curl, in one of three runs).
+func (c *lingerConn) MarkLinger() { c.linger.Store(true) }
+
+// unmark: the body was read to its end, a plain close is right.
+func (c *lingerConn) unmark() { c.linger.Store(false) }
+
+func (c *lingerConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.failed.Store(&err)
+	}
+	return n, err
+}
+
+// Write sets a deadline for each 64 KiB and not for p as a whole: a slow client that lives gets an
+// answer of any size.
+func (c *lingerConn) Write(p []byte) (n int, err error) {
+	for {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.limits.idle)); err != nil {
+			return n, err
+		}
+		m, err := c.Conn.Write(p[n:min(n+pieceBytes, len(p))])
+		if n += m; err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
+
+var pieces = sync.Pool{New: func() any { return new([pieceBytes]byte) }}
+
+// ReadFrom sends a download in pieces of 64 KiB instead of fasthttp's 4 KiB.
+func (c *lingerConn) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := pieces.Get().(*[pieceBytes]byte)
+	defer func() {
+		clear(buf[:]) // it held plaintext
+		pieces.Put(buf)
+	}()
+	for {
+		m, rerr := r.Read(buf[:])
+		if m > 0 {
+			w, err := c.Write(buf[:m])
+			if n += int64(w); err != nil {
+				return n, err
+			}
+		}
+		if rerr == io.EOF {
+			return n, nil
+		}
+		if rerr != nil {
+			return n, rerr
+		}
+	}
+}
+
+// Close closes once. When the connection is marked and a slot is free, it returns at once and the
+// connection lingers in a goroutine for at most 5 s or 64 MiB.
+func (c *lingerConn) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || !c.linger.Load() {
+		return c.Conn.Close()
+	}
+	select {
+	case c.slots <- struct{}{}:
+	default:
+		return c.Conn.Close()
+	}
+	go func() {
+		defer func() { <-c.slots }()
+		defer c.Conn.Close()
+		if half.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(c.limits.linger)) != nil {
+			return
+		}
+		io.CopyN(io.Discard, c.Conn, c.limits.discard)
+	}()
+	return nil
+}
+
+// connOf is the connection of a request, or nil where it is not one of ListenLinger (app.Test).
+func connOf(ctx *fasthttp.RequestCtx) *lingerConn {
+	for c := ctx.Conn(); c != nil; {
+		switch w := c.(type) {
+		case *lingerConn:
+			return w
+		case interface{ NetConn() net.Conn }: // crypto/tls
+			c = w.NetConn()
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// markLinger is MarkLinger for a request, wherever it came from.
+func markLinger(ctx *fasthttp.RequestCtx) {
+	if c := connOf(ctx); c != nil {
+		c.MarkLinger()
+	}
+}
+
+var (
+	// errTooLarge: the body is longer than its limit, or says that it will be.
+	errTooLarge = errors.New("body is too large")
+	// errSlow: nothing came for a minute, or less than 16 KiB/s over one.
+	errSlow = errors.New("body came too slowly")
+	// errGone: the client went away. A body that was cut short is io.ErrUnexpectedEOF too.
+	errGone = errors.New("client went away")
+)
+
+// bodyReader reads a request's body and knows when it is whole. It must be read in the handler's
+// goroutine: fasthttp dies when another one reads while the client goes away. Errors are final:
+// errTooLarge, errSlow, errGone (all may be wrapped), or fasthttp's own for a malformed chunk.
+type bodyReader struct {
+	src      io.Reader
+	conn     net.Conn    // nil in tests of it alone
+	link     *lingerConn // nil where connOf is
+	limits   connLimits
+	now      func() time.Time
+	limit    int64 // bytes
+	length   int64 // Content-Length, negative when unknown
+	count    int64 // bytes that came
+	buf      []byte
+	unread   []byte // the part of buf that Read has not given out
+	err      error
+	waited   time.Duration // in reads of this window; our own work is not the client's fault
+	windowed int64         // bytes of this window
+}
+
+// newBodyReader reads the body of ctx and refuses what is longer than limit bytes. Until the body has
+// come to its end, Close lingers.
+func newBodyReader(ctx *fasthttp.RequestCtx, limit int64) *bodyReader {
+	b := &bodyReader{
+		src: ctx.RequestBodyStream(), conn: ctx.Conn(), link: connOf(ctx), limits: defaultConnLimits, now: time.Now,
+		limit: limit, length: int64(ctx.Request.Header.ContentLength()),
+	}
+	if b.link != nil {
+		b.limits = b.link.limits
+	}
+	switch {
+	case b.src == nil: // no body: fasthttp has no stream then
+		b.length = 0
+		b.err = io.EOF
+	case b.length > limit:
+		b.err = fmt.Errorf("read body: %w: %d bytes, %d allowed", errTooLarge, b.length, limit)
+	}
+	if b.link != nil && b.src != nil {
+		b.link.MarkLinger()
+	}
+	size := int64(pieceBytes)
+	if b.length >= 0 {
+		size = max(min(size, b.length), 1)
+	}
+	if b.err == nil {
+		b.buf = make([]byte, size)
+	}
+	return b
+}
+
+// Count is the number of bytes that came, which may be more than Read gave out.
+func (b *bodyReader) Count() int64 { return b.count }
+
+func (b *bodyReader) Read(p []byte) (int, error) {
+	for len(b.unread) == 0 {
+		if b.err != nil || len(p) == 0 {
+			return 0, b.err
+		}
+		b.fill()
+	}
+	n := copy(p, b.unread)
+	b.unread = b.unread[n:]
+	return n, nil
+}
+
+// fill reads once from the connection. It reads 64 KiB at a time where mime/multipart asks for 4.
+func (b *bodyReader) fill() {
+	start := b.now()
+	if b.conn != nil {
+		if err := b.conn.SetReadDeadline(start.Add(b.limits.idle)); err != nil {
+			b.err = b.gone(err)
+			return
+		}
+	}
+	n, err := b.src.Read(b.buf)
+	b.waited += b.now().Sub(start)
+	b.count += int64(n)
+	b.windowed += int64(n)
+	if b.count > b.limit {
+		b.err = fmt.Errorf("read body: %w: more than %d bytes", errTooLarge, b.limit)
+		return
+	}
+	b.unread = b.buf[:n]
+	switch {
+	case b.length >= 0 && b.count >= b.length, err == io.EOF && b.length < 0 && b.failure() == nil:
+		b.err = io.EOF
+		if b.link != nil {
+			b.link.unmark()
+		}
+		return
+	case err == io.EOF:
+		b.err = b.gone(io.ErrUnexpectedEOF)
+	case err != nil:
+		b.err = b.classify(err)
+	}
+	if b.waited >= b.limits.window {
+		if b.err == nil && float64(b.windowed) < b.waited.Seconds()*float64(b.limits.minRate) {
+			b.err = fmt.Errorf("read body: %w: %d bytes in %v", errSlow, b.windowed, b.waited.Round(time.Second))
+		}
+		b.waited, b.windowed = 0, 0
+	}
+}
+
+// failure is why the connection's last Read failed, nil when it did not.
+func (b *bodyReader) failure() error {
+	if b.link != nil {
+		if err := b.link.failed.Load(); err != nil {
+			return *err
+		}
+	}
+	return nil
+}
+
+func (b *bodyReader) classify(err error) error {
+	cause := b.failure()
+	if cause == nil && b.link != nil {
+		return fmt.Errorf("read body: %w", err) // the client's framing, not its connection
+	}
+	if cause == nil {
+		cause = err
+	}
+	var net net.Error
+	if errors.As(cause, &net) && net.Timeout() {
+		return fmt.Errorf("read body: %w: nothing came for %v", errSlow, b.limits.idle)
+	}
+	if errors.Is(cause, io.EOF) {
+		cause = io.ErrUnexpectedEOF
+	}
+	return b.gone(cause)
+}
+
+func (b *bodyReader) gone(cause error) error {
+	if b.length < 0 {
+		return fmt.Errorf("read body: %w after %d bytes: %w", errGone, b.count, cause)
+	}
+	return fmt.Errorf("read body: %w after %d of %d bytes: %w", errGone, b.count, b.length, cause)
+}
