@@ -51,7 +51,9 @@ var (
 )
 
 // A Key signs and encrypts tokens. The zero Key fits nothing. It prints as [redacted].
-type Key struct{ key *fernetgo.Key } // a pointer, since fmt prints no further than that inside of other structs
+type Key struct {
+	get func() *fernetgo.Key // a function, since fmt prints no further than its address, also where it cannot reach our method
+}
 
 // Format implements [fmt.Formatter].
 func (Key) Format(s fmt.State, _ rune) { io.WriteString(s, "[redacted]") }
@@ -61,10 +63,10 @@ func (Key) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
 // Encode returns the key as 44 characters of URL-safe base64: the secret itself.
 func (k Key) Encode() string {
-	if k.key == nil {
+	if k.get == nil {
 		return ""
 	}
-	return k.key.Encode()
+	return k.get().Encode()
 }
 
 // NewKey returns a random key in the form that [ParseKey] and other programs read.
@@ -89,19 +91,19 @@ func ParseKey(s string) (Key, error) {
 		return Key{}, ErrKey
 	}
 	k := fernetgo.Key(b)
-	return Key{&k}, nil
+	return Key{func() *fernetgo.Key { return &k }}, nil
 }
 
 // Encrypt returns a token for plaintext, made at now, with a random initialization vector.
 // It returns [ErrTooLarge] above [MaxMessage].
 func Encrypt(k Key, plaintext []byte, now time.Time) ([]byte, error) {
-	if k.key == nil {
+	if k.get == nil {
 		return nil, fmt.Errorf("encrypt fernet token: no key")
 	}
 	if len(plaintext) > MaxMessage {
 		return nil, ErrTooLarge
 	}
-	tok, err := fernetgo.EncryptAndSignAtTime(plaintext, k.key, now)
+	tok, err := fernetgo.EncryptAndSignAtTime(plaintext, k.get(), now)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt fernet token: %w", err)
 	}
@@ -124,11 +126,11 @@ func Decrypt(token []byte, ttl time.Duration, now func() time.Time, keys ...Key)
 		return nil, -1, err
 	}
 	for i, k := range keys {
-		if k.key == nil {
+		if k.get == nil {
 			continue
 		}
 		// A ttl of 0: the library would ask the machine's clock, and refuse without saying why.
-		plaintext = fernetgo.VerifyAndDecrypt(token, 0, []*fernetgo.Key{k.key})
+		plaintext = fernetgo.VerifyAndDecrypt(token, 0, []*fernetgo.Key{k.get()})
 		if plaintext == nil || !padded(token, plaintext) {
 			continue
 		}

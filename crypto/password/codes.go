@@ -59,8 +59,12 @@ func ParseRecoveryCode(s string) ([]byte, error) {
 		}
 		return r
 	}, s)
+	// The length is checked first, since the decoder takes one character too many for nothing.
+	if len(s) != base32Code().EncodedLen(recoveryBytes) {
+		return nil, ErrRecoveryCode
+	}
 	b, err := base32Code().DecodeString(s)
-	if err != nil || len(b) != recoveryBytes {
+	if err != nil {
 		return nil, ErrRecoveryCode
 	}
 	return b, nil
