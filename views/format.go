@@ -15,6 +15,9 @@ import (
 // maxText is the most a text field takes, in bytes; the server refuses more, the script says so before it is sent.
 const maxText = 1 << 20
 
+// maxParts is how many fields and files a form may have; the server refuses more.
+const maxParts = 32
+
 // htmxConfig keeps htmx within the Content-Security-Policy (no eval, no inline style) and lets every HTML answer,
 // also 422 and 5xx, be swapped in, so that a refusal is read where the result would have been.
 const htmxConfig = `{"allowEval":false,"allowScriptTags":false,"includeIndicatorStyles":false,"historyCacheSize":0,"historyEnabled":false,` +
@@ -170,7 +173,7 @@ func algorithmGroups(all []Algorithm) []string {
 	return names
 }
 
-// unchangedOutcome adds a form's field errors to the outcome when the handler gave them on the form only.
+// withErrors lists a form's field errors in the outcome when the handler gave them on the form only.
 func withErrors(o Outcome, e Fields) Outcome {
 	if len(o.Errors) == 0 {
 		o.Errors = e

@@ -298,3 +298,6 @@ type KeyRow struct {
 	Public         string // "" for Fernet, which has none
 	Created        time.Time
 }
+
+// Bytes writes a number of bytes for people, in binary units.
+func Bytes(n int64) string { return size(n) }

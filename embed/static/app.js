@@ -1,1 +1,318 @@
+// What the pages gain with a script. Every page works without it: nothing here is needed to reach a result.
+"use strict";
+(function () {
+  var root = document.documentElement;
+  root.classList.add("js");
 
+  function one(selector, from) { return (from || document).querySelector(selector); }
+  function all(selector, from) { return Array.from((from || document).querySelectorAll(selector)); }
+  function on(event, handle) { document.addEventListener(event, handle); }
+
+  // size and span write like the server does: binary units, whole seconds.
+  function size(n) {
+    if (n === 1) return "1 byte";
+    if (n < 1024) return n + " bytes";
+    var units = ["KiB", "MiB", "GiB", "TiB"], i = -1;
+    do { n /= 1024; i++; } while (n >= 1023.95 && i < units.length - 1);
+    return n.toFixed(1).replace(/\.0$/, "") + " " + units[i];
+  }
+  function span(seconds) {
+    if (!isFinite(seconds)) return "";
+    seconds = Math.max(1, Math.round(seconds));
+    if (seconds < 60) return seconds + " s left";
+    if (seconds < 3600) return Math.floor(seconds / 60) + " min " + (seconds % 60) + " s left";
+    return Math.floor(seconds / 3600) + " h " + Math.floor(seconds % 3600 / 60) + " min left";
+  }
+
+  // say speaks to a screen reader without moving the focus.
+  var voice = document.createElement("div");
+  voice.className = "vh";
+  voice.setAttribute("role", "status");
+  document.body.appendChild(voice);
+  function say(text) { voice.textContent = ""; setTimeout(function () { voice.textContent = text; }, 50); }
+
+  // card puts a message of ours where a result would stand. Text only, never markup.
+  function card(title, detail, calm) {
+    var place = one("#result") || one("#main"), box = document.createElement("div"), head = document.createElement("h2"), p = document.createElement("p");
+    box.className = calm ? "card" : "card problem";
+    box.tabIndex = -1;
+    box.dataset.focus = "";
+    head.className = calm ? "state warn" : "state bad";
+    head.textContent = title;
+    p.textContent = detail;
+    box.append(head, p);
+    if (place.id === "result") place.replaceChildren(box); else place.prepend(box);
+    focusOn(place);
+  }
+  function focusOn(place) {
+    var target = one("[data-focus]", place);
+    if (target) { target.focus({ preventScroll: true }); target.scrollIntoView({ block: "nearest" }); }
+  }
+
+  // Field errors of an answer are also written beside the fields, which stayed as they were.
+  function clearErrors(form) {
+    all("[data-made-error]", form).forEach(function (p) { p.remove(); });
+    all(".error", form).forEach(function (p) { p.remove(); });
+    all("[aria-invalid]", form).forEach(function (field) {
+      field.removeAttribute("aria-invalid");
+      describe(field, field.id + "-error", false);
+    });
+  }
+  function describe(field, id, add) {
+    var ids = (field.getAttribute("aria-describedby") || "").split(" ").filter(function (x) { return x && x !== id; });
+    if (add) ids.unshift(id);
+    if (ids.length) field.setAttribute("aria-describedby", ids.join(" ")); else field.removeAttribute("aria-describedby");
+  }
+  function markErrors(place) {
+    all("a[data-field]", place).forEach(function (link) {
+      var field = document.getElementById(link.dataset.field);
+      if (!field || document.getElementById(field.id + "-error")) return;
+      var p = document.createElement("p"), row = field.closest(".reveal") || field;
+      p.className = "error";
+      p.id = field.id + "-error";
+      p.textContent = link.textContent.trim();
+      row.after(p);
+      if (field.matches("input, textarea")) field.setAttribute("aria-invalid", "true");
+      describe(field, p.id, true);
+      for (var d = field.closest("details"); d; d = d.parentElement.closest("details")) d.open = true;
+    });
+  }
+  on("click", function (e) {
+    var link = e.target.closest("a[data-field]");
+    var field = link && document.getElementById(link.dataset.field);
+    if (!field) return;
+    e.preventDefault();
+    for (var d = field.closest("details"); d; d = d.parentElement.closest("details")) d.open = true;
+    var target = field.matches("fieldset") ? one("input:checked", field) || one("input", field) : field;
+    target.focus();
+  });
+
+  // Copy. navigator.clipboard is there on secure origins only; an onion or local http page needs the old way.
+  function oldCopy(text) {
+    var area = document.createElement("textarea"), before = document.activeElement;
+    area.value = text;
+    area.className = "vh";
+    area.setAttribute("aria-hidden", "true");
+    document.body.appendChild(area);
+    area.select();
+    var done = document.execCommand("copy");
+    area.remove();
+    if (before) before.focus({ preventScroll: true });
+    return done ? Promise.resolve() : Promise.reject(new Error("refused"));
+  }
+  on("click", function (e) {
+    var button = e.target.closest("[data-copy]"), source = button && document.getElementById(button.dataset.copy);
+    if (!source) return;
+    var text = "value" in source ? source.value : source.textContent;
+    var way = window.isSecureContext && navigator.clipboard ? navigator.clipboard.writeText(text).catch(function () { return oldCopy(text); }) : oldCopy(text);
+    way.then(function () { told(button, "Copied"); say("Copied"); }, function () { told(button, "Not copied"); say("Your browser did not allow it. Select the text and copy it yourself."); });
+  });
+  function told(button, text) {
+    if (!button.dataset.was) button.dataset.was = button.textContent;
+    button.textContent = text;
+    setTimeout(function () { button.textContent = button.dataset.was; }, 2000);
+  }
+
+  on("click", function (e) {
+    var button = e.target.closest("[data-reveal]"), field = button && document.getElementById(button.dataset.reveal);
+    if (field) {
+      var shown = field.type === "password";
+      field.type = shown ? "text" : "password";
+      button.textContent = shown ? "Hide" : "Show";
+      button.setAttribute("aria-pressed", String(shown));
+    }
+    button = e.target.closest("[data-all]");
+    if (button) {
+      var boxes = all("input[type=checkbox]", button.form), some = boxes.some(function (b) { return !b.checked; });
+      boxes.forEach(function (b) { b.checked = some; });
+      button.textContent = some ? "Choose none" : "Choose all";
+    }
+  });
+
+  on("keydown", function (e) {
+    var form = e.target.form;
+    if (e.key === "Enter" && (e.ctrlKey || e.metaKey) && form && form.matches(".verb")) {
+      e.preventDefault();
+      var button = one("#submit", form);
+      if (!button.disabled) form.requestSubmit(button);
+    }
+  });
+
+  // Password meter: asks the server, which looks at the first 100 characters only and keeps nothing.
+  var meterTimer = 0;
+  on("input", function (e) {
+    if (!e.target.dataset || !e.target.dataset.meter || !window.htmx) return;
+    var field = e.target, meter = one(".meter", field.closest(".field:has(.meter)") || document);
+    clearTimeout(meterTimer);
+    meterTimer = setTimeout(function () {
+      if (!meter || !meter.isConnected) return;
+      htmx.ajax("POST", "/meter", { source: meter, target: meter, swap: "outerHTML", values: { passphrase: Array.from(field.value).slice(0, 100).join("") } });
+    }, 350);
+  });
+
+  // Files: drop, list, limits.
+  function fileField(form) { return one("input[type=file]", form); }
+  function listFiles(field) {
+    var list = one("[data-files]", field.form), limit = Number(field.dataset.maxUpload), total = 0;
+    list.replaceChildren.apply(list, Array.from(field.files).map(function (file) {
+      var li = document.createElement("li"), name = document.createElement("span"), bytes = document.createElement("span");
+      name.textContent = file.name;
+      bytes.textContent = size(file.size);
+      total += file.size;
+      if (limit > 0 && file.size > limit) li.className = "over";
+      li.append(name, bytes);
+      return li;
+    }));
+    list.hidden = field.files.length === 0;
+    if (field.files.length) say(field.files.length + " chosen, " + size(total));
+  }
+  on("change", function (e) { if (e.target.matches("input[type=file]")) listFiles(e.target); });
+  function carriesFiles(e) { return e.dataTransfer && Array.from(e.dataTransfer.types).includes("Files"); }
+  var leave = 0;
+  on("dragover", function (e) {
+    var zone = carriesFiles(e) && one("[data-drop]");
+    if (!zone) return;
+    e.preventDefault();
+    showFiles(zone);
+    zone.classList.add("over");
+    clearTimeout(leave);
+    leave = setTimeout(function () { zone.classList.remove("over"); }, 200);
+  });
+  on("drop", function (e) {
+    var zone = carriesFiles(e) && one("[data-drop]");
+    if (!zone) return;
+    e.preventDefault();
+    showFiles(zone);
+    var field = one("input[type=file]", zone);
+    field.files = e.dataTransfer.files;
+    listFiles(field);
+    field.focus();
+  });
+  function showFiles(zone) {
+    var mode = one("[name=mode][value=files]", zone.closest("form"));
+    if (mode) mode.checked = true;
+  }
+
+  // tooMuch says before anything is sent what the server would refuse.
+  function tooMuch(form) {
+    var field = fileField(form), text = one("textarea[name=text]", form);
+    var files = usesFiles(form) ? Array.from(field.files) : [];
+    var limit = field && Number(field.dataset.maxUpload), left = field && Number(field.dataset.left || -1);
+    var total = files.reduce(function (n, file) { return n + file.size; }, 0);
+    if (usesFiles(form) && !files.length) return ["No file was chosen", "Choose a file, or drop one onto the page. Nothing was sent."];
+    if (limit > 0 && total > limit) return ["That is more than this server takes at once", "You chose " + size(total) + ", the limit is " + size(limit) + ". Nothing was sent. Choose fewer or smaller files, or use the zencrypt command, which has no limit."];
+    if (left >= 0 && total > left) return ["That does not fit into your space", "You chose " + size(total) + " and have " + size(left) + " left. Nothing was sent. Delete something you no longer need, or choose smaller files."];
+    var parts = Array.from(new FormData(form).keys()).length, most = Number(form.dataset.maxParts || 0);
+    if (most && parts > most && files.length > 1) return ["Too many files at once", "Send at most " + (most - (parts - files.length)) + " at a time. Nothing was sent."];
+    if (text && !usesFiles(form)) {
+      var bytes = new Blob([text.value]).size, max = Number(form.dataset.maxText);
+      if (max > 0 && bytes > max) return ["The text is too long", "It has " + size(bytes) + ", the limit is " + size(max) + ". Nothing was sent. Put it into a file and choose Files."];
+    }
+    return null;
+  }
+  function usesFiles(form) {
+    var mode = one("[name=mode]:checked", form);
+    return Boolean(fileField(form)) && Boolean(mode) && mode.value === "files";
+  }
+
+  // Sending: progress, cancel, refusals.
+  var sending = null;
+  on("htmx:configRequest", function (e) {
+    var form = e.detail.elt;
+    if (!form.matches || !form.matches("form.verb")) return;
+    // What is not shown is not sent: a file chosen before the person went back to Text, or the reverse.
+    var unused = usesFiles(form) ? "text" : "file";
+    e.detail.formData.delete(unused);
+    clearErrors(form);
+    var refusal = tooMuch(form);
+    if (refusal) { e.preventDefault(); card(refusal[0], refusal[1]); }
+  });
+  on("htmx:beforeSend", function (e) {
+    var form = e.detail.elt;
+    if (!form.matches("form.verb")) return;
+    var box = one("[data-upload]", form);
+    sending = { form: form, box: box, start: Date.now(), total: 0, done: false, cancelled: false };
+    one("progress", box).value = 0;
+    one("[data-upload-text]", box).textContent = "Starting…";
+    sending.timer = setTimeout(function () { box.hidden = false; }, usesFiles(form) ? 0 : 600);
+  });
+  on("htmx:xhr:progress", function (e) {
+    var s = sending, d = e.detail;
+    if (!s || e.target !== s.form || s.done || !d.lengthComputable || !d.total) return;
+    if (s.total && d.total !== s.total) return; // the answer's own progress
+    s.total = d.total;
+    var seconds = (Date.now() - s.start) / 1000, speed = d.loaded / Math.max(seconds, .001), text = one("[data-upload-text]", s.box);
+    one("progress", s.box).value = d.loaded / d.total * 100;
+    if (d.loaded >= d.total) {
+      s.done = true;
+      one("progress", s.box).removeAttribute("value");
+      text.textContent = size(d.total) + " sent. The server is finishing…";
+    } else {
+      text.textContent = size(d.loaded) + " of " + size(d.total) + " · " + size(Math.round(speed)) + "/s" + (seconds > 1 ? " · " + span((d.total - d.loaded) / speed) : "");
+    }
+  });
+  on("click", function (e) {
+    if (!e.target.closest("[data-cancel]") || !sending) return;
+    sending.cancelled = true;
+    htmx.trigger(sending.form, "htmx:abort");
+  });
+  function sent() {
+    if (!sending) return null;
+    var s = sending;
+    clearTimeout(s.timer);
+    s.box.hidden = true;
+    sending = null;
+    return s;
+  }
+  on("htmx:sendAbort", function () {
+    var s = sent();
+    if (s && s.cancelled) card("Cancelled", "What had been sent was thrown away, and nothing was stored. Your choice is still in the form.", true);
+  });
+  on("htmx:sendError", function (e) {
+    sent();
+    if (e.detail.elt.matches(".meter")) return;
+    card("The server did not answer", "The connection was cut, or the server refused before everything was sent. What you typed or chose is still in the form, and nothing was stored. Check the connection and send it again; if it is a large file, try a smaller one.");
+  });
+  on("htmx:timeout", function () { sent(); });
+
+  on("htmx:beforeSwap", function (e) {
+    var xhr = e.detail.xhr, type = xhr.getResponseHeader("Content-Type") || "";
+    var source = e.detail.requestConfig.elt;
+    if (source.matches("form.verb")) sent();
+    if (source.matches(".meter") && xhr.status >= 400) { e.detail.shouldSwap = false; return; }
+    if (xhr.status >= 400 && type.indexOf("text/html") !== 0) {
+      e.detail.shouldSwap = false;
+      card("The server refused (" + xhr.status + ")", "Nothing was stored, and what you typed is still here. Wait a moment and send it again.");
+      return;
+    }
+    // A refusal never replaces the form that was filled in, unless the answer brings the form again.
+    if (xhr.status >= 400 && e.detail.target.id === "main" && xhr.responseText.indexOf("<form") < 0 && one("#result")) e.detail.target = one("#result");
+    // A redirect was followed: the address bar has to follow too.
+    var here = new URL(xhr.responseURL || location.href, location.href);
+    if (e.detail.pathInfo && here.pathname !== new URL(e.detail.pathInfo.finalRequestPath, location.href).pathname) {
+      e.detail.shouldSwap = false;
+      location.assign(here.href);
+    }
+  });
+  on("htmx:afterSettle", function (e) {
+    var place = e.detail.target;
+    if (place && place.isConnected && (place.id === "result" || place.id === "main")) { markErrors(place); focusOn(place); }
+    if (e.detail.elt && e.detail.elt.id === "passphrase-field") {
+      var made = one("#passphrase");
+      if (made) made.focus();
+      say("A passphrase was made. It is shown in the field.");
+    }
+  });
+
+  // Forms that htmx does not send must not be sent twice either. A download leaves the page as it is.
+  on("submit", function (e) {
+    var form = e.target;
+    if (form.hasAttribute("hx-post") || form.method !== "post") return;
+    if (form.dataset.sent) { e.preventDefault(); return; }
+    form.dataset.sent = "1";
+    setTimeout(function () { delete form.dataset.sent; }, 3000);
+  });
+  window.addEventListener("pageshow", function () { all("form[data-sent]").forEach(function (f) { delete f.dataset.sent; }); });
+
+  if (one("[data-focus]")) focusOn(document);
+})();
