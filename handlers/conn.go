@@ -27,7 +27,8 @@ import (
 //   - Errors inside a chunk's frame come as ErrBrokenChunk, which hides a timeout: only the connection
 //     knows what happened.
 //   - What the handler leaves unread is parsed as the next request unless the response says
-//     Connection: close. Deadlines set here end when the next request sets its own, which needs a
+//     Connection: close; ctx.Error and Response.Reset drop what SetConnectionClose set before them.
+//     Deadlines set here end when the next request sets its own, which needs a
 //     ReadTimeout.
 //   - WriteTimeout is one deadline for a whole response, set after the handler; it is 0 here and the
 //     deadline of each write takes its place. Body streams are pulled after the handler, through a

@@ -1,0 +1,547 @@
+package handlers
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// quickLimits are the real ones made short.
+func quickLimits() connLimits {
+	return connLimits{idle: 300 * time.Millisecond, window: time.Minute, minRate: 16 << 10, linger: 300 * time.Millisecond, discard: 64 << 20}
+}
+
+// connServer runs fasthttp as the program does, behind a listener with these limits.
+func connServer(t *testing.T, l connLimits, h fasthttp.RequestHandler) (*lingerListener, string) {
+	t.Helper()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := listenLinger(tcp, l).(*lingerListener)
+	s := &fasthttp.Server{
+		Handler: h, StreamRequestBody: true, DisablePreParseMultipartForm: true, MaxRequestBodySize: 1<<63 - 1,
+		ReadTimeout: 10 * time.Second, CloseOnShutdown: true, Logger: discardLogger{},
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		if err := s.Shutdown(); err != nil {
+			t.Error(err)
+		}
+		<-served
+		waitFor(t, "all lingering connections to end", func() bool { return len(ln.slots) == 0 })
+	})
+	return ln, tcp.Addr().String()
+}
+
+type discardLogger struct{}
+
+func (discardLogger) Printf(string, ...any) {}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for range 5000 {
+		if ok() {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatalf("waited in vain for %s", what)
+}
+
+func dial(t *testing.T, addr string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c.(*net.TCPConn)
+}
+
+func TestConn_Linger(t *testing.T) {
+	refuse := func(ctx *fasthttp.RequestCtx) {
+		ctx.Error("refused", fasthttp.StatusRequestEntityTooLarge)
+		ctx.SetConnectionClose() // after Error, which resets the whole response
+		markLinger(ctx)
+	}
+	// post sends everything before it reads, as browsers do.
+	post := func(t *testing.T, addr string, size int) (int, error) {
+		c := dial(t, addr)
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
+		if _, err := c.Write(make([]byte, size)); err != nil {
+			return 0, err
+		}
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return 0, err
+		}
+		defer res.Body.Close()
+		if body, err := io.ReadAll(res.Body); err != nil || string(body) != "refused" {
+			return 0, fmt.Errorf("body %q, %v", body, err)
+		}
+		return res.StatusCode, nil
+	}
+	t.Run("Answer", func(t *testing.T) {
+		l := quickLimits()
+		l.linger = 10 * time.Second // nobody waits for it: the client closes
+		_, addr := connServer(t, l, refuse)
+		for i := range 20 {
+			if status, err := post(t, addr, 16<<20); status != 413 || err != nil {
+				t.Fatalf("try %d: %d, %v; want the refusal", i, status, err)
+			}
+		}
+	})
+	t.Run("Discard", func(t *testing.T) {
+		l := quickLimits()
+		l.discard, l.linger = 1<<20, time.Hour
+		_, addr := connServer(t, l, refuse)
+		if status, err := post(t, addr, 64<<20); err == nil {
+			t.Errorf("%d: 64 MiB were taken where 1 MiB is allowed", status)
+		}
+	})
+	t.Run("Time", func(t *testing.T) {
+		ln, addr := connServer(t, quickLimits(), refuse)
+		c := dial(t, addr)
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", 1<<20, make([]byte, 8<<10))
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || res.StatusCode != 413 {
+			t.Fatal(err)
+		}
+		if !res.Close {
+			t.Error("no Connection: close")
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			t.Error(err)
+		}
+		waitFor(t, "the silent client to be cut", func() bool { return len(ln.slots) == 0 })
+		waitFor(t, "the connection to be closed", func() bool {
+			_, err := c.Write(make([]byte, 1))
+			return err != nil
+		})
+	})
+	t.Run("Slots", func(t *testing.T) {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tcp.Close()
+		l := quickLimits()
+		l.linger = time.Hour
+		ln := listenLinger(tcp, l).(*lingerListener)
+		pair := func() (*lingerConn, net.Conn) {
+			client := dial(t, tcp.Addr().String())
+			c, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.(*lingerConn), client
+		}
+		for range maxLinger - 1 {
+			ln.slots <- struct{}{}
+		}
+		last, lastClient := pair()
+		last.MarkLinger()
+		var wg sync.WaitGroup
+		for range 8 { // Shutdown and a worker may close at the same time
+			wg.Go(func() { last.Close() })
+		}
+		wg.Wait()
+		if len(ln.slots) != maxLinger {
+			t.Fatalf("%d slots taken, want %d", len(ln.slots), maxLinger)
+		}
+		over, _ := pair()
+		over.MarkLinger()
+		over.Close()
+		if _, err := over.Conn.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("without a slot the connection is not closed: %v", err)
+		}
+		plain, _ := pair()
+		plain.MarkLinger()
+		plain.unmark()
+		plain.Close()
+		if _, err := plain.Conn.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("an unmarked connection is not closed: %v", err)
+		}
+		lastClient.Close()
+		waitFor(t, "the slot to come back", func() bool { return len(ln.slots) == maxLinger-1 })
+	})
+}
+
+// TestConn_Smuggle leaves a body unread whose rest is a request of its own.
+func TestConn_Smuggle(t *testing.T) {
+	var calls atomic.Int32
+	_, addr := connServer(t, quickLimits(), func(ctx *fasthttp.RequestCtx) {
+		calls.Add(1)
+		ctx.SetConnectionClose()
+		markLinger(ctx)
+	})
+	inner := "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+	body := strings.Repeat("a", 8<<10) + inner
+	c := dial(t, addr)
+	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	c.CloseWrite()
+	answer, err := io.ReadAll(c)
+	if err != nil || bytes.Count(answer, []byte("HTTP/1.1 ")) != 1 || calls.Load() != 1 {
+		t.Errorf("%d calls, %v, answer %q; want one", calls.Load(), err, answer)
+	}
+}
+
+// watched is a response stream of zeros that tells when it is closed.
+type watched struct {
+	left   int64
+	closed chan int64
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	if w.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), w.left)
+	clear(p[:n])
+	w.left -= n
+	return int(n), nil
+}
+
+func (w *watched) Close() error { w.closed <- w.left; return nil }
+
+func TestConn_Download(t *testing.T) {
+	const size = 64 << 20
+	closed := make(chan int64, 1)
+	get := func(t *testing.T, l connLimits) *net.TCPConn {
+		_, addr := connServer(t, l, func(ctx *fasthttp.RequestCtx) {
+			ctx.SetBodyStream(&watched{size, closed}, size)
+		})
+		c := dial(t, addr)
+		c.SetReadBuffer(64 << 10)
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		return c
+	}
+	t.Run("Stopped", func(t *testing.T) {
+		get(t, quickLimits())
+		select {
+		case left := <-closed:
+			if left == 0 {
+				t.Error("all was sent to a client that reads nothing: the test shows nothing")
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("a client that does not read holds the stream")
+		}
+	})
+	t.Run("Slow", func(t *testing.T) {
+		l := quickLimits()
+		l.idle = 1500 * time.Millisecond // longer than a busy machine makes a goroutine wait
+		c := get(t, l)
+		start := time.Now()
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tick := time.NewTicker(30 * time.Millisecond)
+		defer tick.Stop()
+		var got int64
+		for err == nil {
+			var n int64
+			n, err = io.CopyN(io.Discard, res.Body, 1<<20)
+			got += n
+			<-tick.C
+		}
+		if err != io.EOF || got != size {
+			t.Errorf("%d bytes, %v; want all: slow is allowed", got, err)
+		}
+		if took := time.Since(start); took < l.idle {
+			t.Errorf("took %v, less than one deadline: the test shows nothing", took)
+		}
+		if left := <-closed; left != 0 {
+			t.Errorf("%d bytes were left", left)
+		}
+	})
+	t.Run("Gone", func(t *testing.T) {
+		c := get(t, quickLimits())
+		c.SetLinger(0)
+		c.Close()
+		<-closed
+	})
+}
+
+// bodyResult is what a handler saw of a body.
+type bodyResult struct {
+	body   []byte
+	err    error
+	marked bool // Close would linger
+}
+
+// bodyServer reads every body with a limit and hands on what came of it.
+func bodyServer(t *testing.T, l connLimits, limit int64) (addr string, results chan bodyResult) {
+	t.Helper()
+	results = make(chan bodyResult, 64)
+	_, addr = connServer(t, l, func(ctx *fasthttp.RequestCtx) {
+		if n := ctx.Request.Header.ContentLength(); n == -1 || n > 8<<10 {
+			ctx.SetConnectionClose()
+		}
+		b := newBodyReader(ctx, limit)
+		body, err := io.ReadAll(b)
+		if _, again := b.Read(make([]byte, 1)); again == nil || (err != nil && again != err) {
+			err = fmt.Errorf("error is not final: %v, then %v", err, again)
+		}
+		results <- bodyResult{body, err, connOf(ctx).linger.Load()}
+	})
+	return addr, results
+}
+
+func chunked(body []byte, size int) []byte {
+	var b bytes.Buffer
+	for len(body) > 0 {
+		n := min(size, len(body))
+		fmt.Fprintf(&b, "%x\r\n%s\r\n", n, body[:n])
+		body = body[n:]
+	}
+	b.WriteString("0\r\n\r\n")
+	return b.Bytes()
+}
+
+const chunkedHead = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+func lengthHead(n int) string {
+	return fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", n)
+}
+
+func TestConnBody_Whole(t *testing.T) {
+	addr, results := bodyServer(t, defaultConnLimits, 4<<20)
+	check := func(t *testing.T, want []byte) {
+		t.Helper()
+		got := <-results
+		if got.err != nil || !bytes.Equal(got.body, want) || got.marked {
+			t.Errorf("%d bytes, %v, marked %t; want %d, no error, a plain close", len(got.body), got.err, got.marked, len(want))
+		}
+	}
+	for _, n := range []int{0, 1, 8<<10 - 1, 8 << 10, 8<<10 + 1, 64<<10 + 1, 4 << 20} {
+		want := bytes.Repeat([]byte("0123456789abcdef!"), n/17+1)[:n]
+		t.Run(fmt.Sprintf("Length/%d", n), func(t *testing.T) {
+			c := dial(t, addr)
+			io.WriteString(c, lengthHead(n))
+			c.Write(want)
+			check(t, want)
+		})
+		t.Run(fmt.Sprintf("Chunked/%d", n), func(t *testing.T) {
+			c := dial(t, addr)
+			io.WriteString(c, chunkedHead)
+			c.Write(chunked(want, 5000))
+			check(t, want)
+		})
+		t.Run(fmt.Sprintf("HalfClosed/%d", n), func(t *testing.T) { // all was sent, then the end
+			c := dial(t, addr)
+			io.WriteString(c, chunkedHead)
+			c.Write(chunked(want, 70000))
+			c.CloseWrite()
+			check(t, want)
+		})
+	}
+	t.Run("None", func(t *testing.T) {
+		c := dial(t, addr)
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\n\r\n")
+		check(t, nil)
+	})
+	t.Run("KeepAlive", func(t *testing.T) {
+		c := dial(t, addr)
+		br := bufio.NewReader(c)
+		for range 3 {
+			io.WriteString(c, lengthHead(5)+"hello")
+			check(t, []byte("hello"))
+			res, err := http.ReadResponse(br, nil)
+			if err != nil || res.Close {
+				t.Fatalf("%+v, %v; want the connection kept", res, err)
+			}
+			io.Copy(io.Discard, res.Body)
+		}
+	})
+	t.Run("Expect", func(t *testing.T) {
+		c := dial(t, addr)
+		want := bytes.Repeat([]byte("x"), 20000)
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 20000\r\n\r\n")
+		if line, err := bufio.NewReader(c).ReadString('\n'); !strings.Contains(line, " 100 ") {
+			t.Fatalf("%q, %v", line, err)
+		}
+		c.Write(want)
+		check(t, want)
+	})
+}
+
+func TestConnBody_Cut(t *testing.T) {
+	addr, results := bodyServer(t, defaultConnLimits, 4<<20)
+	check := func(t *testing.T, want []byte, half bool) {
+		t.Helper()
+		got := <-results
+		if !errors.Is(got.err, errGone) || !bytes.HasPrefix(want, got.body) {
+			t.Errorf("%d bytes, %v; want errGone", len(got.body), got.err)
+		}
+		if half && !errors.Is(got.err, io.ErrUnexpectedEOF) {
+			t.Errorf("error %v, want io.ErrUnexpectedEOF too", got.err)
+		}
+		if !got.marked {
+			t.Error("the rest of the body would be answered by a reset")
+		}
+	}
+	end := func(c *net.TCPConn, half bool) {
+		if half {
+			c.CloseWrite()
+			return
+		}
+		c.SetLinger(0) // a reset
+		c.Close()
+	}
+	body := bytes.Repeat([]byte("y"), 200000)
+	for _, half := range []bool{true, false} {
+		for _, n := range []int{8 << 10, 8<<10 + 1, 64 << 10, 8<<10 + 64<<10, 199999} {
+			t.Run(fmt.Sprintf("Length/half=%t/%d", half, n), func(t *testing.T) {
+				c := dial(t, addr)
+				io.WriteString(c, lengthHead(len(body)))
+				c.Write(body[:n])
+				end(c, half)
+				check(t, body, half)
+			})
+		}
+	}
+	small := []byte("a body in three chunks")
+	wire := chunked(small, 9)
+	for n := range wire { // in sizes, line ends, data, the last chunk and the trailer
+		t.Run(fmt.Sprintf("Chunked/%d", n), func(t *testing.T) {
+			c := dial(t, addr)
+			c.Write(append([]byte(chunkedHead), wire[:n]...))
+			end(c, true)
+			check(t, small, true)
+		})
+	}
+	t.Run("Malformed", func(t *testing.T) {
+		c := dial(t, addr)
+		io.WriteString(c, chunkedHead+"3\r\nabc\r\nzz\r\n")
+		if got := <-results; got.err == nil || errors.Is(got.err, errGone) || errors.Is(got.err, errSlow) {
+			t.Errorf("error %v, want one of its own", got.err)
+		}
+	})
+}
+
+func TestConnBody_TooLarge(t *testing.T) {
+	const limit = 100000
+	addr, results := bodyServer(t, defaultConnLimits, limit)
+	for _, extra := range []int{-1, 0, 1, 50000} {
+		body := bytes.Repeat([]byte("z"), limit+extra)
+		for name, send := range map[string]func(c net.Conn){
+			"Length":  func(c net.Conn) { io.WriteString(c, lengthHead(len(body))); c.Write(body) },
+			"Chunked": func(c net.Conn) { io.WriteString(c, chunkedHead); c.Write(chunked(body, 30000)) },
+		} {
+			t.Run(fmt.Sprintf("%s/%+d", name, extra), func(t *testing.T) {
+				c := dial(t, addr)
+				send(c)
+				got := <-results
+				if extra <= 0 {
+					if got.err != nil || len(got.body) != len(body) {
+						t.Errorf("%d bytes, %v; want all", len(got.body), got.err)
+					}
+					return
+				}
+				if !errors.Is(got.err, errTooLarge) || len(got.body) > limit || !got.marked {
+					t.Errorf("%d bytes, %v, marked %t; want errTooLarge and a lingering close", len(got.body), got.err, got.marked)
+				}
+				if name == "Length" && len(got.body) != 0 {
+					t.Errorf("read %d bytes of a body that says it is too large", len(got.body))
+				}
+			})
+		}
+	}
+}
+
+func TestConnBody_Slow(t *testing.T) {
+	l := quickLimits()
+	addr, results := bodyServer(t, l, 4<<20)
+	for name, start := range map[string]string{
+		"Length":       lengthHead(20000) + strings.Repeat("a", 9000),
+		"Chunk":        chunkedHead + "10\r\nabc",
+		"BetweenChunk": chunkedHead + "3\r\nabc\r\n",
+		"Trailer":      chunkedHead + "3\r\nabc\r\n0\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, addr)
+			io.WriteString(c, start) // and then nothing
+			if got := <-results; !errors.Is(got.err, errSlow) || errors.Is(got.err, errGone) {
+				t.Errorf("error %v, want errSlow", got.err)
+			}
+		})
+	}
+	// pace is a body of which each read takes a while, on a clock of its own.
+	for _, tc := range []struct {
+		name        string
+		size        int
+		each, pause time.Duration
+		want        error
+	}{
+		{"Trickle", 1, 59 * time.Second, 0, errSlow},
+		{"JustBelow", 16<<10 - 1, time.Second, 0, errSlow},
+		{"JustEnough", 16 << 10, time.Second, 0, nil},
+		{"ServerIsSlow", 100, time.Millisecond, time.Minute, nil}, // our own work is not counted
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			clock := time.Unix(0, 0)
+			left := 1000
+			b := &bodyReader{limits: defaultConnLimits, now: func() time.Time { return clock }, limit: 1 << 40,
+				length: int64(left * tc.size), buf: make([]byte, pieceBytes)}
+			b.src = readFunc(func(p []byte) (int, error) {
+				clock = clock.Add(tc.each)
+				left--
+				return tc.size, nil
+			})
+			var err error
+			p := make([]byte, tc.size)
+			for err == nil {
+				_, err = b.Read(p)
+				clock = clock.Add(tc.pause)
+			}
+			if tc.want == nil && (err != io.EOF || left != 0) {
+				t.Errorf("%v with %d reads left, want the whole body", err, left)
+			}
+			if tc.want != nil && !errors.Is(err, tc.want) {
+				t.Errorf("error %v, want %v", err, tc.want)
+			}
+			if waited := time.Duration(1000-left) * tc.each; tc.want != nil && waited > 2*time.Minute {
+				t.Errorf("noticed after %v", waited)
+			}
+		})
+	}
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestConnOf(t *testing.T) {
+	var none fasthttp.RequestCtx
+	if connOf(&none) != nil {
+		t.Error("a context without connection has one of ours")
+	}
+	markLinger(&none)
+	b := newBodyReader(&none, 10)
+	if n, err := b.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("no body: %d, %v", n, err)
+	}
+	found := make(chan bool, 1)
+	_, addr := connServer(t, quickLimits(), func(ctx *fasthttp.RequestCtx) { found <- connOf(ctx) != nil })
+	io.WriteString(dial(t, addr), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if !<-found {
+		t.Error("connOf does not find the connection")
+	}
+}
