@@ -238,9 +238,10 @@ func headerError(err error, seen []byte) error {
 		return failed
 	case errors.Is(err, ErrDamaged):
 		return err
-	case errors.Is(err, ErrTooManyStanzas), bytes.Count(seen, []byte("\n-> ")) > MaxStanzas:
-		return ErrTooManyStanzas
 	case bytes.HasPrefix(seen, []byte(intro)):
+		if errors.Is(err, ErrTooManyStanzas) || bytes.Count(seen, []byte("\n-> ")) > MaxStanzas {
+			return ErrTooManyStanzas
+		}
 		return damaged(err, "the header is malformed or cut short")
 	case len(seen) >= len("age-") && bytes.HasPrefix([]byte(intro), seen):
 		return damaged(err, "it ends within the first line")

@@ -91,8 +91,8 @@ func (l *lines) next() ([]byte, error) {
 		return nil, fmt.Errorf("%w: line longer than %d bytes", errArmor, armorLine)
 	}
 	line = bytes.TrimSpace(line)
-	if len(line) == 0 {
-		return nil, err
+	if len(line) == 0 || err != nil && err != io.EOF {
+		return nil, err // a part of a line whose rest was lost is no line
 	}
 	if l.done {
 		return nil, fmt.Errorf("%w: text after its last line", errArmor)
