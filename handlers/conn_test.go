@@ -32,7 +32,7 @@ func connServer(t *testing.T, l connLimits, h fasthttp.RequestHandler) (*lingerL
 	ln := listenLinger(tcp, l).(*lingerListener)
 	s := &fasthttp.Server{
 		Handler: h, StreamRequestBody: true, DisablePreParseMultipartForm: true, MaxRequestBodySize: 1<<63 - 1,
-		ReadTimeout: 10 * time.Second, CloseOnShutdown: true, Logger: discardLogger{},
+		ReadTimeout: 10 * time.Second, CloseOnShutdown: true, Logger: connLogger{},
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
@@ -41,16 +41,16 @@ func connServer(t *testing.T, l connLimits, h fasthttp.RequestHandler) (*lingerL
 			t.Error(err)
 		}
 		<-served
-		waitFor(t, "all lingering connections to end", func() bool { return len(ln.slots) == 0 })
+		connWait(t, "all lingering connections to end", func() bool { return len(ln.slots) == 0 })
 	})
 	return ln, tcp.Addr().String()
 }
 
-type discardLogger struct{}
+type connLogger struct{}
 
-func (discardLogger) Printf(string, ...any) {}
+func (connLogger) Printf(string, ...any) {}
 
-func waitFor(t *testing.T, what string, ok func() bool) {
+func connWait(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -63,7 +63,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("waited in vain for %s", what)
 }
 
-func dial(t *testing.T, addr string) *net.TCPConn {
+func connDial(t *testing.T, addr string) *net.TCPConn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -82,7 +82,7 @@ func TestConn_Linger(t *testing.T) {
 	}
 	// post sends everything before it reads, as browsers do.
 	post := func(t *testing.T, addr string, size int) (int, error) {
-		c := dial(t, addr)
+		c := connDial(t, addr)
 		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
 		if _, err := c.Write(make([]byte, size)); err != nil {
 			return 0, err
@@ -117,7 +117,7 @@ func TestConn_Linger(t *testing.T) {
 	})
 	t.Run("Time", func(t *testing.T) {
 		ln, addr := connServer(t, quickLimits(), refuse)
-		c := dial(t, addr)
+		c := connDial(t, addr)
 		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", 1<<20, make([]byte, 8<<10))
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || res.StatusCode != 413 {
@@ -129,8 +129,8 @@ func TestConn_Linger(t *testing.T) {
 		if _, err := io.Copy(io.Discard, res.Body); err != nil {
 			t.Error(err)
 		}
-		waitFor(t, "the silent client to be cut", func() bool { return len(ln.slots) == 0 })
-		waitFor(t, "the connection to be closed", func() bool {
+		connWait(t, "the silent client to be cut", func() bool { return len(ln.slots) == 0 })
+		connWait(t, "the connection to be closed", func() bool {
 			_, err := c.Write(make([]byte, 1))
 			return err != nil
 		})
@@ -145,7 +145,7 @@ func TestConn_Linger(t *testing.T) {
 		l.linger = time.Hour
 		ln := listenLinger(tcp, l).(*lingerListener)
 		pair := func() (*lingerConn, net.Conn) {
-			client := dial(t, tcp.Addr().String())
+			client := connDial(t, tcp.Addr().String())
 			c, err := ln.Accept()
 			if err != nil {
 				t.Fatal(err)
@@ -179,7 +179,7 @@ func TestConn_Linger(t *testing.T) {
 			t.Errorf("an unmarked connection is not closed: %v", err)
 		}
 		lastClient.Close()
-		waitFor(t, "the slot to come back", func() bool { return len(ln.slots) == maxLinger-1 })
+		connWait(t, "the slot to come back", func() bool { return len(ln.slots) == maxLinger-1 })
 	})
 }
 
@@ -193,7 +193,7 @@ func TestConn_Smuggle(t *testing.T) {
 	})
 	inner := "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 	body := strings.Repeat("a", 8<<10) + inner
-	c := dial(t, addr)
+	c := connDial(t, addr)
 	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	c.CloseWrite()
 	answer, err := io.ReadAll(c)
@@ -202,13 +202,13 @@ func TestConn_Smuggle(t *testing.T) {
 	}
 }
 
-// watched is a response stream of zeros that tells when it is closed.
-type watched struct {
+// zeroStream is a response stream of zeros that tells when it is closed.
+type zeroStream struct {
 	left   int64
 	closed chan int64
 }
 
-func (w *watched) Read(p []byte) (int, error) {
+func (w *zeroStream) Read(p []byte) (int, error) {
 	if w.left == 0 {
 		return 0, io.EOF
 	}
@@ -218,16 +218,16 @@ func (w *watched) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-func (w *watched) Close() error { w.closed <- w.left; return nil }
+func (w *zeroStream) Close() error { w.closed <- w.left; return nil }
 
 func TestConn_Download(t *testing.T) {
 	const size = 64 << 20
 	closed := make(chan int64, 1)
 	get := func(t *testing.T, l connLimits) *net.TCPConn {
 		_, addr := connServer(t, l, func(ctx *fasthttp.RequestCtx) {
-			ctx.SetBodyStream(&watched{size, closed}, size)
+			ctx.SetBodyStream(&zeroStream{size, closed}, size)
 		})
-		c := dial(t, addr)
+		c := connDial(t, addr)
 		c.SetReadBuffer(64 << 10)
 		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		return c
@@ -304,7 +304,7 @@ func bodyServer(t *testing.T, l connLimits, limit int64) (addr string, results c
 	return addr, results
 }
 
-func chunked(body []byte, size int) []byte {
+func connChunked(body []byte, size int) []byte {
 	var b bytes.Buffer
 	for len(body) > 0 {
 		n := min(size, len(body))
@@ -315,9 +315,9 @@ func chunked(body []byte, size int) []byte {
 	return b.Bytes()
 }
 
-const chunkedHead = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+const connChunkedHead = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-func lengthHead(n int) string {
+func connLengthHead(n int) string {
 	return fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", n)
 }
 
@@ -333,35 +333,35 @@ func TestConnBody_Whole(t *testing.T) {
 	for _, n := range []int{0, 1, 8<<10 - 1, 8 << 10, 8<<10 + 1, 64<<10 + 1, 4 << 20} {
 		want := bytes.Repeat([]byte("0123456789abcdef!"), n/17+1)[:n]
 		t.Run(fmt.Sprintf("Length/%d", n), func(t *testing.T) {
-			c := dial(t, addr)
-			io.WriteString(c, lengthHead(n))
+			c := connDial(t, addr)
+			io.WriteString(c, connLengthHead(n))
 			c.Write(want)
 			check(t, want)
 		})
 		t.Run(fmt.Sprintf("Chunked/%d", n), func(t *testing.T) {
-			c := dial(t, addr)
-			io.WriteString(c, chunkedHead)
-			c.Write(chunked(want, 5000))
+			c := connDial(t, addr)
+			io.WriteString(c, connChunkedHead)
+			c.Write(connChunked(want, 5000))
 			check(t, want)
 		})
 		t.Run(fmt.Sprintf("HalfClosed/%d", n), func(t *testing.T) { // all was sent, then the end
-			c := dial(t, addr)
-			io.WriteString(c, chunkedHead)
-			c.Write(chunked(want, 70000))
+			c := connDial(t, addr)
+			io.WriteString(c, connChunkedHead)
+			c.Write(connChunked(want, 70000))
 			c.CloseWrite()
 			check(t, want)
 		})
 	}
 	t.Run("None", func(t *testing.T) {
-		c := dial(t, addr)
+		c := connDial(t, addr)
 		io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\n\r\n")
 		check(t, nil)
 	})
 	t.Run("KeepAlive", func(t *testing.T) {
-		c := dial(t, addr)
+		c := connDial(t, addr)
 		br := bufio.NewReader(c)
 		for range 3 {
-			io.WriteString(c, lengthHead(5)+"hello")
+			io.WriteString(c, connLengthHead(5)+"hello")
 			check(t, []byte("hello"))
 			res, err := http.ReadResponse(br, nil)
 			if err != nil || res.Close {
@@ -371,7 +371,7 @@ func TestConnBody_Whole(t *testing.T) {
 		}
 	})
 	t.Run("Expect", func(t *testing.T) {
-		c := dial(t, addr)
+		c := connDial(t, addr)
 		want := bytes.Repeat([]byte("x"), 20000)
 		io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 20000\r\n\r\n")
 		if line, err := bufio.NewReader(c).ReadString('\n'); !strings.Contains(line, " 100 ") {
@@ -409,8 +409,8 @@ func TestConnBody_Cut(t *testing.T) {
 	for _, half := range []bool{true, false} {
 		for _, n := range []int{8 << 10, 8<<10 + 1, 64 << 10, 8<<10 + 64<<10, 199999} {
 			t.Run(fmt.Sprintf("Length/half=%t/%d", half, n), func(t *testing.T) {
-				c := dial(t, addr)
-				io.WriteString(c, lengthHead(len(body)))
+				c := connDial(t, addr)
+				io.WriteString(c, connLengthHead(len(body)))
 				c.Write(body[:n])
 				end(c, half)
 				check(t, body, half)
@@ -418,18 +418,18 @@ func TestConnBody_Cut(t *testing.T) {
 		}
 	}
 	small := []byte("a body in three chunks")
-	wire := chunked(small, 9)
+	wire := connChunked(small, 9)
 	for n := range wire { // in sizes, line ends, data, the last chunk and the trailer
 		t.Run(fmt.Sprintf("Chunked/%d", n), func(t *testing.T) {
-			c := dial(t, addr)
-			c.Write(append([]byte(chunkedHead), wire[:n]...))
+			c := connDial(t, addr)
+			c.Write(append([]byte(connChunkedHead), wire[:n]...))
 			end(c, true)
 			check(t, small, true)
 		})
 	}
 	t.Run("Malformed", func(t *testing.T) {
-		c := dial(t, addr)
-		io.WriteString(c, chunkedHead+"3\r\nabc\r\nzz\r\n")
+		c := connDial(t, addr)
+		io.WriteString(c, connChunkedHead+"3\r\nabc\r\nzz\r\n")
 		if got := <-results; got.err == nil || errors.Is(got.err, errGone) || errors.Is(got.err, errSlow) {
 			t.Errorf("error %v, want one of its own", got.err)
 		}
@@ -442,11 +442,11 @@ func TestConnBody_TooLarge(t *testing.T) {
 	for _, extra := range []int{-1, 0, 1, 50000} {
 		body := bytes.Repeat([]byte("z"), limit+extra)
 		for name, send := range map[string]func(c net.Conn){
-			"Length":  func(c net.Conn) { io.WriteString(c, lengthHead(len(body))); c.Write(body) },
-			"Chunked": func(c net.Conn) { io.WriteString(c, chunkedHead); c.Write(chunked(body, 30000)) },
+			"Length":  func(c net.Conn) { io.WriteString(c, connLengthHead(len(body))); c.Write(body) },
+			"Chunked": func(c net.Conn) { io.WriteString(c, connChunkedHead); c.Write(connChunked(body, 30000)) },
 		} {
 			t.Run(fmt.Sprintf("%s/%+d", name, extra), func(t *testing.T) {
-				c := dial(t, addr)
+				c := connDial(t, addr)
 				send(c)
 				got := <-results
 				if extra <= 0 {
@@ -470,13 +470,13 @@ func TestConnBody_Slow(t *testing.T) {
 	l := quickLimits()
 	addr, results := bodyServer(t, l, 4<<20)
 	for name, start := range map[string]string{
-		"Length":       lengthHead(20000) + strings.Repeat("a", 9000),
-		"Chunk":        chunkedHead + "10\r\nabc",
-		"BetweenChunk": chunkedHead + "3\r\nabc\r\n",
-		"Trailer":      chunkedHead + "3\r\nabc\r\n0\r\n",
+		"Length":       connLengthHead(20000) + strings.Repeat("a", 9000),
+		"Chunk":        connChunkedHead + "10\r\nabc",
+		"BetweenChunk": connChunkedHead + "3\r\nabc\r\n",
+		"Trailer":      connChunkedHead + "3\r\nabc\r\n0\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := dial(t, addr)
+			c := connDial(t, addr)
 			io.WriteString(c, start) // and then nothing
 			if got := <-results; !errors.Is(got.err, errSlow) || errors.Is(got.err, errGone) {
 				t.Errorf("error %v, want errSlow", got.err)
@@ -500,7 +500,7 @@ func TestConnBody_Slow(t *testing.T) {
 			left := 1000
 			b := &bodyReader{limits: defaultConnLimits, now: func() time.Time { return clock }, limit: 1 << 40,
 				length: int64(left * tc.size), buf: make([]byte, pieceBytes)}
-			b.src = readFunc(func(p []byte) (int, error) {
+			b.src = connReadFunc(func(p []byte) (int, error) {
 				clock = clock.Add(tc.each)
 				left--
 				return tc.size, nil
@@ -524,9 +524,9 @@ func TestConnBody_Slow(t *testing.T) {
 	}
 }
 
-type readFunc func([]byte) (int, error)
+type connReadFunc func([]byte) (int, error)
 
-func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+func (f connReadFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestConnOf(t *testing.T) {
 	var none fasthttp.RequestCtx
@@ -540,7 +540,7 @@ func TestConnOf(t *testing.T) {
 	}
 	found := make(chan bool, 1)
 	_, addr := connServer(t, quickLimits(), func(ctx *fasthttp.RequestCtx) { found <- connOf(ctx) != nil })
-	io.WriteString(dial(t, addr), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	io.WriteString(connDial(t, addr), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if !<-found {
 		t.Error("connOf does not find the connection")
 	}
