@@ -1,0 +1,4 @@
+DROP TABLE IF EXISTS retired_logins;
+DROP TABLE IF EXISTS account_keys;
+DROP TABLE IF EXISTS accounts;
+DROP TABLE IF EXISTS meta;

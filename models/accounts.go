@@ -1,0 +1,324 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"zencrypt/crypto/password"
+	"zencrypt/crypto/seal"
+)
+
+// Account is a person's account as the server may know it.
+type Account struct {
+	ID              ID
+	Login           string // the person's own spelling
+	Created         time.Time
+	Epoch           int64 // sessions of another epoch have ended
+	KeyVersion      uint32
+	RecoveryPending bool // the recovery code has not been typed back
+	RecoveryCreated time.Time
+	HPKEPublic      []byte // 32 bytes; sealing to it needs no log-in
+}
+
+// Unlocked is an account whose key is in memory, for the length of a request.
+type Unlocked struct {
+	Account *Account
+	Ring    *seal.Ring
+}
+
+const redacted = "[redacted]"
+
+// Format implements fmt.Formatter.
+func (u *Unlocked) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+
+// LogValue implements slog.LogValuer.
+func (u *Unlocked) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Accounts is the store of accounts.
+type Accounts struct{ db *DB }
+
+type accountRow struct {
+	bun.BaseModel `bun:"table:accounts"`
+
+	ID              ID `bun:",pk"`
+	Login           string
+	LoginKey        string
+	Created         int64
+	Epoch           int64
+	KeyVersion      uint32
+	Verifier        string
+	Pepper          string
+	UnlockSalt      []byte
+	SealedUnlock    []byte
+	SealedRecovery  []byte
+	RecoveryCreated int64
+	SealedCode      []byte
+	HPKEPublic      []byte `bun:"hpke_public"`
+	SealedHPKE      []byte `bun:"sealed_hpke"`
+}
+
+// accountKeyRow is an older version of an account key.
+type accountKeyRow struct {
+	bun.BaseModel `bun:"table:account_keys"`
+
+	ID               ID `bun:",pk"`
+	AccountID        ID
+	Version          uint32
+	SealedAccountKey []byte
+}
+
+type retiredRow struct {
+	bun.BaseModel `bun:"table:retired_logins"`
+
+	Digest []byte `bun:",pk"`
+	Pepper string
+}
+
+// sealedPair is the account's own HPKE pair (see seal.NewHPKE), 32 bytes each.
+type sealedPair struct{ Public, Private []byte }
+
+// The infos of keys that are derived from something other than an account key.
+const (
+	infoRecovery = "zencrypt/v1/recovery"
+	infoSession  = "zencrypt/v1/session"
+	infoResults  = "zencrypt/v1/results"
+)
+
+func place(table, column string, row, user ID) seal.Place {
+	return seal.Place{Table: table, Column: column, Row: row[:], User: user[:]}
+}
+
+func (r *accountRow) place(column string) seal.Place { return place("accounts", column, r.ID, r.ID) }
+
+func (r *accountRow) account() *Account {
+	return &Account{
+		ID: r.ID, Login: r.Login, Created: fromMillis(r.Created), Epoch: r.Epoch, KeyVersion: r.KeyVersion,
+		RecoveryPending: r.SealedCode != nil, RecoveryCreated: fromMillis(r.RecoveryCreated), HPKEPublic: r.HPKEPublic,
+	}
+}
+
+func (r *accountRow) credentials() *credentials {
+	return &credentials{verifier: r.Verifier, pepper: r.Pepper, salt: r.UnlockSalt}
+}
+
+// setPassword writes new credentials and seals the account key under their unlock key.
+func (r *accountRow) setPassword(c credentials, unlock, key seal.Key) {
+	r.Verifier, r.Pepper, r.UnlockSalt = c.verifier, c.pepper, c.salt
+	r.SealedUnlock = seal.Seal(unlock, r.KeyVersion, r.place("sealed_unlock"), key[:])
+}
+
+// openKey opens the account key in one of its seals. A seal of another version than
+// the row's is refused: it would be one that a renewal has left behind.
+func (r *accountRow) openKey(by seal.Key, column string, sealed []byte) (seal.Key, error) {
+	b, err := seal.Open(by, r.place(column), sealed)
+	if err != nil {
+		return seal.Key{}, err
+	}
+	if v, _ := seal.Version(sealed); v != r.KeyVersion || len(b) != seal.KeySize {
+		return seal.Key{}, seal.ErrOpen
+	}
+	return seal.Key(b), nil
+}
+
+// ring makes the ring of an account from its newest key and the older ones sealed
+// under it. One that does not open is left out, and with it only what it sealed.
+func ring(ctx context.Context, db bun.IDB, r *accountRow, key seal.Key) (*seal.Ring, error) {
+	out := seal.NewRing(r.KeyVersion, key)
+	rows, err := olderKeys(ctx, db, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if version, older, err := row.open(out); err == nil && version < r.KeyVersion {
+			out.Add(version, older)
+		}
+	}
+	return out, nil
+}
+
+func olderKeys(ctx context.Context, db bun.IDB, account ID) (rows []accountKeyRow, err error) {
+	err = db.NewSelect().Model(&rows).Where("account_id = ?", account).Order("version").Scan(ctx)
+	return rows, err
+}
+
+// seal closes version and key together, so that the row's own version is only a claim:
+// 4 bytes, big endian, then 32.
+func (r *accountKeyRow) seal(by *seal.Ring, key seal.Key) {
+	plain := append(binary.BigEndian.AppendUint32(nil, r.Version), key[:]...)
+	r.SealedAccountKey = by.Seal(seal.Account, place("account_keys", "sealed_account_key", r.ID, r.AccountID), plain)
+}
+
+func (r *accountKeyRow) open(by *seal.Ring) (uint32, seal.Key, error) {
+	b, err := by.Open(seal.Account, place("account_keys", "sealed_account_key", r.ID, r.AccountID), r.SealedAccountKey)
+	if err != nil {
+		return 0, seal.Key{}, err
+	}
+	if len(b) != 4+seal.KeySize || binary.BigEndian.Uint32(b) != r.Version {
+		return 0, seal.Key{}, seal.ErrOpen
+	}
+	return r.Version, seal.Key(b[4:]), nil
+}
+
+func accountBy(ctx context.Context, db bun.IDB, column string, value any) (*accountRow, error) {
+	row := new(accountRow)
+	err := db.NewSelect().Model(row).Where("? = ?", bun.Ident(column), value).Scan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return row, nil
+}
+
+// Register makes an account with its first age and Fernet key. It is Invalid for
+// field "login" or "password", and Conflict for a login that is taken or was given
+// up. The recovery code waits in Pending.
+func (a *Accounts) Register(ctx context.Context, login, pw string) (*Unlocked, error) {
+	spelling, loginKey, err := NormalizeLogin(login)
+	if err != nil {
+		return nil, err
+	}
+	if err := password.Check(pw, spelling); err != nil {
+		return nil, passwordField("password", err)
+	}
+	if pw, err = password.Normalize(pw); err != nil {
+		return nil, passwordField("password", err)
+	}
+	// Before the slow part, for a quick answer; the INSERT decides.
+	if err := a.free(ctx, a.db.main.r, loginKey); err != nil {
+		return nil, storeError(err)
+	}
+	creds, unlock, err := a.db.kdf.create(a.db.opts.Pepper, pw)
+	if err != nil {
+		return nil, fail(Internal, "make verifier", err)
+	}
+	now := millis(a.db.now())
+	row := &accountRow{ID: NewID(), Login: spelling, LoginKey: loginKey, Created: now, Epoch: 1, KeyVersion: 1}
+	key := seal.NewKey()
+	u := &Unlocked{Ring: seal.NewRing(row.KeyVersion, key)}
+	row.setPassword(creds, unlock, key)
+	if err := row.newRecovery(u.Ring, now, ReasonNew); err != nil {
+		return nil, err
+	}
+	public, private, err := seal.NewHPKE()
+	if err != nil {
+		return nil, fail(Internal, "make account pair", err)
+	}
+	row.HPKEPublic = public
+	if row.SealedHPKE, err = sealJSON(u.Ring, seal.Account, row.place("sealed_hpke"), sealedPair{public, private}); err != nil {
+		return nil, err
+	}
+	u.Account = row.account()
+	first, err := firstKeys(a.db.now())
+	if err != nil {
+		return nil, fail(Internal, "make first keys", err)
+	}
+	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := a.free(ctx, tx, loginKey); err != nil {
+			return err
+		}
+		if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
+			if isTaken(err, "login_key") {
+				return errTaken()
+			}
+			return err
+		}
+		for i := range first {
+			if err := insertKey(ctx, tx, u, &first[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+func errTaken() error { return Errorf(Conflict, "login", "this login is taken, choose another") }
+
+// free is Conflict when a login is taken, or was and is never given again.
+func (a *Accounts) free(ctx context.Context, db bun.IDB, loginKey string) error {
+	taken, err := db.NewSelect().Model((*accountRow)(nil)).Where("login_key = ?", loginKey).Exists(ctx)
+	if err == nil && !taken {
+		taken, err = db.NewSelect().Model((*retiredRow)(nil)).Where("digest = ?", a.db.retiredDigest(loginKey)).Exists(ctx)
+	}
+	if err == nil && taken {
+		return errTaken()
+	}
+	return err
+}
+
+// Get returns an account, or NotFound.
+func (a *Accounts) Get(ctx context.Context, id ID) (*Account, error) {
+	row, err := accountBy(ctx, a.db.main.r, "id", id)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return row.account(), nil
+}
+
+// ByLogin returns the account of a login in any case, or NotFound.
+func (a *Accounts) ByLogin(ctx context.Context, login string) (*Account, error) {
+	_, key, err := NormalizeLogin(login)
+	if err != nil {
+		return nil, Errorf(NotFound, "", "find account: no such login")
+	}
+	row, err := accountBy(ctx, a.db.main.r, "login_key", key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, Errorf(NotFound, "", "find account: no such login")
+	}
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return row.account(), nil
+}
+
+// List returns up to limit accounts by id, those after the one given; the zero ID
+// begins.
+func (a *Accounts) List(ctx context.Context, after ID, limit int) ([]Account, error) {
+	var rows []accountRow
+	if err := a.db.main.r.NewSelect().Model(&rows).Where("id > ?", after).Order("id").Limit(int64(limit)).Scan(ctx); err != nil {
+		return nil, storeError(err)
+	}
+	out := make([]Account, len(rows))
+	for i := range rows {
+		out[i] = *rows[i].account()
+	}
+	return out, nil
+}
+
+// Usage returns how many items an account has, without those in the trash, and the
+// bytes that all of them take on the disk.
+func (a *Accounts) Usage(ctx context.Context, id ID) (items int, bytes int64, err error) {
+	err = a.db.main.r.NewSelect().Model((*itemRow)(nil)).
+		ColumnExpr("count(*) FILTER (WHERE trashed IS NULL)").ColumnExpr("coalesce(sum(disk), 0)").
+		Where("account_id = ?", id).Scan(ctx, &items, &bytes)
+	return items, bytes, storeError(err)
+}
+
+// sealJSON seals a structure as JSON.
+func sealJSON(r *seal.Ring, purpose seal.Purpose, p seal.Place, v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fail(Internal, "seal it", err)
+	}
+	return r.Seal(purpose, p, b), nil
+}
+
+// openJSON opens what sealJSON made.
+func openJSON(r *seal.Ring, purpose seal.Purpose, p seal.Place, sealed []byte, v any) error {
+	b, err := r.Open(purpose, p, sealed)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}

@@ -1,0 +1,182 @@
+// Package models keeps accounts, keys, vault items, sessions and results.
+//
+// Two SQLite databases lie in the data folder: zencrypt.db, which backups take,
+// and sessions.db, which none takes. What a person wrote is sealed there under
+// the person's account key (see crypto/seal); the stores take an [Unlocked] that
+// holds this key for the length of a request and hand out opened values.
+//
+// Each column named sealed_* is bound to its table, column, row and user. Sealed
+// structures are JSON.
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/migrate"
+
+	"zencrypt/crypto/password"
+)
+
+const (
+	mainFile     = "zencrypt.db"
+	sessionsFile = "sessions.db"
+)
+
+// Options are what Open needs.
+type Options struct {
+	Dir            string // the data folder, made with mode 0700
+	Main, Sessions *migrate.Migrations
+	Now            func() time.Time // nil: time.Now
+	Pepper         PepperKeys
+	KDF            password.Params // zero: password.DefaultParams
+	// SessionIdle ends a session that nobody uses, SessionMax any session, ResultTTL a
+	// result. Zero: 30 minutes, 12 hours, 1 hour.
+	SessionIdle, SessionMax, ResultTTL time.Duration
+}
+
+// PepperKeys are derived from the server key and its older versions, by fingerprint.
+type PepperKeys struct {
+	Active      string
+	Keys        map[string][32]byte
+	LoginDigest [32]byte // for the digests of retired logins
+}
+
+// ErrServerKey is returned by Open, wrapped with both fingerprints, when the
+// database belongs to another server key.
+var ErrServerKey = errors.New("server key does not fit this database: put the key back that was used with it. " +
+	"Without it no password opens an account; recovery codes do not depend on it and still open everything")
+
+// DB is both databases and the stores on them.
+type DB struct {
+	Accounts *Accounts
+	Sessions *Sessions
+	Items    *Items
+	Keys     *Keys
+	Results  *Results
+
+	main, sessions *sqliteDB
+	now            func() time.Time
+	kdf            *kdf
+	opts           Options
+}
+
+// metaRow is a fact about the database itself.
+type metaRow struct {
+	bun.BaseModel `bun:"table:meta"`
+
+	Name  string `bun:",pk"`
+	Value string
+}
+
+const (
+	metaServerKey = "server_key"
+	metaReady     = "ready"
+)
+
+// Exists reports whether a folder holds a database: then a new server key must not
+// be made for it.
+func Exists(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, mainFile))
+	return err == nil && info.Size() > 0
+}
+
+// Open opens or makes the databases in o.Dir, brings their schema up to date and
+// checks that the server key is theirs ([ErrServerKey]).
+func Open(ctx context.Context, o Options) (*DB, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.KDF == (password.Params{}) {
+		o.KDF = password.DefaultParams()
+	}
+	o.SessionIdle = orDefault(o.SessionIdle, 30*time.Minute)
+	o.SessionMax = orDefault(o.SessionMax, 12*time.Hour)
+	o.ResultTTL = orDefault(o.ResultTTL, time.Hour)
+	if _, ok := o.Pepper.Keys[o.Pepper.Active]; !ok {
+		return nil, errors.New("open database: the active server key is not among the keys given")
+	}
+	k, err := newKDF(o.KDF)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data folder: %w", err)
+	}
+	db := &DB{now: o.Now, opts: o, kdf: k}
+	if db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main); err != nil {
+		return nil, err
+	}
+	if err := db.checkServerKey(ctx); err != nil {
+		return nil, errors.Join(err, db.main.Close())
+	}
+	if db.sessions, err = openSQLite(ctx, filepath.Join(o.Dir, sessionsFile), o.Sessions); err != nil {
+		return nil, errors.Join(err, db.main.Close())
+	}
+	db.Accounts = &Accounts{db}
+	db.Sessions = &Sessions{db}
+	db.Items = &Items{db}
+	db.Keys = &Keys{db}
+	db.Results = &Results{db}
+	return db, nil
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// checkServerKey notes the server key of a new database and refuses a database of
+// another. After a rotation the noted key is among the older ones, and the active
+// one is noted in its place.
+func (db *DB) checkServerKey(ctx context.Context) error {
+	active := db.opts.Pepper.Active
+	return db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		row := metaRow{Name: metaServerKey}
+		err := tx.NewSelect().Model(&row).WherePK().Scan(ctx)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			row.Value = active
+			_, err = tx.NewInsert().Model(&row).Exec(ctx)
+			return err
+		case err != nil:
+			return err
+		case row.Value == active:
+			return nil
+		}
+		if _, ok := db.opts.Pepper.Keys[row.Value]; !ok {
+			return &Error{Code: Unavailable, Message: fmt.Sprintf("open database: it was made with server key %s and the key given is %s", row.Value, active), Err: ErrServerKey}
+		}
+		row.Value = active
+		_, err = tx.NewUpdate().Model(&row).WherePK().Exec(ctx)
+		return err
+	})
+}
+
+// Ready writes one row to the disk: the error says why no write works.
+func (db *DB) Ready(ctx context.Context) error {
+	row := metaRow{Name: metaReady, Value: fmt.Sprint(millis(db.now()))}
+	return db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewInsert().Model(&row).On("CONFLICT (name) DO UPDATE").Set("value = EXCLUDED.value").Exec(ctx)
+		return err
+	})
+}
+
+// Checkpoint truncates both logs, so that what was deleted is gone from the disk.
+// It is Unavailable while a reader holds a log; the next call gets it.
+func (db *DB) Checkpoint(ctx context.Context) error {
+	return errors.Join(db.main.checkpoint(ctx), db.sessions.checkpoint(ctx))
+}
+
+// Close closes the databases.
+func (db *DB) Close() error {
+	return errors.Join(db.sessions.Close(), db.main.Close())
+}

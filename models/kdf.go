@@ -1,0 +1,108 @@
+package models
+
+import (
+	"crypto/rand"
+	"errors"
+	"sync/atomic"
+
+	"zencrypt/crypto/password"
+	"zencrypt/crypto/seal"
+)
+
+// A kdf runs argon2id and counts the runs: each log-in makes two, known or not.
+type kdf struct {
+	params password.Params
+	nobody credentials // for logins that do not exist
+	runs   atomic.Int64
+}
+
+// saltSize is the unlock key's salt in bytes (RFC 9106 section 3.1 recommends 16).
+const saltSize = 16
+
+// credentials are what a row says about a password.
+type credentials struct {
+	verifier string // PHC string
+	pepper   string // fingerprint of the server key
+	salt     []byte // of the unlock key; its costs are the verifier's
+}
+
+// newKDF makes the credentials of nobody, which also proves that the costs are valid.
+func newKDF(p password.Params) (*kdf, error) {
+	k := &kdf{params: p}
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	phc, err := password.Hash(secret, p)
+	if err != nil {
+		return nil, err
+	}
+	k.nobody = credentials{verifier: phc, salt: secret[:saltSize]}
+	return k, nil
+}
+
+// create makes the verifier and the unlock key of a normalized password.
+func (k *kdf) create(p PepperKeys, normalized string) (credentials, seal.Key, error) {
+	c := credentials{pepper: p.Active, salt: make([]byte, saltSize)}
+	rand.Read(c.salt)
+	peppered := password.Pepper(p.Keys[p.Active], normalized)
+	k.runs.Add(2)
+	phc, err := password.Hash(peppered, k.params)
+	if err != nil {
+		return c, seal.Key{}, err
+	}
+	c.verifier = phc
+	return c, seal.Key(password.UnlockKey(peppered, c.salt, k.params)), nil
+}
+
+// check tells whether a password fits, with the unlock key when it does. It always
+// makes two runs: a login that does not exist, a wrong password and a server key
+// that is missing take the same time and get the same answer.
+func (k *kdf) check(p PepperKeys, c *credentials, normalized string) (seal.Key, bool, error) {
+	known := c != nil
+	if !known {
+		c = &k.nobody
+	}
+	key, ok := p.Keys[c.pepper]
+	if !ok {
+		key, known = p.Keys[p.Active], false
+	}
+	peppered := password.Pepper(key, normalized)
+	k.runs.Add(2)
+	fits, err := password.Verify(peppered, c.verifier)
+	if err != nil {
+		return seal.Key{}, false, err
+	}
+	params, err := password.ParamsOf(c.verifier)
+	if err != nil {
+		return seal.Key{}, false, err
+	}
+	unlock := password.UnlockKey(peppered, c.salt, params)
+	if !fits || !known {
+		return seal.Key{}, false, nil
+	}
+	return seal.Key(unlock), true, nil
+}
+
+// verify is check without the unlock key, one run: for a person who is logged in.
+func (k *kdf) verify(p PepperKeys, c *credentials, normalized string) (bool, error) {
+	key, ok := p.Keys[c.pepper]
+	if !ok {
+		return false, nil
+	}
+	k.runs.Add(1)
+	return password.Verify(password.Pepper(key, normalized), c.verifier)
+}
+
+// old reports whether the costs are below those set or the server key is not the active one.
+func (k *kdf) old(p PepperKeys, c *credentials) bool {
+	params, err := password.ParamsOf(c.verifier)
+	return err == nil && (c.pepper != p.Active || params.Time < k.params.Time || params.MemoryKiB < k.params.MemoryKiB)
+}
+
+// passwordField turns a policy error into one that names its field.
+func passwordField(field string, err error) error {
+	var policy *password.PolicyError
+	if errors.As(err, &policy) {
+		return &Error{Code: Invalid, Field: field, Message: policy.Message}
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+package models
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"database/sql"
+	"errors"
+
+	"github.com/uptrace/bun"
+
+	"zencrypt/crypto/password"
+	"zencrypt/crypto/seal"
+)
+
+// Why a recovery code waits to be confirmed.
+const (
+	ReasonNew     = "new"     // made at registration, or asked for
+	ReasonUsed    = "used"    // the one before was used
+	ReasonRenewed = "renewed" // the account key was renewed
+)
+
+// sealedCode is a code until it is confirmed; then only the person has it.
+type sealedCode struct{ Code, Reason string }
+
+// newRecovery seals the ring's key under a new recovery code (HKDF of its 160 bits, no
+// pepper: it opens the account when the server key is lost) and keeps the code for
+// Pending. The code before it opens nothing any more.
+func (r *accountRow) newRecovery(ring *seal.Ring, now int64, reason string) error {
+	code := password.NewRecoveryCode()
+	secret, err := password.ParseRecoveryCode(code)
+	if err != nil {
+		return fail(Internal, "make recovery code", err)
+	}
+	version, key := ring.Current()
+	r.SealedRecovery = seal.Seal(seal.Derive(secret, infoRecovery), version, r.place("sealed_recovery"), key[:])
+	r.RecoveryCreated = now
+	r.SealedCode, err = sealJSON(ring, seal.Account, r.place("sealed_code"), sealedCode{code, reason})
+	return err
+}
+
+// Pending returns the recovery code that has still to be typed back, and why there is
+// one (ReasonNew and so on). ok is false when none waits.
+func (a *Accounts) Pending(ctx context.Context, u *Unlocked) (code, reason string, ok bool, err error) {
+	row, err := accountBy(ctx, a.db.main.r, "id", u.Account.ID)
+	if err != nil {
+		return "", "", false, storeError(err)
+	}
+	if row.SealedCode == nil {
+		return "", "", false, nil
+	}
+	var c sealedCode
+	if err := openJSON(u.Ring, seal.Account, row.place("sealed_code"), row.SealedCode, &c); err != nil {
+		return "", "", false, fail(Internal, "open recovery code", err)
+	}
+	return c.Code, c.Reason, true, nil
+}
+
+// Confirm takes the recovery code typed back and forgets it. Invalid for field "code"
+// when it is another; nothing happens when none waits.
+func (a *Accounts) Confirm(ctx context.Context, u *Unlocked, code string) error {
+	typed, err := password.ParseRecoveryCode(code)
+	if err != nil {
+		return Errorf(Invalid, "code", "%v", err)
+	}
+	want, _, ok, err := a.Pending(ctx, u)
+	if err != nil || !ok {
+		return err
+	}
+	secret, err := password.ParseRecoveryCode(want)
+	if err != nil {
+		return fail(Internal, "read recovery code", err)
+	}
+	if subtle.ConstantTimeCompare(typed, secret) != 1 {
+		return Errorf(Invalid, "code", "this is not the code shown: compare it letter by letter")
+	}
+	return a.change(ctx, u, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+		row.SealedCode = nil
+		return nil
+	})
+}
+
+// NewRecovery replaces the recovery code; the old one ends at once. Unauthorized for
+// field "current".
+func (a *Accounts) NewRecovery(ctx context.Context, u *Unlocked, current string) error {
+	if _, _, err := a.checkCurrent(ctx, u, current); err != nil {
+		return err
+	}
+	return a.change(ctx, u, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+		return row.newRecovery(u.Ring, millis(a.db.now()), ReasonNew)
+	})
+}
+
+// Recover opens an account with its recovery code and sets a new password. The epoch
+// rises, which ends every session, and another code waits to be confirmed. An unknown
+// login and a wrong code get the same Unauthorized; Invalid names "password".
+func (a *Accounts) Recover(ctx context.Context, login, code, newPw string) (*Unlocked, error) {
+	if err := password.Check(newPw, login); err != nil {
+		return nil, passwordField("password", err)
+	}
+	pw, err := password.Normalize(newPw)
+	if err != nil {
+		return nil, passwordField("password", err)
+	}
+	secret, err := password.ParseRecoveryCode(code)
+	if err != nil {
+		return nil, Errorf(Invalid, "code", "%v", err)
+	}
+	row, key, err := a.openRecovery(ctx, login, seal.Derive(secret, infoRecovery))
+	if err != nil {
+		return nil, err
+	}
+	creds, unlock, err := a.db.kdf.create(a.db.opts.Pepper, pw)
+	if err != nil {
+		return nil, fail(Internal, "make verifier", err)
+	}
+	u := &Unlocked{Account: row.account()}
+	if u.Ring, err = ring(ctx, a.db.main.r, row, key); err != nil {
+		return nil, storeError(err)
+	}
+	used := row.SealedRecovery
+	err = a.change(ctx, u, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+		if subtle.ConstantTimeCompare(used, row.SealedRecovery) != 1 {
+			return errWrongCode() // used or replaced meanwhile
+		}
+		row.setPassword(creds, unlock, key)
+		row.Epoch++
+		return row.newRecovery(u.Ring, millis(a.db.now()), ReasonUsed)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+func errWrongCode() error {
+	return Errorf(Unauthorized, "", "the login or the recovery code is wrong")
+}
+
+// openRecovery does the same work for a login that does not exist: one look-up and one
+// opening.
+func (a *Accounts) openRecovery(ctx context.Context, login string, by seal.Key) (*accountRow, seal.Key, error) {
+	_, loginKey, err := NormalizeLogin(login)
+	if err != nil {
+		return nil, seal.Key{}, errWrongCode()
+	}
+	row, err := accountBy(ctx, a.db.main.r, "login_key", loginKey)
+	if errors.Is(err, sql.ErrNoRows) {
+		nobody := &accountRow{KeyVersion: 1}
+		noise := make([]byte, seal.KeySize+seal.Overhead)
+		rand.Read(noise)
+		noise[0] = 1 // the format of a seal
+		_, _ = nobody.openKey(by, "sealed_recovery", noise)
+		return nil, seal.Key{}, errWrongCode()
+	}
+	if err != nil {
+		return nil, seal.Key{}, storeError(err)
+	}
+	key, err := row.openKey(by, "sealed_recovery", row.SealedRecovery)
+	if err != nil {
+		return nil, seal.Key{}, errWrongCode()
+	}
+	return row, key, nil
+}

@@ -1,0 +1,239 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"zencrypt/crypto/seal"
+)
+
+// A sealedTable is one whose rows stand under an account key and carry seal_version.
+type sealedTable struct {
+	name    string
+	columns []sealedColumn
+}
+
+type sealedColumn struct {
+	name    string
+	purpose seal.Purpose
+}
+
+// sealedTables are what Reseal goes through. The seals of accounts and account_keys
+// are few and made anew by Renew itself.
+func sealedTables() []sealedTable {
+	return []sealedTable{
+		{"keys", []sealedColumn{{"sealed_key", seal.KeyRing}}},
+		{"key_versions", []sealedColumn{{"sealed_version", seal.KeyRing}}},
+		{"items", []sealedColumn{
+			{"sealed_title", seal.Names}, {"sealed_meta", seal.Names}, {"sealed_blob", seal.Files}, {"sealed_body", seal.Items},
+		}},
+	}
+}
+
+// Renew makes a new account key and seals the old one under it, in one transaction
+// with everything in the account's own row. The recovery code is replaced, the epoch
+// rises and every session ends, the asking one too: the caller makes a new one from u,
+// whose ring has both keys. Rows are renewed by Reseal. Unauthorized for "current".
+func (a *Accounts) Renew(ctx context.Context, u *Unlocked, current string) error {
+	checked, pw, err := a.checkCurrent(ctx, u, current)
+	if err != nil {
+		return err
+	}
+	creds, unlock, err := a.db.kdf.create(a.db.opts.Pepper, pw)
+	if err != nil {
+		return fail(Internal, "make verifier", err)
+	}
+	key := seal.NewKey()
+	var version uint32
+	err = a.change(ctx, u, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+		if row.Verifier != checked.Verifier {
+			return errEnded()
+		}
+		version = row.KeyVersion + 1
+		next := seal.NewRing(version, key)
+		if err := sealOlder(ctx, tx, u, next); err != nil {
+			return err
+		}
+		var pair sealedPair
+		if err := openJSON(u.Ring, seal.Account, row.place("sealed_hpke"), row.SealedHPKE, &pair); err != nil {
+			return fail(Internal, "open account pair", err)
+		}
+		if row.SealedHPKE, err = sealJSON(next, seal.Account, row.place("sealed_hpke"), pair); err != nil {
+			return err
+		}
+		row.KeyVersion = version
+		row.Epoch++
+		row.setPassword(creds, unlock, key)
+		return row.newRecovery(next, millis(a.db.now()), ReasonRenewed)
+	})
+	if err == nil {
+		u.Ring.Add(version, key)
+	}
+	return err
+}
+
+// sealOlder seals every version that the account has until now under the next one.
+func sealOlder(ctx context.Context, tx bun.Tx, u *Unlocked, next *seal.Ring) error {
+	rows, err := olderKeys(ctx, tx, u.Account.ID)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		_, key, err := rows[i].open(u.Ring)
+		if err != nil {
+			continue // it opens nothing today either; its row stays as it is
+		}
+		rows[i].seal(next, key)
+		if _, err := tx.NewUpdate().Model(&rows[i]).WherePK().Exec(ctx); err != nil {
+			return err
+		}
+	}
+	version, key := u.Ring.Current()
+	row := accountKeyRow{ID: NewID(), AccountID: u.Account.ID, Version: version}
+	row.seal(next, key)
+	_, err = tx.NewInsert().Model(&row).Exec(ctx)
+	return err
+}
+
+// sealVersion is the version under which u may seal a row in tx. After a renewal by
+// another session that is the older one, as long as it is kept: Reseal will find the
+// row. Once it is dropped the row could never be opened, so that it is Unauthorized.
+func sealVersion(ctx context.Context, tx bun.Tx, u *Unlocked) (int64, error) {
+	version, _ := u.Ring.Current()
+	var newest uint32
+	err := tx.NewSelect().Model((*accountRow)(nil)).Column("key_version").Where("id = ?", u.Account.ID).Scan(ctx, &newest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, errEnded()
+	}
+	if err != nil {
+		return 0, err
+	}
+	if version != newest {
+		kept, err := tx.NewSelect().Model((*accountKeyRow)(nil)).
+			Where("account_id = ?", u.Account.ID).Where("version = ?", version).Exists(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if !kept || version > newest {
+			return 0, errEnded()
+		}
+	}
+	return int64(version), nil
+}
+
+// Reseal puts up to limit rows that stand under an older account key under the newest
+// and returns how many are left; a call is one transaction, so that it may be cut
+// anywhere and taken up at the next log-in. Files are not rewritten, only their sealed
+// file keys. With none left the older versions are dropped, but for those that a row
+// names which did not open (seal_version then is negative).
+func (a *Accounts) Reseal(ctx context.Context, u *Unlocked, limit int) (left int, err error) {
+	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		version, err := sealVersion(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		var newest int64
+		if err := tx.NewSelect().Model((*accountRow)(nil)).Column("key_version").Where("id = ?", u.Account.ID).Scan(ctx, &newest); err != nil {
+			return err
+		}
+		if version != newest {
+			return errEnded()
+		}
+		for _, table := range sealedTables() {
+			done, err := table.reseal(ctx, tx, u, version, limit)
+			if err != nil {
+				return err
+			}
+			limit -= done
+		}
+		if left, err = olderRows(ctx, tx, u.Account.ID, version); err != nil || left > 0 {
+			return err
+		}
+		return dropOlder(ctx, tx, u.Account.ID)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return left, nil
+}
+
+// ResealLeft returns how many rows still stand under an older account key.
+func (a *Accounts) ResealLeft(ctx context.Context, u *Unlocked) (left int, err error) {
+	left, err = olderRows(ctx, a.db.main.r, u.Account.ID, int64(u.Account.KeyVersion))
+	return left, storeError(err)
+}
+
+func olderRows(ctx context.Context, db bun.IDB, account ID, version int64) (n int, err error) {
+	for _, table := range sealedTables() {
+		some, err := db.NewSelect().Table(table.name).Where("account_id = ?", account).
+			Where("seal_version BETWEEN 1 AND ?", version-1).Count(ctx)
+		if err != nil {
+			return 0, err
+		}
+		n += int(some)
+	}
+	return n, nil
+}
+
+func (t sealedTable) reseal(ctx context.Context, tx bun.Tx, u *Unlocked, version int64, limit int) (int, error) {
+	if limit <= 0 {
+		return 0, nil
+	}
+	var ids []ID
+	err := tx.NewSelect().Table(t.name).Column("id").Where("account_id = ?", u.Account.ID).
+		Where("seal_version BETWEEN 1 AND ?", version-1).Order("id").Limit(int64(limit)).Scan(ctx, &ids)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		if err := t.resealRow(ctx, tx, u, id, version); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
+
+// resealRow opens every seal of a row and makes it anew; a row of which one does not
+// open is left as it was and marked.
+func (t sealedTable) resealRow(ctx context.Context, tx bun.Tx, u *Unlocked, id ID, version int64) error {
+	sealed := make([][]byte, len(t.columns))
+	dest := make([]any, len(t.columns))
+	q := tx.NewSelect().Table(t.name).Where("id = ?", id)
+	for i, c := range t.columns {
+		dest[i] = &sealed[i]
+		q = q.Column(c.name)
+	}
+	if err := q.Scan(ctx, dest...); err != nil {
+		return fmt.Errorf("read sealed row: %w", err)
+	}
+	update := tx.NewUpdate().Table(t.name).Where("id = ?", id)
+	for i, c := range t.columns {
+		if sealed[i] == nil {
+			continue
+		}
+		p := place(t.name, c.name, id, u.Account.ID)
+		plain, err := u.Ring.Open(c.purpose, p, sealed[i])
+		if err != nil {
+			_, err := tx.NewUpdate().Table(t.name).Where("id = ?", id).Set("seal_version = -seal_version").Exec(ctx)
+			return err
+		}
+		update = update.Set("? = ?", bun.Ident(c.name), u.Ring.Seal(c.purpose, p, plain))
+	}
+	_, err := update.Set("seal_version = ?", version).Exec(ctx)
+	return err
+}
+
+// dropOlder forgets the older account keys that no row needs.
+func dropOlder(ctx context.Context, tx bun.Tx, account ID) error {
+	q := tx.NewDelete().Model((*accountKeyRow)(nil)).Where("account_id = ?", account)
+	for _, table := range sealedTables() {
+		q = q.Where("version NOT IN (?)", tx.NewSelect().Table(table.name).ColumnExpr("-seal_version").
+			Where("account_id = ?", account).Where("seal_version < 0"))
+	}
+	_, err := q.Exec(ctx)
+	return err
+}

@@ -1,0 +1,290 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"zencrypt/crypto/seal"
+)
+
+// The states of a result.
+const (
+	StateReady  = "ready"
+	StateLocked = "locked" // no key fitted yet
+)
+
+// Result is a spooled file that waits for its download. It belongs to the session that
+// made it; nobody else can see that it is there.
+type Result struct {
+	ID      ID
+	Session ID
+	Owner   string // whose quota it counts against
+	Created time.Time
+	Expires time.Time
+	Verb    string // encrypt, decrypt
+	State   string // StateReady, StateLocked
+	Tries   int
+	Blob    ID
+	Disk    int64 // bytes on the disk
+	Size    int64 // bytes of the download, -1 unknown
+	Meta    ResultMeta
+}
+
+// ResultMeta is sealed under the session's key.
+type ResultMeta struct {
+	Name       string
+	WrapKey    [16]byte // of the spool file's own wrap
+	SpoolSize  int64
+	Format     string
+	FileKey    [16]byte // of the age file inside, when it is sent decrypted
+	Fernet     string
+	Headline   string
+	Facts      [][2]string
+	Commands   []string
+	Passphrase bool
+}
+
+// String implements fmt.Stringer; a field has the name of fmt.Formatter's method.
+func (ResultMeta) String() string { return redacted }
+
+// GoString implements fmt.GoStringer.
+func (ResultMeta) GoString() string { return redacted }
+
+// LogValue implements slog.LogValuer.
+func (ResultMeta) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Results is the store of results, in sessions.db.
+type Results struct{ db *DB }
+
+type resultRow struct {
+	bun.BaseModel `bun:"table:results"`
+
+	ID         ID `bun:",pk"`
+	SessionID  ID
+	Owner      string
+	Created    int64
+	Expires    int64
+	Verb       string
+	State      string
+	Tries      int
+	BlobID     ID
+	Disk       int64
+	Size       int64
+	SealedMeta []byte
+}
+
+func (r *resultRow) result() Result {
+	return Result{
+		ID: r.ID, Session: r.SessionID, Owner: r.Owner, Created: fromMillis(r.Created), Expires: fromMillis(r.Expires),
+		Verb: r.Verb, State: r.State, Tries: r.Tries, Blob: r.BlobID, Disk: r.Disk, Size: r.Size,
+	}
+}
+
+func (r *resultRow) open(s *Session) (*Result, error) {
+	out := r.result()
+	b, err := seal.Open(s.Key, place("results", "sealed_meta", r.ID, r.SessionID), r.SealedMeta)
+	if err != nil {
+		return nil, fail(Internal, "open result", err)
+	}
+	if err := json.Unmarshal(b, &out.Meta); err != nil {
+		return nil, fail(Internal, "open result", err)
+	}
+	return &out, nil
+}
+
+func closeResult(s *Session, r *Result) (*resultRow, error) {
+	b, err := json.Marshal(r.Meta)
+	if err != nil {
+		return nil, fail(Internal, "seal result", err)
+	}
+	return &resultRow{
+		ID: r.ID, SessionID: s.ID, Owner: r.Owner, Created: millis(r.Created), Expires: millis(r.Expires),
+		Verb: r.Verb, State: r.State, Tries: r.Tries, BlobID: r.Blob, Disk: r.Disk, Size: r.Size,
+		SealedMeta: seal.Seal(s.Key, 0, place("results", "sealed_meta", r.ID, s.ID), b),
+	}, nil
+}
+
+// closedResults are results whose Meta was not opened.
+func closedResults(rows []resultRow) []Result {
+	out := make([]Result, len(rows))
+	for i := range rows {
+		out[i] = rows[i].result()
+	}
+	return out
+}
+
+func errNoResult() error { return Errorf(NotFound, "", "find result: it is not there any more") }
+
+// Create stores a result of a session. ID, Created and Expires are set when zero. It is
+// Gone when the session has ended meanwhile.
+func (rs *Results) Create(ctx context.Context, s *Session, r *Result) error {
+	if r.ID.IsZero() {
+		r.ID = NewID()
+	}
+	if r.Created.IsZero() {
+		r.Created = rs.db.now()
+	}
+	if r.Expires.IsZero() {
+		r.Expires = r.Created.Add(rs.db.opts.ResultTTL)
+	}
+	r.Session = s.ID
+	row, err := closeResult(s, r)
+	if err != nil {
+		return err
+	}
+	return rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		alive, err := tx.NewSelect().Model((*sessionRow)(nil)).Where("id = ?", s.ID).Exists(ctx)
+		if err != nil {
+			return err
+		}
+		if !alive {
+			return Errorf(Gone, "", "this session has ended: log in again")
+		}
+		_, err = tx.NewInsert().Model(row).Exec(ctx)
+		return err
+	})
+}
+
+// Get returns a result of this session; another's, an expired one and one that was
+// never there are all NotFound.
+func (rs *Results) Get(ctx context.Context, s *Session, id ID) (*Result, error) {
+	row := new(resultRow)
+	err := rs.db.sessions.r.NewSelect().Model(row).Where("id = ?", id).Where("session_id = ?", s.ID).
+		Where("expires > ?", millis(rs.db.now())).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errNoResult()
+	}
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return row.open(s)
+}
+
+// Update writes a result back. NotFound when it is gone.
+func (rs *Results) Update(ctx context.Context, s *Session, r *Result) error {
+	row, err := closeResult(s, r)
+	if err != nil {
+		return err
+	}
+	return rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		res, err := tx.NewUpdate().Model(row).WherePK().Where("session_id = ?", s.ID).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, errNoResult())
+		}
+		return nil
+	})
+}
+
+// Delete removes a result of this session and returns it, unopened, for its file to be
+// removed. NotFound otherwise.
+func (rs *Results) Delete(ctx context.Context, s *Session, id ID) (*Result, error) {
+	row := new(resultRow)
+	err := rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		err := tx.NewSelect().Model(row).Where("id = ?", id).Where("session_id = ?", s.ID).Scan(ctx)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errNoResult()
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewDelete().Model(row).WherePK().Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := row.result()
+	return &r, nil
+}
+
+// List returns the results of a session that have not expired, newest first, opened.
+func (rs *Results) List(ctx context.Context, s *Session) ([]Result, error) {
+	var rows []resultRow
+	err := rs.db.sessions.r.NewSelect().Model(&rows).Where("session_id = ?", s.ID).
+		Where("expires > ?", millis(rs.db.now())).Order("created DESC", "id DESC").Scan(ctx)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	out := make([]Result, 0, len(rows))
+	for i := range rows {
+		r, err := rows[i].open(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, *r)
+	}
+	return out, nil
+}
+
+// BySession returns all results of a session, unopened.
+func (rs *Results) BySession(ctx context.Context, session ID) ([]Result, error) {
+	var rows []resultRow
+	if err := rs.db.sessions.r.NewSelect().Model(&rows).Where("session_id = ?", session).Scan(ctx); err != nil {
+		return nil, storeError(err)
+	}
+	return closedResults(rows), nil
+}
+
+// Expire removes the results whose hour is over or whose session has ended, and returns
+// them, unopened, for their files to be removed.
+func (rs *Results) Expire(ctx context.Context) (removed []Result, err error) {
+	err = rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		var rows []resultRow
+		err := tx.NewSelect().Model(&rows).WhereOr("expires <= ?", millis(rs.db.now())).
+			WhereOr("session_id NOT IN (?)", tx.NewSelect().Model((*sessionRow)(nil)).Column("id")).Scan(ctx)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		removed = closedResults(rows)
+		_, err = tx.NewDelete().Model(&rows).WherePK().Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return removed, nil
+}
+
+// Blobs returns the spool files that results need.
+func (rs *Results) Blobs(ctx context.Context) (map[ID]struct{}, error) {
+	var ids []ID
+	if err := rs.db.sessions.r.NewSelect().Model((*resultRow)(nil)).Column("blob_id").Scan(ctx, &ids); err != nil {
+		return nil, storeError(err)
+	}
+	return setOf(ids), nil
+}
+
+// UsageByOwner returns the bytes on the disk that the results of each owner take.
+func (rs *Results) UsageByOwner(ctx context.Context) (map[string]int64, error) {
+	var rows []struct {
+		Owner string
+		Bytes int64
+	}
+	err := rs.db.sessions.r.NewSelect().Model((*resultRow)(nil)).Column("owner").ColumnExpr("sum(disk) AS bytes").
+		Group("owner").Scan(ctx, &rows)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	out := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		out[row.Owner] = row.Bytes
+	}
+	return out, nil
+}
+
+func setOf(ids []ID) map[ID]struct{} {
+	out := make(map[ID]struct{}, len(ids))
+	for _, id := range ids {
+		out[id] = struct{}{}
+	}
+	return out
+}

@@ -1,0 +1,395 @@
+package models
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"zencrypt/crypto/seal"
+)
+
+const (
+	tokenSize    = 32              // bytes, random
+	touchEvery   = time.Minute     // a session's use is written at most this often
+	pendingLife  = 5 * time.Minute // between the password and the second factor
+	pendingTries = 5
+)
+
+// Session is one log-in, or a guest's stay. Only the cookie holds its token.
+type Session struct {
+	ID      ID
+	Account *ID // nil for a guest
+	Guest   bool
+	Pending bool // the second factor is still to come: it serves nothing else
+	Created time.Time
+	Touched time.Time
+	Expires time.Time // at the latest
+	Tries   int       // left for the second factor
+	Key     seal.Key  // of the session's results, from the token; zero in a list
+	unlock  seal.Key  // opens the account key in the row
+}
+
+// Format implements fmt.Formatter: the keys stay out of logs.
+func (s *Session) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session %v", s.ID) }
+
+// Sessions is the store of sessions, in sessions.db.
+type Sessions struct{ db *DB }
+
+type sessionRow struct {
+	bun.BaseModel `bun:"table:sessions"`
+
+	ID               ID `bun:",pk"`
+	TokenHash        []byte
+	AccountID        *ID
+	Epoch            int64
+	Pending          bool
+	Tries            int
+	Created          int64
+	Touched          int64
+	Expires          int64
+	SealedAccountKey []byte
+}
+
+func (r *sessionRow) session() *Session {
+	return &Session{
+		ID: r.ID, Account: r.AccountID, Guest: r.AccountID == nil, Pending: r.Pending, Tries: r.Tries,
+		Created: fromMillis(r.Created), Touched: fromMillis(r.Touched), Expires: fromMillis(r.Expires),
+	}
+}
+
+func (r *sessionRow) place() seal.Place {
+	return place("sessions", "sealed_account_key", r.ID, *r.AccountID)
+}
+
+// withToken puts in the keys that HKDF makes from the token.
+func (s *Session) withToken(token []byte) *Session {
+	s.Key, s.unlock = seal.Derive(token, infoResults), seal.Derive(token, infoSession)
+	return s
+}
+
+// Create begins a session and returns its token, base64url of 32 random bytes, which is
+// stored nowhere. Without u it is a guest's. A pending session lives 5 minutes and has
+// 5 tries.
+func (s *Sessions) Create(ctx context.Context, u *Unlocked, pending bool) (token string, session *Session, err error) {
+	secret := make([]byte, tokenSize)
+	rand.Read(secret)
+	row, session := s.newSession(u, pending, secret)
+	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewInsert().Model(row).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	return base64.RawURLEncoding.EncodeToString(secret), session, nil
+}
+
+func (s *Sessions) newSession(u *Unlocked, pending bool, secret []byte) (*sessionRow, *Session) {
+	hash := sha256.Sum256(secret)
+	now := s.db.now()
+	row := &sessionRow{ID: NewID(), TokenHash: hash[:], Pending: pending, Created: millis(now), Touched: millis(now)}
+	row.Expires = millis(now.Add(s.db.opts.SessionMax))
+	if pending {
+		row.Expires, row.Tries = millis(now.Add(pendingLife)), pendingTries
+	}
+	if u != nil {
+		id := u.Account.ID
+		row.AccountID, row.Epoch = &id, u.Account.Epoch
+		version, key := u.Ring.Current()
+		row.SealedAccountKey = seal.Seal(seal.Derive(secret, infoSession), version, row.place(), key[:])
+	}
+	return row, row.session().withToken(secret)
+}
+
+func errNoSession() error { return Errorf(NotFound, "", "find session: there is none") }
+
+// Lookup finds the session of a token and opens its account, with the older versions
+// of its key; Unlocked is nil for a guest and while a second factor is pending. It is
+// NotFound for no session and Gone for one that has ended: idle, too old, or of an
+// epoch before the account's last change of password, code or key. The use is noted
+// at most once a minute.
+func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocked, error) {
+	secret, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(secret) != tokenSize {
+		return nil, nil, errNoSession()
+	}
+	hash := sha256.Sum256(secret)
+	row := new(sessionRow)
+	err = s.db.sessions.r.NewSelect().Model(row).Where("token_hash = ?", hash[:]).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil, errNoSession()
+	}
+	if err != nil {
+		return nil, nil, storeError(err)
+	}
+	session := row.session().withToken(secret)
+	if s.ended(row) {
+		return nil, nil, s.gone(ctx, row.ID)
+	}
+	var u *Unlocked
+	if row.AccountID != nil {
+		if u, err = s.open(ctx, row, session.unlock); err != nil {
+			if ErrorCode(err) == Gone {
+				return nil, nil, s.gone(ctx, row.ID)
+			}
+			return nil, nil, err
+		}
+	}
+	if now := s.db.now(); now.Sub(session.Touched) >= touchEvery {
+		if err := s.Touch(ctx, row.ID); err != nil {
+			return nil, nil, err
+		}
+		session.Touched = fromMillis(millis(now))
+	}
+	if row.Pending {
+		u = nil
+	}
+	return session, u, nil
+}
+
+func (s *Sessions) ended(row *sessionRow) bool {
+	now := s.db.now()
+	idle := !row.Pending && now.Sub(fromMillis(row.Touched)) >= s.db.opts.SessionIdle
+	return idle || millis(now) >= row.Expires
+}
+
+// gone removes a session that has ended. Its results stay for Results.Expire, which
+// reports their files.
+func (s *Sessions) gone(ctx context.Context, id ID) error {
+	err := s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id = ?", id).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return Errorf(Gone, "", "this session has ended: log in again")
+}
+
+// open opens the account of a session in one state of zencrypt.db. Gone when the
+// account is, or its epoch has risen.
+func (s *Sessions) open(ctx context.Context, row *sessionRow, by seal.Key) (u *Unlocked, err error) {
+	gone := Errorf(Gone, "", "this session has ended: log in again")
+	err = s.db.main.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+		account, err := accountBy(ctx, tx, "id", *row.AccountID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return gone
+		}
+		if err != nil {
+			return err
+		}
+		if account.Epoch != row.Epoch {
+			return gone
+		}
+		key, err := seal.Open(by, row.place(), row.SealedAccountKey)
+		if err != nil {
+			return fail(Unauthorized, "open session: it was changed, log in again", err)
+		}
+		if v, _ := seal.Version(row.SealedAccountKey); v != account.KeyVersion || len(key) != seal.KeySize {
+			return gone
+		}
+		r, err := ring(ctx, tx, account, seal.Key(key))
+		u = &Unlocked{Account: account.account(), Ring: r}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// Touch notes that a session was used now; a running transfer counts as use.
+func (s *Sessions) Touch(ctx context.Context, id ID) error {
+	return s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewUpdate().Model((*sessionRow)(nil)).Set("touched = ?", millis(s.db.now())).Where("id = ?", id).Exec(ctx)
+		return err
+	})
+}
+
+// End removes a session and the rows of its results; the caller, who asked
+// Results.BySession first, removes their files. One that is not there is no error.
+func (s *Sessions) End(ctx context.Context, id ID) error {
+	_, err := s.end(ctx, []ID{id})
+	return err
+}
+
+// EndAll ends all sessions of an account but the one given, and returns their results,
+// whose files the caller removes.
+func (s *Sessions) EndAll(ctx context.Context, account ID, except *ID) ([]Result, error) {
+	var ids []ID
+	q := s.db.sessions.r.NewSelect().Model((*sessionRow)(nil)).Column("id").Where("account_id = ?", account)
+	if except != nil {
+		q = q.Where("id <> ?", *except)
+	}
+	if err := q.Scan(ctx, &ids); err != nil {
+		return nil, storeError(err)
+	}
+	return s.end(ctx, ids)
+}
+
+func (s *Sessions) end(ctx context.Context, ids []ID) (results []Result, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.In(ids)).Exec(ctx); err != nil {
+			return err
+		}
+		var rows []resultRow
+		if err := tx.NewSelect().Model(&rows).Where("session_id IN (?)", bun.In(ids)).Scan(ctx); err != nil {
+			return err
+		}
+		results = closedResults(rows)
+		_, err := tx.NewDelete().Model((*resultRow)(nil)).Where("session_id IN (?)", bun.In(ids)).Exec(ctx)
+		return err
+	})
+	return results, err
+}
+
+// List returns the sessions of an account that are alive, newest first, without keys.
+func (s *Sessions) List(ctx context.Context, account ID) ([]Session, error) {
+	owner, err := s.db.Accounts.Get(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	var rows []sessionRow
+	err = s.db.sessions.r.NewSelect().Model(&rows).Where("account_id = ?", account).
+		Where("epoch = ?", owner.Epoch).Order("created DESC", "id DESC").Scan(ctx)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	var out []Session
+	for i := range rows {
+		if !s.ended(&rows[i]) && !rows[i].Pending {
+			out = append(out, *rows[i].session())
+		}
+	}
+	return out, nil
+}
+
+// Expire removes every session that has ended and returns their ids. Their results are
+// removed by Results.Expire, to be called next.
+func (s *Sessions) Expire(ctx context.Context) ([]ID, error) {
+	var rows []sessionRow
+	err := s.db.sessions.r.NewSelect().Model(&rows).
+		Column("id", "account_id", "epoch", "pending", "touched", "expires").Scan(ctx)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	epochs, err := s.epochs(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	var ended []ID
+	for i := range rows {
+		row := &rows[i]
+		alive := !s.ended(row)
+		if row.AccountID != nil {
+			epoch, ok := epochs[*row.AccountID]
+			// An epoch above the one read is of a log-in after that reading.
+			alive = alive && ok && row.Epoch >= epoch
+		}
+		if !alive {
+			ended = append(ended, row.ID)
+		}
+	}
+	if len(ended) == 0 {
+		return nil, nil
+	}
+	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.In(ended)).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ended, nil
+}
+
+// epochs returns the epochs of the accounts that the rows name.
+func (s *Sessions) epochs(ctx context.Context, rows []sessionRow) (map[ID]int64, error) {
+	ids := make(map[ID]struct{})
+	for _, row := range rows {
+		if row.AccountID != nil {
+			ids[*row.AccountID] = struct{}{}
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	list := make([]ID, 0, len(ids))
+	for id := range ids {
+		list = append(list, id)
+	}
+	var accounts []accountRow
+	err := s.db.main.r.NewSelect().Model(&accounts).Column("id", "epoch").Where("id IN (?)", bun.In(list)).Scan(ctx)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	out := make(map[ID]int64, len(accounts))
+	for _, a := range accounts {
+		out[a.ID] = a.Epoch
+	}
+	return out, nil
+}
+
+// Promote turns a pending session into a full one under a new token, after the second
+// factor fitted. Gone when the pending one has ended.
+func (s *Sessions) Promote(ctx context.Context, pending *Session) (token string, session *Session, u *Unlocked, err error) {
+	row := new(sessionRow)
+	err = s.db.sessions.r.NewSelect().Model(row).Where("id = ?", pending.ID).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (!row.Pending || row.AccountID == nil || s.ended(row)) {
+		return "", nil, nil, Errorf(Gone, "", "the log-in took too long: begin again")
+	}
+	if err != nil {
+		return "", nil, nil, storeError(err)
+	}
+	if u, err = s.open(ctx, row, pending.unlock); err != nil {
+		return "", nil, nil, err
+	}
+	secret := make([]byte, tokenSize)
+	rand.Read(secret)
+	fresh, session := s.newSession(u, false, secret)
+	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewDelete().Model(row).WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		_, err := tx.NewInsert().Model(fresh).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return "", nil, nil, err
+	}
+	return base64.RawURLEncoding.EncodeToString(secret), session, u, nil
+}
+
+// Fail takes a try from a pending session and returns how many are left; with the last
+// one it ends.
+func (s *Sessions) Fail(ctx context.Context, id ID) (left int, err error) {
+	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		row := new(sessionRow)
+		err := tx.NewSelect().Model(row).Where("id = ?", id).Where("pending").Scan(ctx)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if left = row.Tries - 1; left <= 0 {
+			left = 0
+			_, err = tx.NewDelete().Model(row).WherePK().Exec(ctx)
+			return err
+		}
+		_, err = tx.NewUpdate().Model(row).Set("tries = ?", left).WherePK().Exec(ctx)
+		return err
+	})
+	return left, err
+}

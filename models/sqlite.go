@@ -1,0 +1,201 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/migrate"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Everything that is particular to SQLite stands in this file.
+
+// readers is how many read-only connections a database has. Readers that
+// saturate the processors starve the one writer.
+const readers = 4
+
+// pragmas of every connection; the driver runs busy_timeout first and the rest
+// by name, so auto_vacuum comes before the first page is written.
+// secure_delete overwrites what is deleted, synchronous(FULL) syncs before each
+// acknowledgement: NORMAL would survive kill -9 but not power loss.
+func pragmas() url.Values {
+	return url.Values{"_pragma": {
+		"auto_vacuum(2)", "busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)",
+		"secure_delete(1)", "synchronous(FULL)", "temp_store(2)", "trusted_schema(0)",
+	}}
+}
+
+// A sqliteDB is one database file: a single writing connection whose transactions
+// begin immediate, and a small read-only pool beside it.
+type sqliteDB struct {
+	path string
+	w, r *bun.DB
+}
+
+// dsn begins with "file:", else the driver silently ignores mode=ro.
+func dsn(path string, write bool) string {
+	q := pragmas()
+	if write {
+		q.Set("mode", "rw")
+		q.Set("_txlock", "immediate")
+	} else {
+		q.Set("mode", "ro")
+	}
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}
+	return u.String()
+}
+
+func openSQLite(ctx context.Context, path string, ms *migrate.Migrations) (*sqliteDB, error) {
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
+	w, err := sql.Open("sqlite", dsn(path, true))
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	w.SetMaxOpenConns(1)
+	s := &sqliteDB{path: path, w: bun.NewDB(w, sqlitedialect.New())}
+	if err := s.migrate(ctx, ms); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	// After the first write: a read-only connection cannot make the WAL's files.
+	r, err := sql.Open("sqlite", dsn(path, false))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database for reading: %w", err), s.Close())
+	}
+	r.SetMaxOpenConns(readers)
+	r.SetMaxIdleConns(readers)
+	s.r = bun.NewDB(r, sqlitedialect.New())
+	return s, nil
+}
+
+// makeFile creates an empty database file that only its owner may read; SQLite
+// gives the WAL and its index the mode of the database.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("make database: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	return nil
+}
+
+func (s *sqliteDB) migrate(ctx context.Context, ms *migrate.Migrations) error {
+	m := migrate.NewMigrator(s.w, ms, migrate.WithMarkAppliedOnSuccess(true))
+	if err := m.Init(ctx); err != nil {
+		return fmt.Errorf("migrate %s: %w", filepath.Base(s.path), err)
+	}
+	known := make(map[string]bool)
+	for _, one := range ms.Sorted() {
+		known[one.Name] = true
+	}
+	applied, err := m.AppliedMigrations(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", filepath.Base(s.path), err)
+	}
+	for _, one := range applied {
+		if !known[one.Name] {
+			return fmt.Errorf("migrate %s: it was written by a newer version (migration %s is not known): start that version",
+				filepath.Base(s.path), one.Name)
+		}
+	}
+	if _, err := m.Migrate(ctx); err != nil {
+		return fmt.Errorf("migrate %s: %w", filepath.Base(s.path), err)
+	}
+	return nil
+}
+
+// write runs f in a transaction that holds the write lock from its beginning, so
+// what f reads cannot change before it commits.
+func (s *sqliteDB) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+	return storeError(s.w.RunInTx(ctx, nil, f))
+}
+
+// read runs f against one state of the database.
+func (s *sqliteDB) read(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+	return storeError(s.r.RunInTx(ctx, &sql.TxOptions{ReadOnly: true}, f))
+}
+
+// checkpoint writes the WAL back and truncates it: until then what was deleted
+// can still be read there. Pages that deletion freed are given back to the disk.
+func (s *sqliteDB) checkpoint(ctx context.Context) error {
+	if _, err := s.w.ExecContext(ctx, "PRAGMA incremental_vacuum"); err != nil {
+		return storeError(fmt.Errorf("give back free pages: %w", err))
+	}
+	var busy, pages, moved int
+	if err := s.w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
+		return storeError(fmt.Errorf("checkpoint: %w", err))
+	}
+	if busy != 0 {
+		return fail(Unavailable, "checkpoint: a reader holds the log, try again", nil)
+	}
+	return nil
+}
+
+// Close closes both pools, the readers first: the last connection removes the WAL
+// and must be able to write.
+func (s *sqliteDB) Close() error {
+	var err error
+	if s.r != nil {
+		err = s.r.Close()
+	}
+	return errors.Join(err, s.w.Close())
+}
+
+// storeError gives a failure of the database its code. An Error stays as it is.
+func storeError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if errors.As(err, &e) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var se *sqlite.Error
+	if errors.As(err, &se) {
+		switch se.Code() & 0xff { // the primary code: the low byte
+		case sqlite3.SQLITE_FULL:
+			return fail(Unavailable, "save it: the disk is full, nothing was changed", err)
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+			return fail(Unavailable, "reach the database: it is busy, try again", err)
+		case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+			return fail(Unavailable, "save it: the disk refused, nothing was changed", err)
+		}
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return fail(NotFound, "find it: it is not there", nil)
+	}
+	return fail(Internal, "use database", err)
+}
+
+// isTaken reports that a row breaks a UNIQUE rule of the named column.
+func isTaken(err error, column string) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) && se.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE && strings.Contains(se.Error(), column)
+}
