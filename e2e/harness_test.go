@@ -256,6 +256,9 @@ func (s *server) openFiles() []string {
 	s.t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid)
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrPermission) {
+		missing(s.t, "root (the process lets nobody else look)", "which files the server has open")
+	}
 	if err != nil {
 		s.t.Fatalf("list the server's open files: %v", err)
 	}
