@@ -174,6 +174,46 @@ func TestBudget_Acquire(t *testing.T) {
 			user.end()
 			login.end()
 		},
+		"UsersDoNotPassLogins": func(t *testing.T, b *Budget) {
+			first := start(b, bg, Login, 200*mib)
+			login := start(b, bg, Login, 300*mib)
+			user := start(b, bg, User, 100*mib) // there would be room
+			login.mustWait(t)
+			user.mustWait(t)
+			first.end()
+			login.mustRun(t)
+			user.mustRun(t)
+			login.end()
+			user.end()
+		},
+		// Who is served and gone in the same moment gives the weight back.
+		"CancelledWhenServed": func(t *testing.T, b *Budget) {
+			for range 30 {
+				running := start(b, bg, User, 320*mib)
+				ctx, cancel := context.WithCancel(bg)
+				waiting := start(b, ctx, User, 320*mib)
+				running.release()
+				cancel()
+				waiting.mustFail(t, context.Canceled)
+			}
+		},
+		"QueueOfLogins": func(t *testing.T, b *Budget) {
+			running := start(b, bg, Login, 448*mib)
+			var waiting []*job
+			for range 32 {
+				j := start(b, bg, Login, 1)
+				j.mustWait(t)
+				waiting = append(waiting, j)
+			}
+			start(b, bg, Login, 1).mustFail(t, ErrBusy)
+			start(b, bg, User, 1).mustFail(t, ErrBusy)
+			start(b, bg, Guest, 1).mustFail(t, ErrBusy)
+			running.end()
+			for _, j := range waiting {
+				j.mustRun(t)
+				j.end()
+			}
+		},
 		"GuestsOneAtATime": func(t *testing.T, b *Budget) {
 			one := start(b, bg, Guest, 1*mib)
 			one.mustRun(t)
