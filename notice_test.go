@@ -41,7 +41,7 @@ var licences = map[string]string{
 	"github.com/remyoudompheng/bigfft":             "BSD-3-Clause",
 	"github.com/rivo/uniseg":                       "MIT",
 	"github.com/sethvargo/go-diceware":             "MIT",
-	"github.com/tmthrgd/go-hex":                    "BSD-3-Clause",
+	"github.com/tmthrgd/go-hex":                    "BSD-3-Clause, with parts under BSD-2-Clause",
 	"github.com/uptrace/bun":                       "BSD-2-Clause",
 	"github.com/valyala/bytebufferpool":            "MIT",
 	"github.com/valyala/fasthttp":                  "MIT",
