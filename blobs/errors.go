@@ -10,7 +10,7 @@ import (
 var (
 	// ErrQuota: the owner has no room left. A [*SpaceError] says how much.
 	ErrQuota = errors.New("quota is used up")
-	// ErrSpoolFull: the files of all owners together reached Options.SpoolMax.
+	// ErrSpoolFull: the files in the spool would exceed Options.SpoolMax.
 	ErrSpoolFull = errors.New("temporary storage is full")
 	// ErrDisk: the file system is full, or would fall below Options.MinFree.
 	ErrDisk = errors.New("disk is full")

@@ -29,6 +29,7 @@ func (s *Store) Move(ref Ref, from, to Area) error {
 	if err := src.root.Chtimes(name, now, now); err != nil {
 		return fmt.Errorf("move %s from %s to %s: %w", name, from, to, diskError(err))
 	}
+	made := old.Size()
 	err = s.link(filepath.Join(src.path, name), filepath.Join(dst.path, name))
 	switch {
 	case errors.Is(err, fs.ErrExist):
@@ -36,7 +37,7 @@ func (s *Store) Move(ref Ref, from, to Area) error {
 		if cur, serr := dst.root.Stat(name); serr != nil || cur.Size() != old.Size() {
 			return fmt.Errorf("move %s from %s to %s: %w", name, from, to, err)
 		}
-		err = nil
+		made, err = 0, nil
 	case errors.Is(err, syscall.EXDEV), errors.Is(err, syscall.EPERM), errors.Is(err, errors.ErrUnsupported):
 		// The two folders lie on different file systems, or on one without links.
 		err = s.copy(src, dst, to, ref.ID)
@@ -47,6 +48,7 @@ func (s *Store) Move(ref Ref, from, to Area) error {
 	if err != nil {
 		return fmt.Errorf("move %s from %s to %s: %w", name, from, to, diskError(err))
 	}
+	s.ledger.grewSpool(to, made)
 	return nil
 }
 

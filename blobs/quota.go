@@ -18,8 +18,8 @@ type ledger struct {
 	minFree int64
 	free    func(string) (int64, error)
 	owners  map[string]*owner
-	total   int64 // used and reserved, over all owners
-	unspent int64 // reserved and not yet written: not visible in the free space
+	spool   int64 // bytes of the files in the spool, finished or not
+	unspent int64 // reserved and not yet charged: not visible in the free space
 }
 
 type owner struct{ used, reserved int64 }
@@ -46,11 +46,12 @@ type Reservation struct {
 // reserved yet and Grow or [Writer.Charge] take the room in steps.
 //
 // Errors are *SpaceError: ErrQuota when owner has no room, ErrSpoolFull when
-// all owners together have none, ErrDisk when the file system would fall below
-// its floor. What other reservations have not written yet counts as taken.
+// the files in the spool reach Options.SpoolMax, ErrDisk when the file system
+// would fall below its floor. For the last two, what other reservations have
+// not written yet counts as taken; only [Writer.Charge] tells what was written.
 //
-// The ledger counts what it is told and knows no areas: vault files count
-// against an account's quota when their sum is taken off limit.
+// What an owner uses is what the caller says (Keep, SetUsed, FreeOwner), over
+// both areas; what lies in the spool the Store knows by itself.
 func (s *Store) Reserve(owner string, limit, n int64) (*Reservation, error) {
 	r := &Reservation{l: &s.ledger, name: owner, limit: limit}
 	if err := r.Grow(max(n, 0)); err != nil {
@@ -84,8 +85,8 @@ func (r *Reservation) grow(n int64) error {
 	if used := have.used + have.reserved; n > r.limit-used {
 		return &SpaceError{Kind: ErrQuota, Want: n, Used: used, Limit: r.limit}
 	}
-	if l.max > 0 && n > l.max-l.total {
-		return &SpaceError{Kind: ErrSpoolFull, Want: n, Used: l.total, Limit: l.max}
+	if taken := l.spool + l.unspent; l.max > 0 && n > l.max-taken {
+		return &SpaceError{Kind: ErrSpoolFull, Want: n, Used: taken, Limit: l.max}
 	}
 	if n > 0 {
 		free, err := l.free(l.dir)
@@ -97,7 +98,6 @@ func (r *Reservation) grow(n int64) error {
 		}
 	}
 	l.owner(r.name).reserved += n
-	l.total += n
 	l.unspent += n
 	r.n += n
 	l.tidy(r.name)
@@ -142,7 +142,6 @@ func (r *Reservation) end(keep int64) {
 	o := l.owner(r.name)
 	o.reserved -= r.n
 	o.used += keep
-	l.total += keep - r.n
 	l.unspent -= r.n - r.written
 	l.tidy(r.name)
 }
@@ -178,9 +177,7 @@ func (s *Store) FreeOwner(owner string, n int64) {
 }
 
 func (l *ledger) setUsed(name string, n int64) {
-	o := l.owner(name)
-	l.total += n - o.used
-	o.used = n
+	l.owner(name).used = n
 	l.tidy(name)
 }
 
@@ -198,4 +195,14 @@ func (l *ledger) tidy(name string) {
 	if o := l.owners[name]; o != nil && *o == (owner{}) {
 		delete(l.owners, name)
 	}
+}
+
+// grewSpool counts the bytes that come to and go from the spool's folder.
+func (l *ledger) grewSpool(a Area, n int64) {
+	if a != Spool {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spool += n
 }

@@ -56,14 +56,70 @@ func TestStore_Reserve(t *testing.T) {
 		wantSpace(t, err, ErrQuota, math.MaxInt64, 0, 100, 0)
 	})
 	t.Run("ErrSpoolFull", func(t *testing.T) {
-		s := newStore(t, room(1<<40), func(o *Options) { o.SpoolMax = 100 })
-		s.SetUsed("a", 40)
-		r := reserve(t, s, "b", 1000, 40)
-		_, err := s.Reserve("c", 1000, 21)
-		wantSpace(t, err, ErrSpoolFull, 21, 80, 100, 0)
+		dir := t.TempDir()
+		spool := func(o *Options) { o.Dir, o.SpoolMax = dir, 1000 }
+		s := newStore(t, room(1<<40), spool)
+		s.SetUsed("a", 5000) // the vault's files are not in the spool
+		put(t, s, Blobs, make([]byte, 5000))
+		ref := put(t, s, Spool, make([]byte, 100))
+		r := reserve(t, s, "b", 9999, 400)
+		_, err := s.Reserve("c", 9999, 601-ref.Disk)
+		wantSpace(t, err, ErrSpoolFull, 601-ref.Disk, 400+ref.Disk, 1000, 0)
 		r.Release()
 		r.Release()
-		reserve(t, s, "c", 1000, 60)
+		c := reserve(t, s, "c", 9999, 1000-ref.Disk)
+		if _, err := s.Reserve("b", 9999, 1); !errors.Is(err, ErrSpoolFull) {
+			t.Errorf("error %v, want ErrSpoolFull", err)
+		}
+		c.Release()
+		again := newStore(t, room(1<<40), spool) // after a restart
+		_, err = again.Reserve("c", 9999, 1001-ref.Disk)
+		wantSpace(t, err, ErrSpoolFull, 1001-ref.Disk, ref.Disk, 1000, 0)
+		for range 2 {
+			if err := again.Remove(Spool, ref.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		reserve(t, again, "c", 9999, 1000)
+	})
+	t.Run("SpoolCount", func(t *testing.T) { // every way in and out
+		s := newStore(t, room(1<<40))
+		count := func(want int64) {
+			t.Helper()
+			if s.ledger.spool != want {
+				t.Errorf("the spool has %d bytes, want %d", s.ledger.spool, want)
+			}
+		}
+		w, err := s.Create(Spool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(make([]byte, 3*chunk))
+		w.Abort()
+		w.Abort()
+		count(0)
+		ref := put(t, s, Spool, make([]byte, 3*chunk))
+		count(ref.Disk)
+		for range 2 {
+			if err := s.Move(ref, Spool, Blobs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		count(ref.Disk)
+		s.Remove(Spool, ref.ID)
+		count(0)
+		for range 2 {
+			if err := s.Move(ref, Blobs, Spool); err != nil {
+				t.Fatal(err)
+			}
+		}
+		count(ref.Disk)
+		s.Remove(Blobs, ref.ID)
+		count(ref.Disk)
+		if n, err := s.Sweep(Spool, func(ID) bool { return false }, 0); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		count(0)
 	})
 	t.Run("ErrDisk", func(t *testing.T) {
 		s := newStore(t, room(100), func(o *Options) { o.MinFree = 10 })
@@ -116,7 +172,7 @@ func TestReservation_Grow(t *testing.T) {
 	if err := r.Grow(1); !errors.Is(err, ErrClosed) {
 		t.Errorf("Grow after Release: %v", err)
 	}
-	if s.Used("a") != 0 || len(s.ledger.owners) != 0 || s.ledger.total != 0 || s.ledger.unspent != 0 {
+	if s.Used("a") != 0 || len(s.ledger.owners) != 0 || s.ledger.unspent != 0 {
 		t.Errorf("left: %+v", &s.ledger.owners)
 	}
 }
@@ -252,7 +308,7 @@ func TestStore_Concurrent(t *testing.T) {
 		}
 		total += kept[name]
 	}
-	if s.ledger.total != total || s.ledger.unspent != 0 {
-		t.Errorf("total %d unspent %d, want %d and 0", s.ledger.total, s.ledger.unspent, total)
+	if s.ledger.spool != total || s.ledger.unspent != 0 {
+		t.Errorf("spool %d unspent %d, want %d and 0", s.ledger.spool, s.ledger.unspent, total)
 	}
 }

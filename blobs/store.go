@@ -89,7 +89,7 @@ const partSuffix = ".part"
 // Options say where the files are and how much room they may take.
 type Options struct {
 	Dir      string // holds the folders spool and blobs
-	SpoolMax int64  // bytes over all owners, reserved or in use; 0 = no limit
+	SpoolMax int64  // bytes of all files in the spool, with what is reserved; 0 = no limit
 	MinFree  int64  // bytes of the file system that stay free
 
 	// Free tells how many bytes the file system of dir has left for us; nil
@@ -149,6 +149,10 @@ func Open(o Options) (*Store, error) {
 			return nil, fmt.Errorf("open blob store: %w", diskError(err))
 		}
 	}
+	if err := s.countSpool(); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("open blob store: %w", err)
+	}
 	parent, err := os.Open(o.Dir)
 	if err == nil {
 		err = errors.Join(s.syncDir(parent), parent.Close())
@@ -176,6 +180,17 @@ func (d *area) open(path string) (err error) {
 	return err
 }
 
+// countSpool finds what an earlier run left in the spool.
+func (s *Store) countSpool() error {
+	entries, err := os.ReadDir(s.areas[Spool].path)
+	for _, e := range entries {
+		if info, ierr := e.Info(); ierr == nil && info.Mode().IsRegular() {
+			s.ledger.grewSpool(Spool, info.Size())
+		}
+	}
+	return err
+}
+
 // Close lets go of the folders. Readers and Writers must be done before it.
 func (s *Store) Close() error {
 	var errs []error
@@ -200,8 +215,14 @@ func newID() (id ID) {
 // it open reads on to the end. The folder is not synced: should a power cut
 // bring the name back, its key is gone with the row and Sweep finds it.
 func (s *Store) Remove(a Area, id ID) error {
-	err := s.areas[a].root.Remove(id.String())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	root, size := s.areas[a].root, int64(0)
+	if info, err := root.Lstat(id.String()); err == nil {
+		size = info.Size()
+	}
+	switch err := root.Remove(id.String()); {
+	case err == nil:
+		s.ledger.grewSpool(a, -size)
+	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("remove %s from %s: %w", id, a, err)
 	}
 	return nil

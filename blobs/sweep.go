@@ -43,6 +43,7 @@ func (s *Store) Sweep(a Area, keep func(ID) bool, olderThan time.Duration) (remo
 			switch rerr := d.root.Remove(e.Name()); {
 			case rerr == nil:
 				removed++
+				s.ledger.grewSpool(a, -info.Size())
 			case !errors.Is(rerr, fs.ErrNotExist) && firstErr == nil:
 				firstErr = rerr
 			}

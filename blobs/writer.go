@@ -120,6 +120,7 @@ func (w *Writer) Abort() error {
 func (w *Writer) discard() error {
 	defer w.done()
 	w.file.Close()
+	w.store.ledger.grewSpool(w.area, -w.disk)
 	root := w.store.areas[w.area].root
 	var errs []error
 	// Both names: the folder's sync may have failed after the rename.
@@ -143,5 +144,6 @@ func (k sink) Write(p []byte) (int, error) {
 	}
 	n, err := w.file.Write(p)
 	w.disk += int64(n)
+	w.store.ledger.grewSpool(w.area, int64(n))
 	return n, err
 }
