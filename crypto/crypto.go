@@ -95,7 +95,7 @@ type Plain struct {
 	Format     Format
 	Armored    bool
 	Label      string   // of the key that fitted; "passphrase" for that
-	FileKey    [16]byte // age: opens the same file again with agefile.OpenWithFileKey; a secret
+	FileKey    [16]byte `json:"-"` // age: opens the same file again with agefile.OpenWithFileKey; a secret
 	Passphrase bool     // the passphrase fitted
 	KeyIndex   int      // in Keys.Age or Keys.Fernet; -1 for the passphrase
 	Size       int64    // of the plaintext in bytes; -1 when not known before the end
