@@ -165,7 +165,7 @@ func closeItem(u *Unlocked, item *Item) (*itemRow, error) {
 	}
 	if item.Body != nil {
 		row.SealedBody = u.Ring.Seal(seal.Items, row.place("sealed_body"), item.Body)
-		row.Disk += int64(len(row.SealedBody))
+		row.Disk += int64(len(item.Body))
 	}
 	if item.Blob != nil {
 		row.BlobID = &item.Blob.ID

@@ -130,14 +130,26 @@ func (it *Items) mark(ctx context.Context, u *Unlocked, ids []ID, where string, 
 	return int(n), err
 }
 
+// Purged is what an item left behind: the blob whose file the caller removes, and the
+// bytes that its account gets back.
+type Purged struct {
+	Account ID
+	Blob    *ID
+	Bytes   int64
+}
+
 // Purge removes what was put in the trash at a time or before, of every account, and
-// returns the blobs whose files the caller removes.
-func (it *Items) Purge(ctx context.Context, before time.Time) (blobs []ID, err error) {
+// returns what it was: the caller removes the files and gives the space back.
+func (it *Items) Purge(ctx context.Context, before time.Time) (gone []Purged, err error) {
 	err = it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		err := tx.NewSelect().Model((*itemRow)(nil)).Column("blob_id").
-			Where("trashed <= ?", millis(before)).Where("blob_id IS NOT NULL").Scan(ctx, &blobs)
-		if err != nil {
+		var rows []itemRow
+		err := tx.NewSelect().Model(&rows).Column("id", "account_id", "disk", "blob_id").
+			Where("trashed <= ?", millis(before)).Scan(ctx)
+		if err != nil || len(rows) == 0 {
 			return err
+		}
+		for _, row := range rows {
+			gone = append(gone, Purged{Account: row.AccountID, Bytes: row.Disk, Blob: row.BlobID})
 		}
 		_, err = tx.NewDelete().Model((*itemRow)(nil)).Where("trashed <= ?", millis(before)).Exec(ctx)
 		return err
@@ -145,7 +157,7 @@ func (it *Items) Purge(ctx context.Context, before time.Time) (blobs []ID, err e
 	if err != nil {
 		return nil, err
 	}
-	return blobs, nil
+	return gone, nil
 }
 
 // Blobs returns the blobs that items need, those in the trash too.
@@ -156,4 +168,23 @@ func (it *Items) Blobs(ctx context.Context) (map[ID]struct{}, error) {
 		return nil, storeError(err)
 	}
 	return setOf(ids), nil
+}
+
+// UsageByAccount returns the bytes that the items of each account take, those in the
+// trash too.
+func (it *Items) UsageByAccount(ctx context.Context) (map[ID]int64, error) {
+	var rows []struct {
+		AccountID ID
+		Bytes     int64
+	}
+	err := it.db.main.r.NewSelect().Model((*itemRow)(nil)).Column("account_id").ColumnExpr("sum(disk) AS bytes").
+		Group("account_id").Scan(ctx, &rows)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	out := make(map[ID]int64, len(rows))
+	for _, row := range rows {
+		out[row.AccountID] = row.Bytes
+	}
+	return out, nil
 }
