@@ -30,7 +30,7 @@ func Home(a About) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"hero\"><h1>Encrypt, decrypt and hash, on a server you can own</h1><p class=\"lead\">Text and files of any size, in formats that open without Zencrypt. No e-mail, no trackers, no script needed.</p></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"hero\"><h1>Encrypt, decrypt and hash</h1><p class=\"lead\">Text and files of any size, on a server that you or somebody you trust owns. What comes out also opens without Zencrypt. No e-mail, no trackers, no script needed.</p></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -71,7 +71,7 @@ func Home(a About) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</p></section><section class=\"card\" aria-labelledby=\"honest-title\"><h2 id=\"honest-title\">What you should know</h2><ul class=\"plain\"><li>The work is done on this server: while it works, it sees what you send. Use one that you or somebody you trust runs.</li><li>Plaintext is never written to its disk. Texts are answered and forgotten; files wait encrypted for an hour.</li><li>It keeps no address, no browser name and nothing from others' sites.</li></ul><p><a href=\"/about\">What the server sees, case by case</a></p></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</p></section><section class=\"card\" aria-labelledby=\"honest-title\"><h2 id=\"honest-title\">What you should know</h2><ul class=\"plain\"><li>The work is done on this server: while it works, it sees what you send. Use one that you or somebody you trust runs.</li><li>Plaintext is never written to its disk. Texts are answered and forgotten; files wait encrypted for an hour.</li><li>No network address and no browser name is stored, and nothing is loaded from other sites.</li></ul><p><a href=\"/about\">What the server sees, case by case</a></p></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -173,31 +173,31 @@ func AboutPage(a About) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = threat("the database", "See logins, public keys, kinds, sizes, counts and times. Not titles, not file names, not content. They cannot even try passwords, since those are mixed with a key that is not in it.").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = threat("The database", "See logins, public keys, kinds, sizes, counts and times. Not titles, not file names, not content. They cannot even try passwords, since those are mixed with a key that is not in it.").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = threat("the disk and the secrets", "The same, and try passwords, slowly. A long password holds; a weak one may fall, and then everything of that account opens. Your recovery code is too long to be guessed.").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = threat("The disk and the secrets", "The same, and try passwords, slowly. A long password holds; a weak one may fall, and then everything of that account opens. Your recovery code is too long to be guessed.").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = threat("the running server", "Read everything that passes through it from then on: passwords, keys and content of everybody who uses it in that time. Who does not log in stays sealed.").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = threat("The running server", "Read everything that passes through it from then on: passwords, keys and content of everybody who uses it in that time. Who does not log in stays sealed.").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = threat("the administrator's role", "Nothing is opened by it. But an administrator who changes the program or looks into its memory is the case above. You trust whoever runs the server.").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = threat("The administrator's role", "Nothing is opened by it. But an administrator who changes the program or looks into its memory is the case above. You trust whoever runs the server.").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = threat("the network", "With HTTPS only that you visit, when, and how much you send. With plain HTTP everything; a banner then says so. Over an onion service not even where you are.").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = threat("The network", "With HTTPS only that you visit, when, and how much you send. With plain HTTP everything; a banner then says so. Over an onion service not even where you are.").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = threat("your browser's session", "What you can, until the session ends: 30 minutes without use, or log-out. Changing the password or deleting the account asks for the password again.").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = threat("Your browser's session", "What you can, until the session ends: 30 minutes without use, or log-out. Changing the password or deleting the account asks for the password again.").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "</tbody></table></section><section class=\"card\" aria-labelledby=\"not-title\"><h2 id=\"not-title\">What is not kept</h2><p>No e-mail address unless it is your login. No network address, no browser name, no record of the pages you saw. Nothing on these pages comes from another site. One cookie holds your session or your theme.</p><p>Without your password and without your recovery code, what you saved is lost, for everybody.</p></section><section class=\"card\" aria-labelledby=\"open-title\"><h2 id=\"open-title\">Leaving is easy</h2><p>Results are plain age files and Fernet tokens. Beside each stands the command that opens it without Zencrypt.</p></section><section class=\"card\" aria-labelledby=\"version-title\"><h2 id=\"version-title\">This program</h2><p>Zencrypt ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "</tbody></table></section><section class=\"card\" aria-labelledby=\"not-title\"><h2 id=\"not-title\">What is not kept</h2><p>No e-mail address unless it is your login. No network address, no browser name, no record of the pages you saw. Nothing on these pages comes from another site. Cookies hold your session, your theme, and that this browser has logged in before; nothing else.</p><p>Without your password and without your recovery code, what you saved is lost, for everybody.</p></section><section class=\"card\" aria-labelledby=\"open-title\"><h2 id=\"open-title\">Leaving is easy</h2><p>Results are plain age files and Fernet tokens. Beside each stands the command that opens it without Zencrypt.</p></section><section class=\"card\" aria-labelledby=\"version-title\"><h2 id=\"version-title\">This program</h2><p>Zencrypt ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -53,7 +53,7 @@ func Register(f RegisterForm) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			templ_7745c5c3_Err = field(input{ID: "login", Name: "login", Label: "Login", Value: f.Login, Autocomplete: "username", Required: true, Autofocus: true, Error: f.Errors["login"], Code: true,
-				Hint: "Any name or address, 3 to 254 characters. People who write to you will see it."}).Render(ctx, templ_7745c5c3_Buffer)
+				Hint: "Any name or address, 3 to 254 characters."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -159,7 +159,7 @@ func Recovery(v RecoveryCode) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</div></div><div class=\"card notice\"><p class=\"state warn\">Without the password and without this code, everything saved here is gone</p><p class=\"hint\">It is encrypted with keys that only those two open. Whoever runs this server cannot help. Whoever finds the code and knows your login can open your account.</p></div><form class=\"card\" method=\"post\" action=\"/register/confirm\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</div></div><div class=\"card notice\"><p class=\"state warn caution\">Without the password and without this code, everything saved here is gone</p><p class=\"hint\">It is encrypted with keys that only those two open. Whoever runs this server cannot help. Whoever finds the code and knows your login can open your account.</p></div><form class=\"card\" method=\"post\" action=\"/register/confirm\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
