@@ -89,6 +89,9 @@ func TestDecrypt_FindsTheKey(t *testing.T) {
 			"PassphraseDefault": {crypto.Target{Passphrase: "correct horse"}, crypto.FormatAge, false, "passphrase", -1, true, -1},
 			"Fernet":            {crypto.Target{Fernet: &mine.fernet.Key}, crypto.FormatFernet, true, "mine fernet", 1, false, int64(n)},
 		} {
+			if name == "PassphraseDefault" && n != 1 {
+				continue // once is enough of the real cost
+			}
 			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
 				file := encrypt(t, tc.target, plain)
 				if f, armored := crypto.Detect(file[:64]); f != tc.format || armored != tc.armored {

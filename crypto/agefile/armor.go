@@ -66,7 +66,8 @@ func dearmor(src io.Reader) (bool, io.Reader, error) {
 // empty lines are dropped, and so is white space after the end.
 type lines struct {
 	src  *bufio.Reader
-	line []byte
+	line []byte // what is left of buf to hand on
+	buf  []byte
 	done bool
 	err  error
 }
@@ -98,7 +99,8 @@ func (l *lines) next() ([]byte, error) {
 		return nil, fmt.Errorf("%w: text after its last line", errArmor)
 	}
 	l.done = string(line) == armor.Footer
-	return append(bytes.Clone(line), '\n'), err
+	l.buf = append(append(l.buf[:0], line...), '\n')
+	return l.buf, err
 }
 
 // armorErrors gives the armor's errors their type, below whoever reads the binary file.
