@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"zencrypt/config"
+	"zencrypt/migrations"
+	"zencrypt/models"
+	"zencrypt/secrets"
+)
+
+// The purposes that keys are derived from the server key for.
+const (
+	pepperInfo = "zencrypt/v1/pepper"
+	loginInfo  = "zencrypt/v1/retired-login"
+	deviceInfo = "zencrypt/v1/device"
+)
+
+// openKeys finds the server key, or makes it: only for a new database, only in the directory that was
+// asked for or in ./secrets.
+func openKeys(cfg config.Config, stderr io.Writer) (*secrets.Keyring, error) {
+	dir, found := secrets.Find(cfg.Secrets, os.Getenv, "")
+	if cfg.InData(dir) {
+		return nil, fmt.Errorf("use secrets %s: they lie in the data directory, so whoever copies the data has them too; move them beside it and name them with --secrets", dir)
+	}
+	if found {
+		return secrets.Load(dir, secrets.LoadOptions{AllowShared: bool(cfg.SharedSecrets) || secrets.Mounted(dir, os.Getenv, "")})
+	}
+	if models.Exists(cfg.Data) {
+		return nil, fmt.Errorf("find server key: there is a database in %s but no %s in %s. Put the key back that was used with it, or name its directory with --secrets. "+
+			"A new key would open no account by password; recovery codes do not depend on it and still open everything", cfg.Data, secrets.KeyFile, dir)
+	}
+	ring, err := secrets.Create(dir)
+	if err != nil {
+		return nil, err
+	}
+	abs, err := filepath.Abs(filepath.Join(dir, secrets.KeyFile))
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(stderr, "\n"+
+		"  ┌─ A NEW SERVER KEY WAS MADE ─────────────────────────────────────────\n"+
+		"  │ %s\n"+
+		"  │ Fingerprint %s\n"+
+		"  │ Without it no password opens an account. Keep a copy somewhere safe,\n"+
+		"  │ apart from the copies of the data. It is never made again by itself.\n"+
+		"  └─────────────────────────────────────────────────────────────────────\n\n", abs, ring.Active.Fingerprint)
+	return ring, nil
+}
+
+// openModels opens the databases with the peppers that belong to the server key's versions.
+func openModels(ctx context.Context, cfg config.Config, ring *secrets.Keyring) (*models.DB, error) {
+	main, err := migrations.Main()
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := migrations.Sessions()
+	if err != nil {
+		return nil, err
+	}
+	peppers := models.PepperKeys{Active: ring.Active.Fingerprint, Keys: map[string][32]byte{}, LoginDigest: ring.Derive(loginInfo)}
+	for _, k := range ring.All() {
+		peppers.Keys[k.Fingerprint] = k.Derive(pepperInfo)
+	}
+	db, err := models.Open(ctx, models.Options{Dir: cfg.Data, Main: main, Sessions: sessions, Pepper: peppers,
+		SessionIdle: cfg.SessionIdle, SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL})
+	if errors.Is(err, models.ErrServerKey) {
+		return nil, fmt.Errorf("%w (the key read is %s in %s)", err, ring.Active.Fingerprint, ring.Dir)
+	}
+	return db, err
+}
+
+// makeData makes the data directory, for its owner alone.
+func makeData(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at data directory: %w", err)
+	}
+	if m := info.Mode().Perm(); m&0o077 != 0 {
+		return fmt.Errorf("use data directory %s: others can look into it (mode %04o). Type: chmod 700 %s", dir, m, dir)
+	}
+	return nil
+}

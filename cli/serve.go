@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"zencrypt/blobs"
+	"zencrypt/config"
+	"zencrypt/crypto/password"
+	"zencrypt/handlers"
+	"zencrypt/limits"
+)
+
+type serveCmd struct {
+	config.Config `embed:""`
+}
+
+// Help is the long text of `zencrypt serve --help`.
+func (serveCmd) Help() string {
+	return `Every setting is a flag and an environment variable; the flag wins. Without any, the server listens on
+127.0.0.1:8080 and keeps everything in ./data, with its key in ./secrets beside it.
+
+The server key is looked for in --secrets, $CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets and ./secrets:
+the first that holds a file zencrypt_key. It must be readable by its owner only. One is made only together
+with a new database.
+
+SIGTERM and Ctrl+C take no more connections, let what runs finish for up to 10 seconds, and close the database.`
+}
+
+const (
+	drainTime   = 10 * time.Second // what runs at SIGTERM has this long
+	loginQueue  = 32               // waiting slow hashes, DESIGN section 4
+	loginWait   = 5 * time.Second
+	janitorTime = time.Minute
+)
+
+// Run serves until the context ends.
+func (s *serveCmd) Run(e *env) error {
+	cfg := s.Config
+	if err := cfg.Validate(); err != nil {
+		return &usageError{err}
+	}
+	log := newLogger(cfg, e.stderr)
+	harden(log)
+	if err := makeData(cfg.Data); err != nil {
+		return err
+	}
+	unlock, err := lock(filepath.Join(cfg.Data, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ln, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w. Choose another address with --addr", cfg.Addr, err)
+	}
+	defer ln.Close()
+	ring, err := openKeys(cfg, e.stderr)
+	if err != nil {
+		return err
+	}
+	db, err := openModels(e.ctx, cfg, ring)
+	if err != nil {
+		return err
+	}
+	files, err := blobs.Open(blobs.Options{Dir: cfg.Data, SpoolMax: int64(cfg.SpoolMax), MinFree: int64(cfg.MinFreeDisk), Now: time.Now})
+	if err != nil {
+		_ = db.Close()
+		return err
+	}
+	origins := originsOf(cfg, ln.Addr())
+	app := handlers.New(handlers.Options{
+		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open",
+		MaxUpload: int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
+		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, TrustedProxies: cfg.TrustedProxies,
+		Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
+	}, db, files, limits.NewBudget(int64(cfg.KDFMemory), int64(cfg.KDFReserve), loginQueue, loginWait))
+	if err := app.Recover(e.ctx); err != nil {
+		_ = db.Close()
+		return err
+	}
+	boundMemory(int64(cfg.KDFMemory))
+	fmt.Fprintf(e.stdout, "Zencrypt is ready: %s\n", origins[0])
+	err = run(e.ctx, app, ln, log)
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// run serves and cleans up once a minute until ctx ends, then drains.
+func run(ctx context.Context, app *handlers.App, ln net.Listener, log *slog.Logger) error {
+	served := make(chan error, 1)
+	go func() { served <- app.Serve(ln) }()
+	tick := time.NewTicker(janitorTime)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-served:
+			return err
+		case <-tick.C:
+			app.Clean(ctx)
+		case <-ctx.Done():
+			log.Info("stopping", "drain", drainTime.String())
+			drain, cancel := context.WithTimeout(context.Background(), drainTime)
+			defer cancel()
+			if err := app.Shutdown(drain); err != nil {
+				log.Warn("some requests were cut at the end of the drain time")
+			}
+			app.Clean(context.Background())
+			return nil
+		}
+	}
+}
+
+// originsOf is what browsers may call this server: the configured origin, or every name of loopback.
+func originsOf(cfg config.Config, addr net.Addr) []string {
+	if cfg.Origin != "" {
+		return []string{strings.ToLower(strings.TrimSuffix(cfg.Origin, "/"))}
+	}
+	port := addr.(*net.TCPAddr).Port
+	first, _, _ := net.SplitHostPort(cfg.Addr)
+	var out []string
+	for _, host := range []string{first, "127.0.0.1", "localhost", "::1"} {
+		o := "http://" + net.JoinHostPort(strings.ToLower(host), fmt.Sprint(port))
+		if port == 80 {
+			o = strings.TrimSuffix(o, ":80")
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// loginCost is what a log-in holds of the budget: its two argon2id runs follow each other, and the
+// first's memory may not be collected yet when the second starts.
+func loginCost() int64 { return 2 * int64(password.DefaultParams().MemoryKiB) << 10 }
+
+// boundMemory lets the collector run before slow hashes pile up garbage: their blocks of 64 MiB would
+// otherwise double the heap. GOMEMLIMIT, when set, wins.
+func boundMemory(budget int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(budget + 64<<20)
+	}
+}
+
+// harden keeps secrets out of core dumps and out of other processes of the same user.
+func harden(log *slog.Logger) {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		log.Warn("could not make the process undumpable")
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		log.Warn("could not switch core dumps off")
+	}
+}
+
+// lock makes sure that one server alone works on a data directory.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("lock %s: another server runs on this data directory. Stop it first, or choose another with --data", path)
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// newLogger writes text for people at a terminal, JSON for machines; times in UTC.
+func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // Validate has checked it
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && len(groups) == 0 {
+			a.Value = slog.TimeValue(a.Value.Time().UTC())
+		}
+		return a
+	}}
+	text := cfg.LogFormat == "text"
+	if f, ok := w.(*os.File); ok && cfg.LogFormat == "auto" {
+		text = term.IsTerminal(int(f.Fd()))
+	}
+	if text {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}

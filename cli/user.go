@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"zencrypt/blobs"
+	"zencrypt/config"
+	"zencrypt/models"
+)
+
+type userCmd struct {
+	Add    userAddCmd    `cmd:"" help:"Make an account. Prints its recovery code, once."`
+	List   userListCmd   `cmd:"" help:"List accounts: login, day made, items."`
+	Delete userDeleteCmd `cmd:"" help:"Delete an account with everything in it."`
+}
+
+// place is where a server keeps its things; the same flags and variables as those of serve.
+type place struct {
+	Data          string        `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" help:"Directory of the databases and the encrypted files."`
+	Secrets       string        `name:"secrets" env:"ZENCRYPT_SECRETS" placeholder:"DIR" help:"Directory of the server key; looked for as 'serve' does."`
+	SharedSecrets config.Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" help:"Accept a server key that other users of this machine can read."`
+}
+
+func (p place) open(e *env) (*models.DB, config.Config, error) {
+	cfg := config.Default()
+	cfg.Data, cfg.Secrets, cfg.SharedSecrets = p.Data, p.Secrets, p.SharedSecrets
+	if err := makeData(cfg.Data); err != nil {
+		return nil, cfg, err
+	}
+	ring, err := openKeys(cfg, e.stderr)
+	if err != nil {
+		return nil, cfg, err
+	}
+	db, err := openModels(e.ctx, cfg, ring)
+	return db, cfg, err
+}
+
+type userAddCmd struct {
+	place        `embed:""`
+	Login        string `arg:"" help:"Login: 3 to 254 characters, a name or an e-mail address."`
+	PasswordFile string `name:"password-file" placeholder:"FILE" help:"Read the password from the first line of FILE; '-' is standard input. Otherwise it is asked for."`
+}
+
+func (c *userAddCmd) Run(e *env) error {
+	pw, err := readNewPassword(e, c.PasswordFile)
+	if err != nil {
+		return err
+	}
+	db, _, err := c.open(e)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	u, err := db.Accounts.Register(e.ctx, c.Login, pw)
+	if err != nil {
+		return explain(err)
+	}
+	code, _, _, err := db.Accounts.Pending(e.ctx, u)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "Account %s is made.\nRecovery code: %s\nIt opens the account when the password is lost. The person is asked to confirm it at the first log-in.\n", u.Account.Login, code)
+	return nil
+}
+
+// explain gives a person's words for a store's complaint.
+func explain(err error) error {
+	switch models.ErrorCode(err) {
+	case models.Invalid, models.Conflict, models.NotFound:
+		return errors.New(models.ErrorMessage(err))
+	}
+	return err
+}
+
+// readNewPassword asks twice on a terminal, without echo, or reads one line of a file. It is never an
+// argument or a variable: other processes can read those.
+func readNewPassword(e *env, file string) (string, error) {
+	switch file {
+	case "":
+	case "-":
+		return firstLine(e.stdin)
+	default:
+		f, err := os.Open(file)
+		if err != nil {
+			return "", fmt.Errorf("open password file: %w", err)
+		}
+		defer f.Close()
+		return firstLine(f)
+	}
+	in, ok := e.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return "", &usageError{errors.New("read password: standard input is no terminal. Name a file with --password-file, or '-' to read it from there")}
+	}
+	var typed [2]string
+	for i, prompt := range []string{"Password: ", "Again: "} {
+		fmt.Fprint(e.stderr, prompt)
+		b, err := term.ReadPassword(int(in.Fd()))
+		fmt.Fprintln(e.stderr)
+		if err != nil {
+			return "", fmt.Errorf("read password: %w", err)
+		}
+		typed[i] = string(b)
+	}
+	if typed[0] != typed[1] {
+		return "", errors.New("read password: the two differ. Nothing was made")
+	}
+	return typed[0], nil
+}
+
+func firstLine(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, 64<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}
+
+type userListCmd struct {
+	place `embed:""`
+	JSON  bool `name:"json" help:"Print one JSON object a line."`
+}
+
+func (c *userListCmd) Run(e *env) error {
+	db, _, err := c.open(e)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	out := bufio.NewWriter(e.stdout)
+	var after models.ID
+	for n := 0; ; {
+		list, err := db.Accounts.List(e.ctx, after, 500)
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			items, size, err := db.Accounts.Usage(e.ctx, a.ID)
+			if err != nil {
+				return err
+			}
+			if c.JSON {
+				err = json.NewEncoder(out).Encode(map[string]any{"login": a.Login, "created": a.Created.UTC().Format(time.RFC3339), "items": items, "bytes": size})
+			} else {
+				_, err = fmt.Fprintf(out, "%s  %6d items  %s\n", a.Created.UTC().Format(time.DateOnly), items, a.Login)
+			}
+			if err != nil {
+				return err
+			}
+			after = a.ID
+			n++
+		}
+		if len(list) == 0 {
+			if n == 0 && !c.JSON {
+				fmt.Fprintln(out, "No accounts yet. Make one with: zencrypt user add LOGIN")
+			}
+			return out.Flush()
+		}
+	}
+}
+
+type userDeleteCmd struct {
+	place `embed:""`
+	Login string `arg:"" help:"The account's login."`
+	Yes   bool   `name:"yes" short:"y" help:"Do not ask."`
+}
+
+func (c *userDeleteCmd) Run(e *env) error {
+	db, cfg, err := c.open(e)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	a, err := db.Accounts.ByLogin(e.ctx, c.Login)
+	if err != nil {
+		return explain(err)
+	}
+	items, size, err := db.Accounts.Usage(e.ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	if !c.Yes {
+		fmt.Fprintf(e.stderr, "This deletes %s with %d items (%d bytes), for good. Type the login to go on: ", a.Login, items, size)
+		typed, err := firstLine(e.stdin)
+		if err != nil {
+			return err
+		}
+		if typed != a.Login {
+			return errors.New("delete account: what was typed is not the login. Nothing was deleted")
+		}
+	}
+	gone, err := db.Accounts.DeleteByAdmin(e.ctx, a.ID)
+	if err != nil {
+		return explain(err)
+	}
+	files, err := blobs.Open(blobs.Options{Dir: cfg.Data, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	for _, id := range gone {
+		if err := files.Remove(blobs.Blobs, blobs.ID(id)); err != nil {
+			return err
+		}
+	}
+	if _, err := db.Sessions.EndAll(e.ctx, a.ID, nil); err != nil {
+		return err
+	}
+	if err := db.Checkpoint(e.ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "Account %s is deleted. Its login is not given again.\n", a.Login)
+	return nil
+}

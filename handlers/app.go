@@ -1,0 +1,182 @@
+// Package handlers turns HTTP requests into calls of models, crypto and blobs, and their answers into
+// pages or htmx fragments. A request flows one way: middleware, handler, render; errors travel up to
+// one place (errors.go).
+package handlers
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"zencrypt/blobs"
+	"zencrypt/limits"
+	"zencrypt/models"
+)
+
+// Options is everything a server can be told; the zero value of a bound means that nothing is allowed,
+// so the caller fills all of them.
+type Options struct {
+	Origins        []string // scheme://host[:port] under which browsers reach us; the first is canonical
+	Guests         bool     // guests may hash, encrypt and decrypt
+	Registration   bool     // anybody may register
+	MaxUpload      int64    // bytes of one file
+	GuestQuota     int64    // bytes a guest's results may take
+	AccountQuota   int64    // bytes an account's vault and results may take
+	SessionMax     time.Duration
+	ResultTTL      time.Duration
+	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For is believed
+	Version        string
+	DeviceKey      [32]byte // signs the device cookie
+	LoginCost      int64    // bytes that one log-in's slow hashes hold
+	Now            func() time.Time
+	Log            *slog.Logger
+}
+
+// App is the web server: routes, their shared state, and the fasthttp server below them.
+type App struct {
+	*core
+	fiber   *fiber.App
+	server  *fasthttp.Server
+	handler fasthttp.RequestHandler
+	routes  []Route
+}
+
+// core is what every handler needs.
+type core struct {
+	opt       Options
+	db        *models.DB
+	files     *blobs.Store
+	budget    *limits.Budget
+	clients   *limits.Clients
+	uploads   *limits.Gate
+	transfers *transfers
+	rates     rates
+	guests    sync.Map       // blob of a guest's result to its client, as owner says it
+	memory    *limits.Budget // whole messages that have to stand in memory (Fernet files)
+}
+
+// rates are the limits on guessing and on making things.
+type rates struct {
+	loginClient *limits.Limiter // failed log-ins of one client
+	loginName   *limits.Limiter // failed log-ins for one login
+	device      *limits.Limiter // failed log-ins from a device that logged in before
+	register    *limits.Limiter // registrations of one client
+	password    *limits.Limiter // wrong current passwords of one account
+	meter       *limits.Limiter // password meter of one client
+}
+
+const (
+	// headerBytes bounds a request's first line and headers; browsers send well under 8 KiB.
+	headerBytes = 16 << 10
+	// wholeBytes bounds all Fernet files that stand in memory at once: one of 64 MiB takes its token
+	// (4/3), its bytes (1) and the plaintext (1).
+	wholeBytes = 256 << 20
+	// uploadsPerClient is DESIGN section 5's bound on concurrent uploads of one client.
+	uploadsPerClient = 2
+)
+
+// New builds the server. It takes no connection until Serve.
+func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *App {
+	const keys = 1 << 16 // buckets a limiter remembers, about 6 MB in all
+	c := &core{
+		opt: o, db: db, files: files, budget: budget,
+		clients:   limits.NewClients(o.Now),
+		uploads:   limits.NewGate(uploadsPerClient),
+		transfers: newTransfers(),
+		memory:    limits.NewBudget(wholeBytes, 0, 8, 5*time.Second),
+		rates: rates{
+			loginClient: limits.NewLimiter(60, 10*time.Second, keys, o.Now),
+			loginName:   limits.NewLimiter(10, time.Minute, keys, o.Now),
+			device:      limits.NewLimiter(10, time.Minute, keys, o.Now),
+			register:    limits.NewLimiter(300, 12*time.Second, keys, o.Now),
+			password:    limits.NewLimiter(10, time.Minute, keys, o.Now),
+			meter:       limits.NewLimiter(60, 250*time.Millisecond, keys, o.Now),
+		},
+	}
+	a := &App{core: c}
+	a.fiber = fiber.New(fiber.Config{
+		DisableStartupMessage:        true,
+		Immutable:                    true, // strings outlive the handler: they go into stores
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true, // else files are spooled to disk in clear
+		BodyLimit:                    math.MaxInt,
+		ReadBufferSize:               headerBytes,
+		ReadTimeout:                  30 * time.Second, // for headers; bodies set their own deadline before each read
+		IdleTimeout:                  60 * time.Second,
+		CaseSensitive:                true,
+		ErrorHandler:                 c.fail,
+	})
+	a.fiber.Use(c.observe, c.headers, c.checkHost, c.checkOrigin, c.visit)
+	a.routes = a.table()
+	for _, r := range a.routes {
+		a.fiber.Add(r.Method, r.Path, c.guard(r.Access), r.Handler)
+	}
+	inner := a.fiber.Handler()
+	a.server = a.fiber.Server()
+	a.server.Name, a.server.NoDefaultServerHeader = "", true
+	a.server.NoDefaultContentType = true
+	a.server.CloseOnShutdown = true
+	a.server.Logger = quietLogger{o.Log}
+	a.handler = func(ctx *fasthttp.RequestCtx) {
+		// A streamed body that a handler leaves unread would be parsed as the next request
+		// (request smuggling), so such a connection never serves another one. It is said again
+		// afterwards, since resetting a response forgets it.
+		n := ctx.Request.Header.ContentLength()
+		long := n == -1 || n > smallBody
+		if long {
+			markLinger(ctx)
+		}
+		inner(ctx)
+		if long {
+			ctx.SetConnectionClose()
+		}
+	}
+	a.server.Handler = a.handler
+	return a
+}
+
+// smallBody is what fasthttp has read in full before the handler runs, so nothing of it can be left over.
+const smallBody = 8 << 10
+
+// Serve answers connections from ln until Shutdown.
+func (a *App) Serve(ln net.Listener) error { return a.server.Serve(ListenLinger(ln)) }
+
+// Shutdown takes no more connections and waits for running requests until ctx ends, then cuts them.
+func (a *App) Shutdown(ctx context.Context) error {
+	err := a.server.ShutdownWithContext(ctx)
+	a.transfers.cutAll()
+	return err
+}
+
+// Secure tells whether the configured origin is https: it decides the cookie's name and flags.
+func (c *core) secure() bool { return strings.HasPrefix(c.opt.Origins[0], "https://") }
+
+// plainHTTP tells whether pages travel in clear beyond this machine.
+func (c *core) plainHTTP() bool {
+	if c.secure() {
+		return false
+	}
+	host := strings.TrimPrefix(c.opt.Origins[0], "http://")
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if host == "localhost" || strings.HasSuffix(host, ".onion") {
+		return false // an onion service is encrypted and authenticated by its address
+	}
+	a, err := netip.ParseAddr(host)
+	return err != nil || !a.IsLoopback()
+}
+
+// quietLogger hands fasthttp's own complaints on without their text: it quotes requests and addresses.
+type quietLogger struct{ log *slog.Logger }
+
+func (q quietLogger) Printf(string, ...any) { q.log.Debug("connection failed before a request") }

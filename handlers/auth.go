@@ -1,0 +1,372 @@
+package handlers
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/limits"
+	"zencrypt/models"
+	"zencrypt/views"
+)
+
+type accountStore interface {
+	Register(ctx context.Context, login, password string) (*models.Unlocked, error)
+	Authenticate(ctx context.Context, login, password string) (*models.Unlocked, error)
+	Recover(ctx context.Context, login, code, password string) (*models.Unlocked, error)
+	Pending(ctx context.Context, u *models.Unlocked) (code, reason string, ok bool, err error)
+	Confirm(ctx context.Context, u *models.Unlocked, code string) error
+	Reseal(ctx context.Context, u *models.Unlocked, limit int) (int, error)
+}
+
+type sessionStore interface {
+	Create(ctx context.Context, u *models.Unlocked, pending bool) (string, *models.Session, error)
+	End(ctx context.Context, id models.ID) error
+}
+
+// auth is how a person comes in and goes out.
+type auth struct {
+	*core
+	accounts accountStore
+	sessions sessionStore
+}
+
+// formLimit bounds the forms that carry no file, in bytes.
+const formLimit = 256 << 10
+
+// NewAccount handles GET /register: 200 with the form, or that registration is closed.
+func (a *auth) NewAccount(x *fiber.Ctx) error {
+	if visitorOf(x).user != nil {
+		return redirect(x, "/encrypt")
+	}
+	return a.render(x, fiber.StatusOK, registerPage, views.Register(views.RegisterForm{Closed: !a.opt.Registration}))
+}
+
+var (
+	registerPage = views.Page{Title: "Register", Active: "register", Narrow: true}
+	loginPage    = views.Page{Title: "Log in", Active: "login", Narrow: true}
+	recoverPage  = views.Page{Title: "Recover your account", Active: "recover", Narrow: true}
+	recoveryPage = views.Page{Title: "Your recovery code", Active: "register/confirm", Narrow: true, NoStore: true}
+)
+
+// Register handles POST /register: 303 to the recovery code, 422 with the form when a field is wrong,
+// 403 when registration is closed.
+func (a *auth) Register(x *fiber.Ctx) error {
+	if !a.opt.Registration {
+		return a.render(x, fiber.StatusForbidden, registerPage, views.Register(views.RegisterForm{Closed: true}))
+	}
+	f, err := a.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	form := views.RegisterForm{Login: f.get("login")}
+	if f.get("password") != f.get("password2") {
+		form.Errors = views.Fields{"password2": "The two passwords differ. Type the same one twice."}
+	} else if client := visitorOf(x).client; true {
+		if ok, wait := a.rates.register.Take(client); !ok {
+			return tooMany(wait, "Many accounts were made from here in a short time.")
+		}
+		var u *models.Unlocked
+		err = a.slow(x, limits.Login, func() error {
+			u, err = a.accounts.Register(x.UserContext(), form.Login, f.get("password"))
+			return err
+		})
+		if err == nil {
+			return a.begin(x, u, "/register/confirm")
+		}
+		if form.Errors, err = fieldErrors(err); err != nil {
+			return err
+		}
+	}
+	form.Login = printable(form.Login)
+	return a.render(x, fiber.StatusUnprocessableEntity, registerPage, views.Register(form))
+}
+
+// ShowRecovery handles GET /register/confirm: the code that still has to be confirmed.
+func (a *auth) ShowRecovery(x *fiber.Ctx) error { return a.recovery(x, fiber.StatusOK, nil) }
+
+func (a *auth) recovery(x *fiber.Ctx, status int, errs views.Fields) error {
+	code, reason, ok, err := a.accounts.Pending(x.UserContext(), visitorOf(x).user)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return redirect(x, "/encrypt")
+	}
+	return a.render(x, status, recoveryPage, views.Recovery(views.RecoveryCode{Code: code, Reason: reason, Errors: errs}))
+}
+
+// ConfirmRecovery handles POST /register/confirm: 303 to the tools, 422 when the code differs.
+func (a *auth) ConfirmRecovery(x *fiber.Ctx) error {
+	f, err := a.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	if err := a.accounts.Confirm(x.UserContext(), visitorOf(x).user, f.get("code")); err != nil {
+		errs, err := fieldErrors(err)
+		if err != nil {
+			return err
+		}
+		return a.recovery(x, fiber.StatusUnprocessableEntity, errs)
+	}
+	return redirect(x, "/encrypt")
+}
+
+// NewLogin handles GET /login.
+func (a *auth) NewLogin(x *fiber.Ctx) error {
+	next := localPath(x.Query("next"))
+	if visitorOf(x).user != nil {
+		return redirect(x, orElse(next, "/encrypt"))
+	}
+	form := views.LoginForm{Next: next, Register: a.opt.Registration, Guests: a.opt.Guests}
+	switch {
+	case x.Query("out") != "":
+		form.Notice = "You are logged out."
+	case x.Query("deleted") != "":
+		form.Notice = "Your account and everything in it are deleted."
+	case next != "":
+		form.Notice = "Log in to go on."
+	}
+	return a.render(x, fiber.StatusOK, loginPage, views.Login(form))
+}
+
+// Login handles POST /login: 303 to where the person wanted to go, 422 with the same words for an
+// unknown login and a wrong password, 429 or 503 with Retry-After.
+func (a *auth) Login(x *fiber.Ctx) error {
+	f, err := a.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	login, next := f.get("login"), localPath(f.get("next"))
+	keep, err := a.guess(x, login)
+	if err != nil {
+		return err
+	}
+	var u *models.Unlocked
+	err = a.slow(x, limits.Login, func() error {
+		u, err = a.accounts.Authenticate(x.UserContext(), login, f.get("password"))
+		return err
+	})
+	if models.ErrorCode(err) == models.Unauthorized {
+		return a.render(x, fiber.StatusUnprocessableEntity, loginPage, views.Login(views.LoginForm{
+			Login: printable(login), Next: next, Register: a.opt.Registration, Guests: a.opt.Guests,
+			Errors: views.Fields{"": "This login and password do not go together. Check both: the password is case-sensitive, the login is not."}}))
+	}
+	keep()
+	if err != nil {
+		return err
+	}
+	a.rememberDevice(x, login)
+	return a.begin(x, u, orElse(next, "/encrypt"))
+}
+
+// NewFactor handles GET /login/factor, for a session that waits for its second factor.
+func (a *auth) NewFactor(x *fiber.Ctx) error {
+	return a.render(x, fiber.StatusOK, loginPage, views.Factor(views.FactorForm{TriesLeft: visitorOf(x).session.Tries}))
+}
+
+// Factor handles POST /login/factor. No account of this version has a factor that could fit.
+func (a *auth) Factor(x *fiber.Ctx) error {
+	return a.render(x, fiber.StatusUnprocessableEntity, loginPage, views.Factor(views.FactorForm{
+		TriesLeft: visitorOf(x).session.Tries, Errors: views.Fields{"code": "This code is not right."}}))
+}
+
+// NewRecover handles GET /recover.
+func (a *auth) NewRecover(x *fiber.Ctx) error {
+	return a.render(x, fiber.StatusOK, recoverPage, views.Recover(views.RecoverForm{}))
+}
+
+// Recover handles POST /recover: a new password by the recovery code; 303 to the code that replaces it.
+func (a *auth) Recover(x *fiber.Ctx) error {
+	f, err := a.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	form := views.RecoverForm{Login: printable(f.get("login"))}
+	if f.get("password") != f.get("password2") {
+		form.Errors = views.Fields{"password2": "The two passwords differ. Type the same one twice."}
+		return a.render(x, fiber.StatusUnprocessableEntity, recoverPage, views.Recover(form))
+	}
+	keep, err := a.guess(x, f.get("login"))
+	if err != nil {
+		return err
+	}
+	var u *models.Unlocked
+	err = a.slow(x, limits.Login, func() error {
+		u, err = a.accounts.Recover(x.UserContext(), f.get("login"), f.get("code"), f.get("password"))
+		return err
+	})
+	switch models.ErrorCode(err) {
+	case "":
+		keep()
+		a.transfers.cutAccount(u.Account.ID, nil)
+		return a.begin(x, u, "/register/confirm")
+	case models.Unauthorized:
+		form.Errors = views.Fields{"": "This login and recovery code do not go together. Check every group of the code."}
+	case models.Invalid:
+		keep()
+		if form.Errors, err = fieldErrors(err); err != nil {
+			return err
+		}
+	default:
+		keep()
+		return err
+	}
+	return a.render(x, fiber.StatusUnprocessableEntity, recoverPage, views.Recover(form))
+}
+
+// Logout handles POST /logout: ends the session, its results and its transfers.
+func (a *auth) Logout(x *fiber.Ctx) error {
+	if s := visitorOf(x).session; s != nil {
+		if err := a.endSession(x.UserContext(), s.ID); err != nil {
+			return err
+		}
+	}
+	a.clearCookie(x)
+	x.Set("Clear-Site-Data", `"cache", "storage"`)
+	return redirect(x, "/login?out=1")
+}
+
+// begin opens a session under a new token, ends the one before (a guest's too), and goes on to next.
+func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
+	if s := visitorOf(x).session; s != nil {
+		if err := a.endSession(x.UserContext(), s.ID); err != nil {
+			return err
+		}
+	}
+	token, _, err := a.sessions.Create(x.UserContext(), u, false)
+	if err != nil {
+		return err
+	}
+	a.setCookie(x, a.cookieName(), token, 0)
+	// A renewal of the account key that was cut short goes on at the next log-in.
+	if _, err := a.accounts.Reseal(x.UserContext(), u, resealBatch); err != nil {
+		return err
+	}
+	return redirect(x, next)
+}
+
+// resealBatch bounds the rows that one request reseals: about 50 ms of work.
+const resealBatch = 2000
+
+// endSession ends a session with its results and running transfers.
+func (c *core) endSession(ctx context.Context, id models.ID) error {
+	c.transfers.cut(id)
+	gone, err := c.db.Results.BySession(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := c.db.Sessions.End(ctx, id); err != nil {
+		return err
+	}
+	c.dropResults(gone)
+	return nil
+}
+
+// slow runs something that is slow on purpose inside the server's one budget for it.
+func (c *core) slow(x *fiber.Ctx, class limits.Class, work func() error) error {
+	release, err := c.budget.Acquire(x.UserContext(), class, c.opt.LoginCost)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return work()
+}
+
+// guess takes one try from the limits on guessing: of the device if it logged in with this login before,
+// else of the login and of the client, so that an attacker uses up the owner's tries on no known device.
+// keep gives the try back, when it turned out not to be a wrong guess.
+func (c *core) guess(x *fiber.Ctx, login string) (keep func(), err error) {
+	const text = "Wrong passwords or codes were tried too often. Nothing is locked: the wait is short."
+	key := c.loginKey(login)
+	if device, ok := c.knownDevice(x, key); ok {
+		if ok, wait := c.rates.device.Take(device); !ok {
+			return nil, tooMany(wait, text)
+		}
+		return func() { c.rates.device.Return(device) }, nil
+	}
+	client := visitorOf(x).client
+	if ok, wait := c.rates.loginClient.Take(client); !ok {
+		return nil, tooMany(wait, text)
+	}
+	if ok, wait := c.rates.loginName.Take(key); !ok {
+		c.rates.loginClient.Return(client)
+		return nil, tooMany(wait, text)
+	}
+	return func() { c.rates.loginClient.Return(client); c.rates.loginName.Return(key) }, nil
+}
+
+// loginKey is a login as the limits know it: keyed, so that memory holds no list of logins.
+func (c *core) loginKey(login string) (key [16]byte) {
+	if _, folded, err := models.NormalizeLogin(login); err == nil {
+		login = folded
+	}
+	m := hmac.New(sha256.New, c.opt.DeviceKey[:])
+	m.Write([]byte("login\x00" + login))
+	return [16]byte(m.Sum(nil))
+}
+
+// The device cookie is 16 random bytes and their MAC together with the login's key. It gives a device
+// that logged in before a budget of tries of its own; it names nobody and is looked at on log-in only.
+const (
+	deviceBytes = 16
+	deviceLife  = 365 * 24 * time.Hour
+)
+
+func (c *core) deviceName() string {
+	if c.secure() {
+		return "__Host-zencrypt-device"
+	}
+	return "zencrypt-device"
+}
+
+func (c *core) deviceMAC(id []byte, login [16]byte) []byte {
+	m := hmac.New(sha256.New, c.opt.DeviceKey[:])
+	m.Write([]byte("device\x00"))
+	m.Write(id)
+	m.Write(login[:])
+	return m.Sum(nil)
+}
+
+func (c *core) knownDevice(x *fiber.Ctx, login [16]byte) (id [16]byte, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(x.Cookies(c.deviceName()))
+	if err != nil || len(b) != deviceBytes+sha256.Size {
+		return id, false
+	}
+	return [16]byte(b), hmac.Equal(b[deviceBytes:], c.deviceMAC(b[:deviceBytes], login))
+}
+
+func (c *core) rememberDevice(x *fiber.Ctx, login string) {
+	key := c.loginKey(login)
+	if _, ok := c.knownDevice(x, key); ok {
+		return
+	}
+	id := make([]byte, deviceBytes)
+	_, _ = rand.Read(id)
+	c.setCookie(x, c.deviceName(), base64.RawURLEncoding.EncodeToString(append(id, c.deviceMAC(id, key)...)), deviceLife)
+}
+
+// fieldErrors turns a store's complaint about a field into the form's; any other error comes back.
+func fieldErrors(err error) (views.Fields, error) {
+	var e *models.Error
+	if errors.As(err, &e) {
+		switch e.Code {
+		case models.Invalid, models.Conflict, models.Unauthorized:
+			return views.Fields{e.Field: sentence(e.Message)}, nil
+		}
+	}
+	return nil, err
+}
+
+func orElse(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}

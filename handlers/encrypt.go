@@ -1,0 +1,405 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"io"
+	"mime/multipart"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/blobs"
+	"zencrypt/crypto"
+	"zencrypt/crypto/agefile"
+	"zencrypt/crypto/fernet"
+	"zencrypt/crypto/password"
+	"zencrypt/models"
+	"zencrypt/views"
+)
+
+// encrypt is the verb: text or files, for a passphrase, my key, or public keys.
+type encrypt struct{ *core }
+
+var encryptPage = views.Page{Title: "Encrypt", Active: "encrypt", NoStore: true}
+
+// generatedWords is the length of a passphrase we make: ten words of 7,776 are 129 bits.
+const generatedWords = 10
+
+// New handles GET /encrypt: the empty form.
+func (e *encrypt) New(x *fiber.Ctx) error {
+	return e.render(x, fiber.StatusOK, encryptPage, views.Encrypt(e.form(x, nil), views.Outcome{}))
+}
+
+func (e *encrypt) form(x *fiber.Ctx, f *form) views.EncryptForm {
+	v := visitorOf(x)
+	vm := views.EncryptForm{LoggedIn: v.user != nil, Mode: "text", To: "passphrase", Format: "age", AlsoMe: true,
+		MaxUpload: e.opt.MaxUpload, Quota: e.quota(v), QuotaUsed: e.files.Used(owner(v)), Errors: views.Fields{}}
+	if v.user != nil {
+		vm.To = "me"
+	}
+	if f == nil {
+		return vm
+	}
+	if to := f.get("to"); to == "passphrase" || to == "people" || (to == "me" && v.user != nil) {
+		vm.To = to
+	} else if to == "" && f.get("passphrase") != "" {
+		vm.To = "passphrase"
+	} else if to == "" && f.get("recipients") != "" {
+		vm.To = "people"
+	} else if to != "" {
+		vm.Errors["to"] = "Choose for whom: a passphrase, a public key, or (logged in) only you."
+	}
+	vm.Recipients, vm.AlsoMe, vm.Save = printableLines(f.get("recipients")), f.on("also_me"), f.on("save") && v.user != nil
+	vm.Text = shown(f.text)
+	if f.get("mode") == "files" || f.hasFile() {
+		vm.Mode = "files"
+	}
+	switch format := f.get("format"); format {
+	case "", "age":
+	case "fernet":
+		vm.Format = format
+	default:
+		vm.Errors["format"] = "Choose age or Fernet."
+	}
+	return vm
+}
+
+// Create handles POST /encrypt: 200 with the result, 422 with the form when a field is wrong. With
+// generate set it only makes a passphrase.
+func (e *encrypt) Create(x *fiber.Ctx) error {
+	if err := e.checkSize(x); err != nil {
+		return err
+	}
+	f, err := e.readForm(x, e.bodyLimit())
+	if err != nil {
+		return err
+	}
+	vm := e.form(x, f)
+	if f.on("generate") {
+		return e.generate(x, vm)
+	}
+	job, err := e.job(x, f, &vm)
+	if err != nil {
+		return err
+	}
+	var out views.Outcome
+	if len(vm.Errors) == 0 {
+		if f.hasFile() {
+			out.Files, err = e.filesOf(x, f, job)
+		} else {
+			out.Text, err = e.text(x, f, job, &vm)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	status := fiber.StatusOK
+	if out.Errors = vm.Errors; len(out.Errors) > 0 {
+		status = fiber.StatusUnprocessableEntity
+	}
+	return e.outcome(x, status, encryptPage, views.Encrypt(vm, out), out)
+}
+
+func (e *encrypt) generate(x *fiber.Ctx, vm views.EncryptForm) error {
+	words, err := password.Generate(generatedWords)
+	if err != nil {
+		return err
+	}
+	if isFragment(x) {
+		return e.html(x, fiber.StatusOK, views.PassphraseField(words, true))
+	}
+	vm.Passphrase, vm.To, vm.Errors = words, "passphrase", nil
+	return e.render(x, fiber.StatusOK, encryptPage, views.Encrypt(vm, views.Outcome{}))
+}
+
+// encryptJob is what a valid form asks for.
+type encryptJob struct {
+	target   crypto.Target
+	format   string
+	save     bool
+	headline string
+	detail   string // the recipients' kind, for the facts
+	suffix   string
+	key      *models.Key // the person's own key it was encrypted to, noted in the vault
+	command  func(in, out string) []string
+}
+
+// job reads for whom to encrypt. What is wrong goes into vm.Errors.
+func (e *encrypt) job(x *fiber.Ctx, f *form, vm *views.EncryptForm) (*encryptJob, error) {
+	job := &encryptJob{format: vm.Format, save: vm.Save, suffix: ".age", command: ageWithKey}
+	if vm.Format == "fernet" && vm.To != "me" {
+		vm.Errors["format"] = "Fernet encrypts with a key only: choose “Only me”, which takes your own Fernet key, or the age format."
+		return job, nil
+	}
+	switch vm.To {
+	case "passphrase":
+		p := f.get("passphrase")
+		switch {
+		case p == "":
+			vm.Errors["passphrase"] = "Type a passphrase, or let one be made for you."
+		case !utf8.ValidString(p) || len(p) > password.MaxBytes:
+			vm.Errors["passphrase"] = "A passphrase is text of at most 1,024 bytes."
+		}
+		job.target.Passphrase, job.headline, job.detail, job.command = p, "Encrypted with your passphrase", "age, passphrase (scrypt)", ageWithPassphrase
+	case "people":
+		if strings.TrimSpace(f.get("recipients")) == "" {
+			vm.Errors["recipients"] = "Paste at least one public key: age1… or ssh-ed25519 …, separated by commas or lines."
+			return job, nil
+		}
+		rs, err := agefile.ParseRecipients(f.get("recipients"))
+		if err != nil {
+			vm.Errors["recipients"] = sentence(err.Error())
+			if errors.Is(err, agefile.ErrPrivateKey) {
+				vm.Recipients = "" // a secret stays no longer than it must
+			}
+			return job, nil
+		}
+		job.target.Recipients, job.headline, job.detail = rs, "Encrypted for "+count(len(rs), "public key", "public keys"), "age, public key"
+		if vm.AlsoMe && vm.LoggedIn {
+			if err := e.addMe(x, job); err != nil {
+				return nil, err
+			}
+			job.headline += " and you"
+		}
+	case "me":
+		job.headline = "Encrypted for you"
+		if vm.Format == "fernet" {
+			k, err := e.db.Keys.Default(x.UserContext(), visitorOf(x).user, "fernet")
+			if err != nil {
+				return nil, err
+			}
+			key, err := fernet.ParseKey(string(activeVersion(k).Secret))
+			if err != nil {
+				return nil, err
+			}
+			job.target.Fernet, job.key, job.detail, job.suffix, job.command = &key, k, "Fernet", ".fernet", fernetCommand
+			return job, nil
+		}
+		job.detail = "age, X25519"
+		return job, e.addMe(x, job)
+	}
+	return job, nil
+}
+
+func (e *encrypt) addMe(x *fiber.Ctx, job *encryptJob) error {
+	k, err := e.db.Keys.Default(x.UserContext(), visitorOf(x).user, "age")
+	if err != nil {
+		return err
+	}
+	rs, err := agefile.ParseRecipients(activeVersion(k).Public)
+	if err != nil {
+		return err
+	}
+	job.target.Recipients, job.key = append(job.target.Recipients, rs...), k
+	return nil
+}
+
+func activeVersion(k *models.Key) models.KeyVersion {
+	for i := len(k.Versions) - 1; i >= 0; i-- {
+		if k.Versions[i].State == "active" {
+			return k.Versions[i]
+		}
+	}
+	return models.KeyVersion{}
+}
+
+// seal opens a writer that encrypts into dst, with the slow part inside the budget.
+func (e *encrypt) seal(x *fiber.Ctx, job *encryptJob, dst io.Writer) (io.WriteCloser, error) {
+	if n := job.target.Memory(); n > 0 {
+		release, err := e.budget.Acquire(x.UserContext(), class(visitorOf(x)), n)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	return crypto.Encrypt(dst, job.target, e.opt.Now())
+}
+
+func (e *encrypt) text(x *fiber.Ctx, f *form, job *encryptJob, vm *views.EncryptForm) (*views.TextResult, error) {
+	start := e.opt.Now()
+	plain, err := f.content(maxText)
+	if err != nil {
+		return nil, err
+	}
+	if len(plain) == 0 {
+		vm.Errors[emptyField(vm.Mode)] = "Nothing to encrypt: type or paste a text, or choose a file."
+		return nil, nil
+	}
+	job.target.Armor = true
+	var b bytes.Buffer
+	w, err := e.seal(x, job, &b)
+	if err != nil {
+		return nil, recipientError(err, vm)
+	}
+	if _, err := w.Write(plain); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	r := &views.TextResult{OK: true, Verb: "encrypt", Headline: job.headline, Text: b.String(), Name: "message" + job.suffix,
+		Base64: base64.StdEncoding.EncodeToString(b.Bytes()), Size: int64(b.Len()), Took: e.opt.Now().Sub(start),
+		Facts: []views.Fact{{Name: "Format", Value: job.detail}}, Commands: job.command("message"+job.suffix, "message.txt"), CanSave: vm.LoggedIn}
+	if job.save {
+		item := &models.Item{Kind: "ciphertext", Title: "Encrypted text", Size: int64(b.Len()), Body: b.Bytes(), Meta: job.meta(r.Name)}
+		if err := e.saveText(x, item); err != nil {
+			return nil, err
+		}
+		r.Saved = "/vault/" + item.ID.String()
+	}
+	return r, nil
+}
+
+func (j *encryptJob) meta(name string) models.ItemMeta {
+	m := models.ItemMeta{FileName: name, Format: j.format, Detail: j.detail}
+	if j.key != nil {
+		m.KeyID, m.KeyVersion = j.key.ID.String(), activeVersion(j.key).N
+	}
+	return m
+}
+
+// recipientError puts what age says of a mix of recipients beside their field.
+func recipientError(err error, vm *views.EncryptForm) error {
+	if vm.To == "people" && errors.Is(err, crypto.ErrFormat) || strings.Contains(err.Error(), "incompatible recipients") {
+		vm.Errors["recipients"] = sentence(err.Error())
+		return nil
+	}
+	return err
+}
+
+func (e *encrypt) filesOf(x *fiber.Ctx, f *form, job *encryptJob) ([]views.FileResult, error) {
+	u, err := e.startUpload(x)
+	if err != nil {
+		return nil, err
+	}
+	defer u.finish()
+	var out []views.FileResult
+	for {
+		p, err := f.file()
+		if err != nil {
+			return nil, err
+		}
+		if p == nil {
+			break
+		}
+		r, err := e.one(u, p, job)
+		if err != nil {
+			return nil, uploadError(err)
+		}
+		out = append(out, *r)
+	}
+	u.commit()
+	return out, nil
+}
+
+// one encrypts a file as it arrives into the spool.
+func (e *encrypt) one(u *upload, p *multipart.Part, job *encryptJob) (*views.FileResult, error) {
+	name := fileName(p) + job.suffix
+	spool, err := u.create(blobs.Spool)
+	if err != nil {
+		return nil, err
+	}
+	defer spool.Abort()
+	if job.target.Fernet != nil { // the one format that has to stand in memory as a whole
+		release, err := e.memory.Acquire(u.x.UserContext(), class(u.v), wholeWeight(u.length()))
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	sealed := &counter{w: spool}
+	w, err := e.seal(u.x, job, sealed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := copyTo(w, u.open(p)); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	ref, err := spool.Commit()
+	if err != nil {
+		return nil, err
+	}
+	u.onFail(func() { _ = e.files.Remove(blobs.Spool, ref.ID) })
+	r := &models.Result{Verb: "encrypt", State: "ready", Size: sealed.n, Meta: models.ResultMeta{Name: name, Format: job.format,
+		Headline: job.headline, Facts: [][2]string{{"Format", job.detail}}, Commands: job.command(name, strings.TrimSuffix(name, job.suffix))}}
+	if err := u.store(r, ref); err != nil {
+		return nil, err
+	}
+	saved := ""
+	if job.save {
+		item := &models.Item{Kind: "ciphertext", Title: name, Size: sealed.n, Meta: job.meta(name)}
+		if err := e.keepFile(u, ref, item); err != nil {
+			return nil, err
+		}
+		saved = "/vault/" + item.ID.String()
+	}
+	return resultView(r, saved, u.v), nil
+}
+
+// keepFile puts a spooled file into the vault as it is: both names lead to the same bytes until the
+// result's time is over.
+func (c *core) keepFile(u *upload, ref blobs.Ref, item *models.Item) error {
+	if err := c.files.Move(ref, blobs.Spool, blobs.Blobs); err != nil {
+		return err
+	}
+	u.onFail(func() { _ = c.files.Remove(blobs.Blobs, ref.ID) })
+	item.Blob = &models.BlobRef{ID: models.ID(ref.ID), Key: ref.Key, Size: ref.Size, Disk: ref.Disk}
+	if err := c.db.Items.Save(u.x.UserContext(), u.v.user, item); err != nil {
+		return err
+	}
+	u.keep(ref.Disk)
+	u.onFail(func() { c.forgetItem(u, item.ID) })
+	return nil
+}
+
+// counter counts the bytes that go through it.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// copyTo copies in pieces of 64 KiB, the size of an age chunk.
+func copyTo(w io.Writer, r io.Reader) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, 64<<10))
+}
+
+// The commands that open a result without Zencrypt.
+
+func ageWithKey(in, out string) []string {
+	return []string{"age -d -i zencrypt-age-key.txt -o " + quote(out) + " " + quote(in)}
+}
+
+func ageWithPassphrase(in, out string) []string {
+	return []string{"age -d -o " + quote(out) + " " + quote(in)}
+}
+
+func fernetCommand(in, out string) []string {
+	return []string{`python3 -c 'import sys; from cryptography.fernet import Fernet; k = open(sys.argv[1]).readline().strip(); ` +
+		`open(sys.argv[3], "wb").write(Fernet(k).decrypt(open(sys.argv[2], "rb").read().strip()))' ` +
+		`zencrypt-fernet-key.txt ` + quote(in) + " " + quote(out)}
+}
+
+// quote makes a name safe to paste into a POSIX shell, also one that starts like an option.
+func quote(name string) string {
+	if strings.HasPrefix(name, "-") {
+		name = "./" + name
+	}
+	if strings.IndexFunc(name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/", r))
+	}) < 0 {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}

@@ -1,0 +1,209 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/url"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Bounds on what a form may hold besides files.
+const (
+	maxText    = 1 << 20     // bytes of a text, DESIGN section 5
+	maxField   = 64 << 10    // bytes of any other field: a long list of recipients fits
+	maxParts   = 32          // parts of a form, DESIGN section 5
+	maxEncoded = 4 * maxText // an urlencoded form: three bytes for each of the text's, and the fields
+)
+
+// errMalformed is a body that is no form.
+var errMalformed = fiber.ErrBadRequest
+
+// form is a request's form, read in order: options come before the text and the files, so that a
+// handler knows what to do when the first byte of content arrives. Nothing touches the disk.
+type form struct {
+	values url.Values
+	text   []byte // the text field as it came
+	body   *bodyReader
+	parts  *multipart.Reader
+	next   *multipart.Part // the first file, not read yet
+	count  int
+}
+
+// readForm reads the fields of an urlencoded or multipart form up to the first file. limit bounds the
+// whole body in bytes.
+func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
+	f := &form{values: url.Values{}}
+	kind, params, err := mime.ParseMediaType(x.Get(fiber.HeaderContentType))
+	if err != nil {
+		if n := x.Request().Header.ContentLength(); n == 0 || n == -2 {
+			return f, nil // an empty post, such as a lone button
+		}
+		return nil, errMalformed
+	}
+	switch kind {
+	case fiber.MIMEApplicationForm:
+		f.body = newBodyReader(x.Context(), maxEncoded)
+		return f, f.readEncoded()
+	case fiber.MIMEMultipartForm:
+		if params["boundary"] == "" {
+			return nil, errMalformed
+		}
+		f.body = newBodyReader(x.Context(), limit)
+		f.parts = multipart.NewReader(f.body, params["boundary"])
+		f.next, err = f.advance()
+		return f, err
+	}
+	return nil, fiber.ErrUnsupportedMediaType
+}
+
+func (f *form) readEncoded() error {
+	raw, err := io.ReadAll(f.body)
+	if err != nil {
+		return bodyError(err)
+	}
+	v, err := url.ParseQuery(string(raw))
+	if err != nil {
+		return errMalformed
+	}
+	n := 0
+	for name, all := range v {
+		if n += len(all); n > maxParts*4 {
+			return errMalformed
+		}
+		for _, s := range all {
+			if len(s) > bound(name) {
+				return tooLong(name)
+			}
+		}
+	}
+	f.values, f.text = v, []byte(v.Get("text"))
+	f.values.Del("text")
+	return nil
+}
+
+// advance reads fields up to the next file and gives that file, or nil at the end.
+func (f *form) advance() (*multipart.Part, error) {
+	for {
+		p, err := f.parts.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, bodyError(err)
+		}
+		if f.count++; f.count > maxParts {
+			return nil, &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("Too many parts",
+				"A form takes at most 32 fields and files at once. Nothing more was stored.", "Send fewer files at a time.")}
+		}
+		name := p.FormName()
+		if p.FileName() != "" || (name == "file" && isFile(p)) {
+			if p.FileName() == "" {
+				// A browser sends an empty part for a file field that nothing was chosen in.
+				var one [1]byte
+				if n, _ := io.ReadFull(p, one[:]); n == 0 {
+					continue
+				}
+				return nil, errMalformed
+			}
+			return p, nil
+		}
+		var b bytes.Buffer
+		n, err := io.Copy(&b, io.LimitReader(p, int64(bound(name))+1))
+		if err != nil {
+			return nil, bodyError(err)
+		}
+		if n > int64(bound(name)) {
+			return nil, tooLong(name)
+		}
+		if name == "text" {
+			f.text = b.Bytes()
+		} else {
+			f.values.Add(name, b.String())
+		}
+	}
+}
+
+func isFile(p *multipart.Part) bool {
+	_, params, err := mime.ParseMediaType(p.Header.Get(fiber.HeaderContentDisposition))
+	_, has := params["filename"]
+	return err == nil && has
+}
+
+// file gives the next file of the form, or nil after the last.
+func (f *form) file() (*multipart.Part, error) {
+	if f.parts == nil {
+		return nil, nil
+	}
+	p := f.next
+	f.next = nil
+	if p == nil {
+		return f.advance()
+	}
+	return p, nil
+}
+
+// hasFile tells whether a file waits to be read.
+func (f *form) hasFile() bool { return f.next != nil }
+
+// content is the text field's bytes: decoded when the page sent them as base64, since a browser turns
+// every line end of a text field into CRLF; otherwise with line ends as LF, which is what was typed.
+// max is the limit in bytes.
+func (f *form) content(max int) ([]byte, error) {
+	if f.get("encoding") == "base64" {
+		b, err := base64.StdEncoding.AppendDecode(nil, bytes.TrimSpace(f.text))
+		if err != nil {
+			return nil, errMalformed
+		}
+		return b, nil
+	}
+	if len(f.text) > max {
+		return nil, tooLong("text")
+	}
+	return bytes.ReplaceAll(f.text, []byte("\r\n"), []byte("\n")), nil
+}
+
+func (f *form) get(name string) string { return f.values.Get(name) }
+
+// on tells whether a checkbox is set.
+func (f *form) on(name string) bool {
+	switch strings.ToLower(f.get(name)) {
+	case "", "0", "off", "false", "no":
+		return false
+	}
+	return true
+}
+
+// bound is how many bytes a field may have; the text may come as base64 of a text result, whose armor
+// is itself a third larger than what was typed.
+func bound(name string) int {
+	if name == "text" {
+		return 2 * maxText
+	}
+	return maxField
+}
+
+func tooLong(name string) error {
+	if name == "text" {
+		return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The text is too long",
+			"A text may have 1 MiB. Nothing was stored.", "Put it into a file and choose that: files may have any size up to the server's limit.")}
+	}
+	return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("A field is too long",
+		"The field “"+printable(name)+"” takes at most 64 KiB. Nothing was stored.", "Shorten it and send the form again.")}
+}
+
+// bodyError tells a body that was cut or refused from one that is malformed.
+func bodyError(err error) error {
+	switch {
+	case errors.Is(err, errTooLarge):
+		return fiber.ErrRequestEntityTooLarge
+	case errors.Is(err, errSlow), errors.Is(err, errGone):
+		return err
+	}
+	return errMalformed
+}

@@ -1,0 +1,258 @@
+package handlers
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/models"
+)
+
+// visitor is what the middleware found out about the sender of a request.
+type visitor struct {
+	session *models.Session
+	user    *models.Unlocked // nil for guests and for sessions that wait for a second factor
+	client  [16]byte         // keyed hash of the address; the address itself is kept nowhere
+}
+
+const (
+	localVisitor = "visitor"
+	localRequest = "request"
+)
+
+func visitorOf(x *fiber.Ctx) *visitor {
+	if v, ok := x.Locals(localVisitor).(*visitor); ok {
+		return v
+	}
+	return &visitor{}
+}
+
+func requestID(x *fiber.Ctx) string { s, _ := x.Locals(localRequest).(string); return s }
+
+// routePattern is the route as it was declared, so that a log line never holds an id or what was typed.
+func routePattern(x *fiber.Ctx) string {
+	if r := x.Route(); r != nil && r.Path != "/" {
+		return r.Path
+	}
+	if x.Path() == "/" {
+		return "/"
+	}
+	return "unknown"
+}
+
+// observe recovers, numbers and logs a request: no address, user agent, query string or content.
+func (c *core) observe(x *fiber.Ctx) (err error) {
+	var id [8]byte
+	_, _ = rand.Read(id[:])
+	x.Locals(localRequest, hex.EncodeToString(id[:]))
+	start := c.opt.Now()
+	defer func() {
+		if r := recover(); r != nil {
+			// The panic's text may hold content, so only its place is worth a line.
+			c.opt.Log.Error("handler panicked", "request", requestID(x), "at", panicPlace())
+			err = c.fail(x, fiber.ErrInternalServerError)
+		}
+		c.opt.Log.Info("request", "request", requestID(x), "method", x.Method(), "route", routePattern(x),
+			"status", x.Response().StatusCode(), "ms", float64(c.opt.Now().Sub(start).Microseconds())/1000)
+	}()
+	if err = x.Next(); err != nil {
+		err = c.fail(x, err) // here, so that the log line has the status
+	}
+	return err
+}
+
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// headers sets what every answer carries. Pages show secrets, so nothing is cached unless a handler says so.
+func (c *core) headers(x *fiber.Ctx) error {
+	h := &x.Response().Header
+	h.Set(fiber.HeaderContentSecurityPolicy, policy)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fiber.HeaderXFrameOptions, "DENY")
+	// With no-referrer browsers send "Origin: null", and every post would be refused.
+	h.Set(fiber.HeaderReferrerPolicy, "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=(), interest-cohort=()")
+	h.Set("X-Robots-Tag", "noindex, nofollow")
+	h.Set(fiber.HeaderCacheControl, "no-store")
+	if c.secure() {
+		h.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000; includeSubDomains")
+	}
+	return x.Next()
+}
+
+// checkHost answers 421 for a name that is not ours: DNS rebinding and poisoned links end here.
+func (c *core) checkHost(x *fiber.Ctx) error {
+	host := strings.ToLower(string(x.Request().Host()))
+	for _, o := range c.opt.Origins {
+		if host == originHost(o) {
+			return x.Next()
+		}
+	}
+	if p := x.Path(); p == "/healthz" || p == "/readyz" {
+		return x.Next() // probes ask by address
+	}
+	x.Context().SetConnectionClose()
+	return refuse(fiber.StatusMisdirectedRequest, "Not the name of this server",
+		"This server answers only under the name that it was set up with.", "Whoever runs it sets ZENCRYPT_ORIGIN to the address that browsers use.")
+}
+
+// originHost is the Host header that belongs to an origin: browsers leave a scheme's own port out.
+func originHost(origin string) string {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
+}
+
+// checkOrigin refuses what another site made the browser send, before anything of the body is read.
+func (c *core) checkOrigin(x *fiber.Ctx) error {
+	switch x.Method() {
+	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
+		return x.Next()
+	}
+	switch site := x.Get("Sec-Fetch-Site"); site {
+	case "same-origin", "none":
+		return x.Next()
+	case "":
+		// Browsers send Sec-Fetch-Site only to trustworthy origins; Origin stands in on plain http.
+		origin := strings.ToLower(x.Get(fiber.HeaderOrigin))
+		if origin != "" && slices.ContainsFunc(c.opt.Origins, func(o string) bool { return strings.ToLower(o) == origin }) &&
+			originHost(origin) == strings.ToLower(string(x.Request().Host())) {
+			return x.Next()
+		}
+	}
+	x.Context().SetConnectionClose()
+	return refuse(fiber.StatusForbidden, "This came from another site", "The request was not sent by a page of this server. Nothing was changed.",
+		"Open the page here and send it from there.")
+}
+
+// visit finds the session. Static files and probes have none, so that they cost no query.
+func (c *core) visit(x *fiber.Ctx) error {
+	v := &visitor{client: c.clients.Key(c.address(x))}
+	x.Locals(localVisitor, v)
+	if p := x.Path(); strings.HasPrefix(p, "/static/") || p == "/healthz" || p == "/readyz" {
+		return x.Next()
+	}
+	token := x.Cookies(c.cookieName())
+	if token == "" {
+		return x.Next()
+	}
+	s, u, err := c.db.Sessions.Lookup(x.UserContext(), token)
+	switch models.ErrorCode(err) {
+	case "":
+		v.session, v.user = s, u
+	case models.NotFound, models.Gone, models.Unauthorized, models.Invalid:
+		c.clearCookie(x)
+	default:
+		return err
+	}
+	return x.Next()
+}
+
+// address is the sender's, or what a proxy trusted by configuration says: the last address in
+// X-Forwarded-For that is not itself such a proxy, since a client can write the earlier ones.
+func (c *core) address(x *fiber.Ctx) netip.Addr {
+	a := remote(x.Context().RemoteAddr())
+	if !c.trusted(a) {
+		return a
+	}
+	hops := strings.Split(x.Get(fiber.HeaderXForwardedFor), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		h, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		a = h.Unmap()
+		if !c.trusted(a) {
+			break
+		}
+	}
+	return a
+}
+
+func (c *core) trusted(a netip.Addr) bool {
+	return slices.ContainsFunc(c.opt.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+func remote(a net.Addr) netip.Addr {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.AddrPort().Addr().Unmap()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// guard lets a request through by the route's access.
+func (c *core) guard(need Access) fiber.Handler {
+	return func(x *fiber.Ctx) error {
+		v := visitorOf(x)
+		switch need {
+		case Public:
+			return x.Next()
+		case Pending:
+			if v.session != nil && v.session.Pending {
+				return x.Next()
+			}
+			return c.askLogin(x)
+		}
+		if v.user != nil {
+			if v.user.Account.RecoveryPending && need != Unconfirmed {
+				return redirect(x, "/register/confirm")
+			}
+			return x.Next()
+		}
+		switch {
+		case v.session != nil && v.session.Pending:
+			return redirect(x, "/login/factor")
+		case need == Guest && c.opt.Guests:
+			return x.Next()
+		case need == Visitor && v.session != nil:
+			return x.Next()
+		case need == Visitor:
+			return fiber.ErrNotFound // a result is its session's own: nobody else learns that it exists
+		}
+		return c.askLogin(x)
+	}
+}
+
+// askLogin sends to the log-in page and back afterwards: 303, or 401 under htmx.
+func (c *core) askLogin(x *fiber.Ctx) error {
+	to := "/login"
+	if x.Method() == fiber.MethodGet && localPath(x.OriginalURL()) != "" && x.Path() != "/" {
+		to += "?next=" + url.QueryEscape(x.OriginalURL())
+	}
+	x.Vary("HX-Request")
+	if isFragment(x) {
+		x.Set("HX-Redirect", to)
+		return x.SendStatus(fiber.StatusUnauthorized)
+	}
+	return x.Redirect(to, fiber.StatusSeeOther)
+}
+
+// cookieName: a __Host- cookie can't be set by a neighbour or over http. On plain http it can't exist.
+func (c *core) cookieName() string {
+	if c.secure() {
+		return "__Host-zencrypt"
+	}
+	return "zencrypt"
+}
+
+func (c *core) setCookie(x *fiber.Ctx, name, value string, life time.Duration) {
+	x.Cookie(&fiber.Cookie{Name: name, Value: value, Path: "/", HTTPOnly: true, Secure: c.secure(),
+		SameSite: fiber.CookieSameSiteLaxMode, MaxAge: int(life / time.Second), SessionOnly: life == 0})
+}
+
+func (c *core) clearCookie(x *fiber.Ctx) {
+	x.Cookie(&fiber.Cookie{Name: c.cookieName(), Path: "/", HTTPOnly: true, Secure: c.secure(),
+		SameSite: fiber.CookieSameSiteLaxMode, Expires: time.Unix(1, 0), MaxAge: -1})
+}

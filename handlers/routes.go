@@ -1,0 +1,94 @@
+package handlers
+
+import "github.com/gofiber/fiber/v2"
+
+// Access says who may use a route.
+type Access int
+
+// The kinds of access. A person who has not confirmed the recovery code yet reaches only Public and
+// Unconfirmed routes; a session that waits for its second factor reaches only Public and Pending ones.
+const (
+	Public      Access = iota // everybody
+	Guest                     // everybody while guests are allowed, else a logged-in person
+	Visitor                   // whoever has a session, a guest's too: what it shows belongs to the session
+	Unconfirmed               // a logged-in person, confirmed or not
+	User                      // a logged-in person
+	Pending                   // a session that waits for the second factor
+)
+
+// Route is one line of the table that the server is built from; there is no other way to add one.
+type Route struct {
+	Method, Path string
+	Access       Access
+	Handler      fiber.Handler
+}
+
+func (a *App) table() []Route {
+	c := a.core
+	var (
+		pages   = &pages{c}
+		auth    = &auth{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
+		account = &account{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions, keys: c.db.Keys}
+		hash    = &hash{c}
+		encrypt = &encrypt{c}
+		decrypt = &decrypt{c}
+		results = &results{core: c, store: c.db.Results}
+		vault   = &vault{core: c, items: c.db.Items}
+	)
+	return []Route{
+		{"GET", "/", Public, pages.Home},
+		{"GET", "/about", Public, pages.About},
+		{"GET", "/healthz", Public, pages.Healthz},
+		{"GET", "/readyz", Public, pages.Readyz},
+		{"GET", "/static/*", Public, pages.Static},
+		{"GET", "/favicon.ico", Public, pages.Favicon},
+		{"GET", "/robots.txt", Public, pages.Robots},
+		{"POST", "/theme", Public, pages.Theme},
+		{"POST", "/meter", Public, pages.Meter},
+
+		{"GET", "/register", Public, auth.NewAccount},
+		{"POST", "/register", Public, auth.Register},
+		{"GET", "/register/confirm", Unconfirmed, auth.ShowRecovery},
+		{"POST", "/register/confirm", Unconfirmed, auth.ConfirmRecovery},
+		{"GET", "/login", Public, auth.NewLogin},
+		{"POST", "/login", Public, auth.Login},
+		{"GET", "/login/factor", Pending, auth.NewFactor},
+		{"POST", "/login/factor", Pending, auth.Factor},
+		{"GET", "/recover", Public, auth.NewRecover},
+		{"POST", "/recover", Public, auth.Recover},
+		{"POST", "/logout", Public, auth.Logout},
+
+		{"GET", "/hash", Guest, hash.New},
+		{"POST", "/hash", Guest, hash.Create},
+		{"GET", "/encrypt", Guest, encrypt.New},
+		{"POST", "/encrypt", Guest, encrypt.Create},
+		{"GET", "/decrypt", Guest, decrypt.New},
+		{"POST", "/decrypt", Guest, decrypt.Create},
+
+		{"POST", "/results/download", Guest, results.Echo},
+		{"GET", "/results/:id", Visitor, results.Show},
+		{"GET", "/results/:id/file", Visitor, results.File},
+		{"POST", "/results/:id/open", Visitor, results.Open},
+		{"POST", "/results/:id/delete", Visitor, results.Delete},
+
+		{"GET", "/vault", User, vault.List},
+		{"POST", "/vault", User, vault.Create},
+		{"POST", "/vault/delete", User, vault.DeleteMany},
+		{"POST", "/vault/restore", User, vault.Restore},
+		{"GET", "/vault/:id", User, vault.Show},
+		{"GET", "/vault/:id/file", User, vault.File},
+		{"POST", "/vault/:id/rename", User, vault.Rename},
+		{"POST", "/vault/:id/delete", User, vault.Delete},
+
+		{"GET", "/account", User, account.Show},
+		{"POST", "/account/password", User, account.Password},
+		{"POST", "/account/recovery", User, account.Recovery},
+		{"POST", "/account/renew", User, account.Renew},
+		{"POST", "/account/sessions", User, account.Sessions},
+		{"POST", "/account/delete", Unconfirmed, account.Delete},
+		{"POST", "/keys/:id/export", User, account.ExportKey},
+	}
+}
+
+// Routes is the table, for tests that walk all of it.
+func (a *App) Routes() []Route { return a.routes }

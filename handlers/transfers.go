@@ -1,0 +1,90 @@
+package handlers
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"zencrypt/models"
+)
+
+// errCut ends a transfer whose session was ended on purpose (log-out, a changed password).
+var errCut = errors.New("transfer cut: its session was ended")
+
+// transfers are the up- and downloads under way, so that log-out can end them at once. One that only
+// outlives its session's time goes on: it began in a valid session.
+type transfers struct {
+	mu  sync.Mutex
+	all map[*transfer]struct{}
+}
+
+type transfer struct {
+	session, account models.ID
+	stopped          atomic.Bool
+	touched          time.Time
+}
+
+func newTransfers() *transfers { return &transfers{all: map[*transfer]struct{}{}} }
+
+func (t *transfers) add(s *models.Session) *transfer {
+	tr := &transfer{}
+	if s != nil {
+		tr.session = s.ID
+		if s.Account != nil {
+			tr.account = *s.Account
+		}
+	}
+	t.mu.Lock()
+	t.all[tr] = struct{}{}
+	t.mu.Unlock()
+	return tr
+}
+
+func (t *transfers) done(tr *transfer) {
+	t.mu.Lock()
+	delete(t.all, tr)
+	t.mu.Unlock()
+}
+
+func (t *transfers) stop(which func(*transfer) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for tr := range t.all {
+		if which(tr) {
+			tr.stopped.Store(true)
+		}
+	}
+}
+
+// cut ends the transfers of one session.
+func (t *transfers) cut(session models.ID) {
+	t.stop(func(tr *transfer) bool { return tr.session == session })
+}
+
+// cutAccount ends the transfers of an account, but those of the session to keep.
+func (t *transfers) cutAccount(account models.ID, keep *models.ID) {
+	t.stop(func(tr *transfer) bool { return tr.account == account && (keep == nil || tr.session != *keep) })
+}
+
+func (t *transfers) cutAll() { t.stop(func(*transfer) bool { return true }) }
+
+// guarded reads until its transfer is cut, and counts as its session's activity once a minute.
+type guarded struct {
+	io.Reader
+	tr    *transfer
+	now   func() time.Time
+	touch func()
+}
+
+func (g *guarded) Read(p []byte) (int, error) {
+	if g.tr.stopped.Load() {
+		return 0, errCut
+	}
+	if now := g.now(); now.Sub(g.tr.touched) > time.Minute {
+		g.tr.touched = now
+		g.touch()
+	}
+	return g.Reader.Read(p)
+}

@@ -1,0 +1,424 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/blobs"
+	"zencrypt/models"
+	"zencrypt/views"
+)
+
+type itemStore interface {
+	Save(ctx context.Context, u *models.Unlocked, item *models.Item) error
+	List(ctx context.Context, u *models.Unlocked, f models.Filter) ([]models.Item, *models.Cursor, error)
+	Count(ctx context.Context, u *models.Unlocked, kind string) (int, error)
+	Get(ctx context.Context, u *models.Unlocked, id models.ID) (*models.Item, error)
+	Rename(ctx context.Context, u *models.Unlocked, id models.ID, title string) error
+	Trash(ctx context.Context, u *models.Unlocked, ids ...models.ID) (int, error)
+	Restore(ctx context.Context, u *models.Unlocked, ids ...models.ID) (int, error)
+}
+
+// vault is what a person keeps: notes, files, digests, and results kept as they are.
+type vault struct {
+	*core
+	items itemStore
+}
+
+var vaultPage = views.Page{Title: "Vault", Active: "vault", Wide: true, NoStore: true}
+
+const (
+	pageSize = 50
+	// UndoTime is how long a deleted item can be taken back; the janitor removes it afterwards.
+	UndoTime = time.Minute
+)
+
+// List handles GET /vault: newest first, filtered by kind and by what titles hold, paged by key.
+func (v *vault) List(x *fiber.Ctx) error {
+	vm, err := v.list(x)
+	if err != nil {
+		return err
+	}
+	if x.Query("new") != "" {
+		vm.New = &views.NoteForm{MaxUpload: v.opt.MaxUpload}
+	}
+	return v.render(x, fiber.StatusOK, vaultPage, views.Vault(*vm))
+}
+
+func (v *vault) list(x *fiber.Ctx) (*views.VaultList, error) {
+	ctx, who := x.UserContext(), visitorOf(x)
+	vm := &views.VaultList{Query: printable(x.Query("q")), Quota: v.opt.AccountQuota, QuotaUsed: v.files.Used(owner(who))}
+	switch k := x.Query("kind"); k {
+	case "note", "file", "digest", "ciphertext":
+		vm.Kind = k
+	}
+	f := models.Filter{Kind: vm.Kind, Query: vm.Query, Limit: pageSize}
+	if before := x.Query("before"); before != "" {
+		c, ok := parseCursor(before)
+		if !ok {
+			return nil, fiber.ErrNotFound
+		}
+		f.Before = c
+		vm.Newest = vaultPath(vm, "")
+	}
+	items, next, err := v.items.List(ctx, who.user, f)
+	if err != nil {
+		return nil, err
+	}
+	for i := range items {
+		vm.Rows = append(vm.Rows, itemRow(&items[i]))
+	}
+	if next != nil {
+		vm.Older = vaultPath(vm, formatCursor(*next))
+	}
+	if vm.Total, err = v.items.Count(ctx, who.user, ""); err != nil {
+		return nil, err
+	}
+	for id := range strings.SplitSeq(x.Query("undo"), ",") {
+		if _, err := models.ParseID(id); err == nil && len(vm.Undo) < pageSize {
+			vm.Undo = append(vm.Undo, id)
+		}
+	}
+	if n := len(vm.Undo); n > 0 {
+		vm.Notice = count(n, "item", "items") + " deleted. You can take this back for a minute."
+	}
+	switch x.Query("done") {
+	case "restored":
+		vm.Notice = "Restored."
+	case "late":
+		vm.Notice = "The minute is over: what was deleted is gone."
+	}
+	return vm, nil
+}
+
+func itemRow(i *models.Item) views.VaultRow {
+	return views.VaultRow{ID: i.ID.String(), Title: i.Title, Kind: i.Kind, Size: i.Size, Created: i.Created, Unreadable: i.Unreadable}
+}
+
+func vaultPath(vm *views.VaultList, before string) string {
+	q := url.Values{}
+	for k, s := range map[string]string{"kind": vm.Kind, "q": vm.Query, "before": before} {
+		if s != "" {
+			q.Set(k, s)
+		}
+	}
+	if len(q) == 0 {
+		return "/vault"
+	}
+	return "/vault?" + q.Encode()
+}
+
+// A cursor is a row's time in milliseconds and its id: 24 bytes.
+func formatCursor(c models.Cursor) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(c.Created.UnixMilli()))
+	return base64.RawURLEncoding.EncodeToString(append(b, c.ID[:]...))
+}
+
+func parseCursor(s string) (c models.Cursor, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) != 8+len(c.ID) {
+		return c, false
+	}
+	c.Created = time.UnixMilli(int64(binary.BigEndian.Uint64(b))).UTC()
+	copy(c.ID[:], b[8:])
+	return c, true
+}
+
+// Create handles POST /vault: a note, files, or a result that came back to be kept. 303 to the item,
+// 422 with the form when a field is wrong.
+func (v *vault) Create(x *fiber.Ctx) error {
+	if err := v.checkSize(x); err != nil {
+		return err
+	}
+	f, err := v.readForm(x, v.bodyLimit())
+	if err != nil {
+		return err
+	}
+	if f.hasFile() {
+		return v.createFiles(x, f)
+	}
+	body, err := f.content(2 * maxText)
+	if err != nil {
+		return err
+	}
+	item := &models.Item{Kind: "note", Title: f.get("title"), Size: int64(len(body)), Body: body}
+	switch k := f.get("kind"); k {
+	case "digest", "ciphertext":
+		item.Kind = k
+	}
+	errs := views.Fields{}
+	if len(body) == 0 {
+		errs["text"] = "Nothing to keep yet: type or paste a text, or choose a file."
+	} else if strings.TrimSpace(item.Title) == "" {
+		item.Title = firstLine(body)
+	}
+	if len(errs) == 0 {
+		err := v.saveText(x, item)
+		if err == nil {
+			return v.saved(x, f, "/vault/"+item.ID.String())
+		}
+		if errs, err = fieldErrors(err); err != nil {
+			return err
+		}
+	}
+	vm, err := v.list(x)
+	if err != nil {
+		return err
+	}
+	vm.New = &views.NoteForm{Title: printable(f.get("title")), Text: shown(f.text), Errors: errs, MaxUpload: v.opt.MaxUpload}
+	return v.render(x, fiber.StatusUnprocessableEntity, vaultPage, views.Vault(*vm))
+}
+
+// saved answers where the item is: in place of the button under htmx, so that the page with the result
+// stays, else by 303.
+func (v *vault) saved(x *fiber.Ctx, f *form, path string) error {
+	if isFragment(x) && f.on("inline") {
+		return v.html(x, fiber.StatusOK, views.SavedLink(path))
+	}
+	return redirect(x, path)
+}
+
+// saveText keeps an item whose content stands in its row, within the account's quota.
+func (c *core) saveText(x *fiber.Ctx, item *models.Item) error {
+	who := visitorOf(x)
+	space, err := c.files.Reserve(owner(who), c.quota(who), int64(len(item.Body)))
+	if err != nil {
+		return err
+	}
+	if err := c.db.Items.Save(x.UserContext(), who.user, item); err != nil {
+		space.Release()
+		return err
+	}
+	space.Keep(int64(len(item.Body)))
+	return nil
+}
+
+// firstLine is a title for a text without one.
+func firstLine(body []byte) string {
+	if !isText(body) {
+		return "Untitled"
+	}
+	line, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
+	if r := []rune(strings.TrimSpace(string(line))); len(r) > 60 {
+		return string(r[:60]) + "…"
+	} else if len(r) > 0 {
+		return string(r)
+	}
+	return "Untitled"
+}
+
+// createFiles takes files straight into the vault, sealed as they arrive.
+func (v *vault) createFiles(x *fiber.Ctx, f *form) error {
+	u, err := v.startUpload(x)
+	if err != nil {
+		return err
+	}
+	defer u.finish()
+	var last string
+	n := 0
+	for {
+		p, err := f.file()
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			break
+		}
+		name := fileName(p)
+		title := name
+		if t := strings.TrimSpace(f.get("title")); t != "" && n == 0 {
+			title = t
+		}
+		w, err := u.create(blobs.Blobs)
+		if err != nil {
+			return err
+		}
+		if _, err := copyTo(w, u.open(p)); err != nil {
+			_ = w.Abort()
+			return uploadError(err)
+		}
+		if last, err = v.keepPlain(u, w, title, name); err != nil {
+			_ = w.Abort()
+			return err
+		}
+		n++
+	}
+	u.commit()
+	if n != 1 {
+		last = "/vault"
+	}
+	return redirect(x, last)
+}
+
+// Show handles GET /vault/:id: 200 with the opened item, 404 for anybody else's.
+func (v *vault) Show(x *fiber.Ctx) error { return v.show(x, fiber.StatusOK, nil) }
+
+func (v *vault) show(x *fiber.Ctx, status int, errs views.Fields) error {
+	item, err := v.get(x)
+	if err != nil {
+		return err
+	}
+	vm := views.VaultItem{Row: itemRow(item), HasFile: item.Blob != nil, FileName: orElse(item.Meta.FileName, item.Title+".txt"),
+		Errors: errs, Rename: len(errs) > 0}
+	if item.Meta.Detail != "" {
+		vm.Facts = append(vm.Facts, views.Fact{Name: "Format", Value: item.Meta.Detail})
+	}
+	if item.Kind == "ciphertext" {
+		vm.Commands = openCommands(item)
+	}
+	if item.Blob == nil && !item.Unreadable {
+		vm.Base64 = base64.StdEncoding.EncodeToString(item.Body)
+		if vm.Binary = !isText(item.Body); !vm.Binary {
+			vm.Text = string(item.Body)
+		}
+	}
+	page := vaultPage
+	page.Title, page.Wide = item.Title, false
+	return v.render(x, status, page, views.Item(vm))
+}
+
+// openCommands are the commands that open a kept ciphertext without Zencrypt.
+func openCommands(item *models.Item) []string {
+	in := orElse(item.Meta.FileName, "message.age")
+	out := strings.TrimSuffix(strings.TrimSuffix(in, ".age"), ".fernet")
+	switch {
+	case item.Meta.Format == "fernet":
+		return fernetCommand(in, out)
+	case strings.Contains(item.Meta.Detail, "passphrase"):
+		return ageWithPassphrase(in, out)
+	}
+	return ageWithKey(in, out)
+}
+
+func (v *vault) get(x *fiber.Ctx) (*models.Item, error) {
+	id, err := models.ParseID(x.Params("id"))
+	if err != nil {
+		return nil, fiber.ErrNotFound
+	}
+	return v.items.Get(x.UserContext(), visitorOf(x).user, id)
+}
+
+// File handles GET /vault/:id/file: the item's bytes as an attachment, opened while they are sent.
+func (v *vault) File(x *fiber.Ctx) error {
+	item, err := v.get(x)
+	if err != nil {
+		return err
+	}
+	name := orElse(item.Meta.FileName, item.Title+".txt")
+	if item.Blob == nil {
+		attachment(x, name)
+		return x.Send(item.Body)
+	}
+	b := item.Blob
+	r, err := v.files.Open(blobs.Blobs, blobs.Ref{ID: blobs.ID(b.ID), Key: b.Key, Size: b.Size, Disk: b.Disk})
+	if err != nil {
+		return err
+	}
+	return v.send(x, name, b.Size, r, func() { _ = r.Close() })
+}
+
+// Rename handles POST /vault/:id/rename: 303 to the item, 422 when the title is empty or too long.
+func (v *vault) Rename(x *fiber.Ctx) error {
+	f, err := v.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	item, err := v.get(x)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(f.get("title")) == "" {
+		return v.show(x, fiber.StatusUnprocessableEntity, views.Fields{"title": "Type a title. The old one was kept."})
+	}
+	if err := v.items.Rename(x.UserContext(), visitorOf(x).user, item.ID, f.get("title")); err != nil {
+		errs, err := fieldErrors(err)
+		if err != nil {
+			return err
+		}
+		return v.show(x, fiber.StatusUnprocessableEntity, errs)
+	}
+	return redirect(x, "/vault/"+item.ID.String())
+}
+
+// Delete handles POST /vault/:id/delete: 303 to the list, where it can be taken back for a minute.
+func (v *vault) Delete(x *fiber.Ctx) error {
+	id, err := models.ParseID(x.Params("id"))
+	if err != nil {
+		return fiber.ErrNotFound
+	}
+	n, err := v.items.Trash(x.UserContext(), visitorOf(x).user, id)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fiber.ErrNotFound
+	}
+	return redirect(x, "/vault?undo="+id.String())
+}
+
+// DeleteMany handles POST /vault/delete (id, repeatable): 303 to the list, with undo.
+func (v *vault) DeleteMany(x *fiber.Ctx) error {
+	ids, err := v.ids(x)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return redirect(x, "/vault")
+	}
+	if _, err := v.items.Trash(x.UserContext(), visitorOf(x).user, ids...); err != nil {
+		return err
+	}
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = id.String()
+	}
+	return redirect(x, "/vault?undo="+strings.Join(names, ","))
+}
+
+// Restore handles POST /vault/restore (id, repeatable): takes a deletion back while its minute lasts.
+func (v *vault) Restore(x *fiber.Ctx) error {
+	ids, err := v.ids(x)
+	if err != nil {
+		return err
+	}
+	n := 0
+	if len(ids) > 0 {
+		if n, err = v.items.Restore(x.UserContext(), visitorOf(x).user, ids...); err != nil {
+			return err
+		}
+	}
+	if n == 0 {
+		return redirect(x, "/vault?done=late")
+	}
+	return redirect(x, "/vault?done=restored")
+}
+
+func (v *vault) ids(x *fiber.Ctx) ([]models.ID, error) {
+	f, err := v.readForm(x, formLimit)
+	if err != nil {
+		return nil, err
+	}
+	var ids []models.ID
+	for _, s := range f.values["id"] {
+		id, err := models.ParseID(s)
+		if err != nil || len(ids) == pageSize {
+			return nil, errMalformed
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// forgetItem takes back an item of a request that failed later.
+func (c *core) forgetItem(u *upload, id models.ID) {
+	if err := c.db.Items.Forget(context.Background(), u.v.user, id); err != nil {
+		c.opt.Log.Warn("take back item failed")
+	}
+}
