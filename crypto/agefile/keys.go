@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"filippo.io/age"
+	"filippo.io/age/agessh"
 )
 
 const (
@@ -37,7 +38,7 @@ func NewIdentity() (identity string, recipient string, err error) {
 	return id.String(), id.Recipient().String(), nil
 }
 
-// ParseRecipients reads public keys (age1..., age1pq1...), separated
+// ParseRecipients reads public keys (age1..., age1pq1..., ssh-ed25519, ssh-rsa), separated
 // by commas, white space or lines, with comments from # to the line's end. One that stands
 // twice is returned once. The error is [ErrPrivateKey], without an echo, when a private key
 // was pasted, and otherwise an [ErrKeys] that says which entry is wrong.
@@ -64,7 +65,7 @@ func ParseRecipients(text string) ([]age.Recipient, error) {
 	}
 	switch {
 	case len(rs) == 0:
-		return nil, fmt.Errorf("%w: no public key given (age1...)", ErrKeys)
+		return nil, fmt.Errorf("%w: no public key given (age1..., ssh-ed25519 ... or ssh-rsa ...)", ErrKeys)
 	case len(rs) > MaxStanzas:
 		return nil, fmt.Errorf("%w: %d public keys are more than the %d a file may have", ErrKeys, len(rs), MaxStanzas)
 	}
@@ -73,9 +74,9 @@ func ParseRecipients(text string) ([]age.Recipient, error) {
 
 // Reasons are ours: those of the parsers repeat the whole entry.
 var (
-	errNotKey = errors.New("is not a public key: it begins with age1")
+	errNotKey = errors.New("is not a public key: it begins with age1, ssh-ed25519 or ssh-rsa")
 	errTypo   = errors.New("is not complete or was mistyped")
-	errSSH    = errors.New("is an SSH key, which is not taken yet: give an age key (age1...)")
+	errSSH    = errors.New("is not an SSH key that can be used: ssh-ed25519, or ssh-rsa of at least 2048 bits")
 	errLong   = errors.New("is too long for a key")
 )
 
@@ -92,7 +93,8 @@ func parseRecipient(entry string) (age.Recipient, error) {
 		r, err = age.ParseX25519Recipient(entry)
 		reason = errTypo
 	case strings.HasPrefix(entry, "ssh-"):
-		return nil, errSSH
+		r, err = agessh.ParseRecipient(entry)
+		reason = errSSH
 	default:
 		return nil, errNotKey
 	}
