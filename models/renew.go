@@ -200,23 +200,22 @@ func (t sealedTable) reseal(ctx context.Context, tx bun.Tx, u *Unlocked, version
 // resealRow opens every seal of a row and makes it anew; a row of which one does not
 // open is left as it was and marked.
 func (t sealedTable) resealRow(ctx context.Context, tx bun.Tx, u *Unlocked, id ID, version int64) error {
-	sealed := make([][]byte, len(t.columns))
-	dest := make([]any, len(t.columns))
-	q := tx.NewSelect().Table(t.name).Where("id = ?", id)
+	names := make([]string, len(t.columns))
 	for i, c := range t.columns {
-		dest[i] = &sealed[i]
-		q = q.Column(c.name)
+		names[i] = c.name
 	}
-	if err := q.Scan(ctx, dest...); err != nil {
+	values := make(map[string]any)
+	if err := tx.NewSelect().Table(t.name).Column(names...).Where("id = ?", id).Scan(ctx, &values); err != nil {
 		return fmt.Errorf("read sealed row: %w", err)
 	}
 	update := tx.NewUpdate().Table(t.name).Where("id = ?", id)
-	for i, c := range t.columns {
-		if sealed[i] == nil {
-			continue
+	for _, c := range t.columns {
+		sealed, ok := values[c.name].([]byte)
+		if !ok {
+			continue // NULL
 		}
 		p := place(t.name, c.name, id, u.Account.ID)
-		plain, err := u.Ring.Open(c.purpose, p, sealed[i])
+		plain, err := u.Ring.Open(c.purpose, p, sealed)
 		if err != nil {
 			_, err := tx.NewUpdate().Table(t.name).Where("id = ?", id).Set("seal_version = -seal_version").Exec(ctx)
 			return err

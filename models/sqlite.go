@@ -23,15 +23,20 @@ import (
 // saturate the processors starve the one writer.
 const readers = 4
 
-// pragmas of every connection; the driver runs busy_timeout first and the rest
-// by name, so auto_vacuum comes before the first page is written.
-// secure_delete overwrites what is deleted, synchronous(FULL) syncs before each
-// acknowledgement: NORMAL would survive kill -9 but not power loss.
-func pragmas() url.Values {
-	return url.Values{"_pragma": {
+// writerPragmas go into the DSN, so that every connection has them; the driver runs
+// busy_timeout first and the rest by name, so that auto_vacuum comes before the first
+// page is written. secure_delete overwrites what is deleted, synchronous(FULL) syncs
+// before each acknowledgement: NORMAL would survive kill -9 but not power loss.
+func writerPragmas() []string {
+	return []string{
 		"auto_vacuum(2)", "busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)",
 		"secure_delete(1)", "synchronous(FULL)", "temp_store(2)", "trusted_schema(0)",
-	}}
+	}
+}
+
+// readerPragmas lack those that write: setting auto_vacuum does, even to what it was.
+func readerPragmas() []string {
+	return []string{"busy_timeout(5000)", "query_only(1)", "temp_store(2)", "trusted_schema(0)"}
 }
 
 // A sqliteDB is one database file: a single writing connection whose transactions
@@ -43,12 +48,9 @@ type sqliteDB struct {
 
 // dsn begins with "file:", else the driver silently ignores mode=ro.
 func dsn(path string, write bool) string {
-	q := pragmas()
+	q := url.Values{"mode": {"ro"}, "_pragma": readerPragmas()}
 	if write {
-		q.Set("mode", "rw")
-		q.Set("_txlock", "immediate")
-	} else {
-		q.Set("mode", "ro")
+		q = url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": writerPragmas()}
 	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}
 	return u.String()

@@ -1,0 +1,319 @@
+package models
+
+import (
+	"strings"
+	"testing"
+
+	"zencrypt/crypto/password"
+	"zencrypt/crypto/seal"
+)
+
+func TestNormalizeLogin(t *testing.T) {
+	for name, c := range map[string]struct{ in, spelling, key string }{
+		"Trimmed":  {" \tAda \n", "Ada", "ada"},
+		"NFC":      {"Ame\u0301lie", "Am\u00e9lie", "am\u00e9lie"},
+		"Folded":   {"STRASSE", "STRASSE", "strasse"},
+		"FullFold": {"Straße", "Straße", "strasse"},
+		"Greek":    {"ΟΔΥΣΣΕΥΣ", "ΟΔΥΣΣΕΥΣ", "οδυσσευσ"},
+		"Mail":     {"A.B+c@Example.org", "A.B+c@Example.org", "a.b+c@example.org"},
+		"Longest":  {strings.Repeat("é", 254), strings.Repeat("é", 254), strings.Repeat("é", 254)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spelling, key, err := NormalizeLogin(c.in)
+			if err != nil || spelling != c.spelling || key != c.key {
+				t.Fatalf("got %q, %q, %v; want %q, %q", spelling, key, err, c.spelling, c.key)
+			}
+			if _, again, err := NormalizeLogin(key); err != nil || again != key {
+				t.Fatalf("the key of a key is %q, %v", again, err)
+			}
+		})
+	}
+	for name, in := range map[string]string{
+		"Empty": "", "Short": "ab", "Long": strings.Repeat("a", 255), "Space": "a bcd", "NoBreakSpace": "ab\u00a0cd",
+		"NUL": "abc\x00d", "Control": "abc\x1bd", "Bidi": "abc\u202ed", "ZeroWidth": "abc\u200bd", "BadUTF8": "abc\xffd",
+		"Age": "age1qyz", "AgeSecret": "AGE-SECRET-KEY-1", "SSH": "ssh-ed25519", "SSHUpper": "SSH-RSA", "PEM": "-----BEGIN", "Huge": strings.Repeat("a", 1<<20),
+	} {
+		t.Run("Refused/"+name, func(t *testing.T) {
+			_, _, err := NormalizeLogin(in)
+			wantCode(t, err, Invalid, "login")
+			if len(err.Error()) > 100 {
+				t.Fatalf("the error repeats the login")
+			}
+		})
+	}
+}
+
+func TestAccounts_Register(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, " Amélie ")
+	if u.Account.Login != "Amélie" || !u.Account.RecoveryPending || u.Account.KeyVersion != 1 {
+		t.Fatalf("account is %+v", u.Account)
+	}
+	t.Run("TakenInAnyCaseOrForm", func(t *testing.T) {
+		for _, login := range []string{"Amélie", "AMÉLIE", "ame\u0301lie", "\tamélie"} {
+			_, err := db.Accounts.Register(t.Context(), login, goodPassword)
+			wantCode(t, err, Conflict, "login")
+		}
+	})
+	t.Run("BadLogin", func(t *testing.T) {
+		_, err := db.Accounts.Register(t.Context(), "a b c", goodPassword)
+		wantCode(t, err, Invalid, "login")
+	})
+	t.Run("BadPassword", func(t *testing.T) {
+		for _, pw := range []string{"", "short", "passwordpassword", "aaaaaaaaaaaaaaaaaa", strings.Repeat("x1", 600), "umber-otter\xff-glacier"} {
+			_, err := db.Accounts.Register(t.Context(), "somebody", pw)
+			wantCode(t, err, Invalid, "password")
+		}
+	})
+	if n := count(t, db.main, "SELECT count(*) FROM accounts"); n != 1 {
+		t.Fatalf("%d accounts, want 1", n)
+	}
+	t.Run("FirstKeys", func(t *testing.T) {
+		keys, err := db.Keys.List(t.Context(), u)
+		if err != nil || len(keys) != 2 {
+			t.Fatalf("keys: %v, %v", keys, err)
+		}
+		for _, kind := range []string{"age", "fernet"} {
+			k, err := db.Keys.Default(t.Context(), u, kind)
+			if err != nil || len(k.Versions) != 1 || k.Versions[0].State != KeyActive || len(k.Versions[0].Secret) == 0 {
+				t.Fatalf("default %s key: %v, %v", kind, k, err)
+			}
+		}
+		_, err = db.Keys.Default(t.Context(), u, "pgp")
+		wantCode(t, err, NotFound, "")
+	})
+	t.Run("OwnPair", func(t *testing.T) {
+		row, err := accountBy(t.Context(), db.main.r, "id", u.Account.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pair sealedPair
+		if err := openJSON(u.Ring, seal.Account, row.place("sealed_hpke"), row.SealedHPKE, &pair); err != nil {
+			t.Fatal(err)
+		}
+		ct, err := seal.SealTo(u.Account.HPKEPublic, []byte("i"), []byte("a"), []byte("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pt, err := seal.OpenFrom(pair.Private, []byte("i"), []byte("a"), ct); err != nil || string(pt) != "hello" {
+			t.Fatalf("opened %q, %v", pt, err)
+		}
+	})
+}
+
+func TestAccounts_Authenticate(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, "Amélie")
+	_, want := u.Ring.Current()
+	t.Run("Spellings", func(t *testing.T) {
+		for _, login := range []string{"Amélie", " AMÉLIE ", "ame\u0301lie"} {
+			got, err := db.Accounts.Authenticate(t.Context(), login, goodPassword)
+			if err != nil {
+				t.Fatalf("%q: %v", login, err)
+			}
+			if _, key := got.Ring.Current(); key != want {
+				t.Fatalf("%q: another account key", login)
+			}
+		}
+	})
+	t.Run("SameWork", func(t *testing.T) {
+		for name, c := range map[string]struct{ login, pw string }{
+			"Right": {"amélie", goodPassword}, "Wrong": {"amélie", "wrong"}, "Empty": {"amélie", ""},
+			"Unknown": {"nobody", goodPassword}, "NoLogin": {"\x00", goodPassword},
+		} {
+			before := db.kdf.runs.Load()
+			_, err := db.Accounts.Authenticate(t.Context(), c.login, c.pw)
+			if n := db.kdf.runs.Load() - before; n != 2 {
+				t.Errorf("%s: %d argon2id runs, want 2", name, n)
+			}
+			if name == "Right" {
+				if err != nil {
+					t.Error(err)
+				}
+				continue
+			}
+			wantCode(t, err, Unauthorized, "")
+			if err.Error() != errWrongLogin().Error() {
+				t.Errorf("%s: says %q", name, err)
+			}
+		}
+	})
+	t.Run("TooLong", func(t *testing.T) {
+		_, err := db.Accounts.Authenticate(t.Context(), "amélie", strings.Repeat("x", 1<<20))
+		wantCode(t, err, Unauthorized, "")
+	})
+	t.Run("PasswordNFC", func(t *testing.T) {
+		if _, err := db.Accounts.Register(t.Context(), "norm", "cafe\u0301-otter-glacier-pivot"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Accounts.Authenticate(t.Context(), "norm", "caf\u00e9-otter-glacier-pivot"); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// An older server key and lower costs are replaced at log-in, and only then.
+func TestAccounts_Authenticate_Raise(t *testing.T) {
+	c := newClock()
+	o := testOptions(t, t.TempDir(), c)
+	db := openTest(t, o)
+	u := register(t, db, "ada")
+	_, want := u.Ring.Current()
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o = testOptions(t, o.Dir, c)
+	o.KDF = password.Params{Time: 2, MemoryKiB: 16, Threads: 1}
+	o.Pepper.Active = "new"
+	o.Pepper.Keys["new"] = [32]byte{9}
+	db = openTest(t, o)
+	for i, runs := range []int64{4, 2} {
+		before := db.kdf.runs.Load()
+		got, err := db.Accounts.Authenticate(t.Context(), "ada", goodPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, key := got.Ring.Current(); key != want {
+			t.Fatal("another account key")
+		}
+		if n := db.kdf.runs.Load() - before; n != runs {
+			t.Fatalf("log-in %d: %d runs, want %d", i+1, n, runs)
+		}
+	}
+	row, err := accountBy(t.Context(), db.main.r, "login_key", "ada")
+	if err != nil || row.Pepper != "new" || !strings.Contains(row.Verifier, "m=16,t=2,p=1") {
+		t.Fatalf("pepper %q, verifier %q, %v", row.Pepper, row.Verifier, err)
+	}
+	if row.Epoch != 1 {
+		t.Fatal("raising costs must not end sessions")
+	}
+}
+
+func TestAccounts_ChangePassword(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, "ada")
+	item := save(t, db, u, "title", "body")
+	token, _ := login(t, db, u)
+	other, _ := login(t, db, u)
+	err := db.Accounts.ChangePassword(t.Context(), u, "wrong", otherPassword)
+	wantCode(t, err, Unauthorized, "current")
+	err = db.Accounts.ChangePassword(t.Context(), u, goodPassword, "short")
+	wantCode(t, err, Invalid, "password")
+	if _, _, err := db.Sessions.Lookup(t.Context(), token); err != nil {
+		t.Fatalf("a refused change ended the session: %v", err)
+	}
+	stale, err := db.Accounts.Authenticate(t.Context(), "ada", goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Accounts.ChangePassword(t.Context(), u, goodPassword, otherPassword); err != nil {
+		t.Fatal(err)
+	}
+	for _, tok := range []string{token, other} {
+		_, _, err := db.Sessions.Lookup(t.Context(), tok)
+		wantCode(t, err, Gone, "")
+	}
+	fresh, _ := login(t, db, u)
+	if _, got, err := db.Sessions.Lookup(t.Context(), fresh); err != nil || got.Account.Epoch != 2 {
+		t.Fatalf("the new session: %v, %v", got, err)
+	}
+	// Who logged in before the change can't undo it with the old password in hand.
+	wantCode(t, db.Accounts.ChangePassword(t.Context(), stale, goodPassword, otherPassword), Unauthorized, "current")
+	wantCode(t, db.Accounts.ChangePassword(t.Context(), stale, otherPassword, goodPassword), Unauthorized, "")
+	_, err = db.Accounts.Authenticate(t.Context(), "ada", goodPassword)
+	wantCode(t, err, Unauthorized, "")
+	again, err := db.Accounts.Authenticate(t.Context(), "ada", otherPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.Items.Get(t.Context(), again, item.ID); err != nil || string(got.Body) != "body" {
+		t.Fatalf("item: %v, %v", got, err)
+	}
+}
+
+func TestAccounts_Delete(t *testing.T) {
+	db, _ := newTestDB(t)
+	u, other := register(t, db, "Ada"), register(t, db, "Bob")
+	item, kept := saveFile(t, db, u, "mine"), saveFile(t, db, other, "theirs")
+	if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil { // so that account_keys has a row
+		t.Fatal(err)
+	}
+	token, s := login(t, db, u)
+	if err := db.Results.Create(t.Context(), s, &Result{Owner: "x", Verb: "encrypt", State: StateReady, Blob: NewID()}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := db.Accounts.Delete(t.Context(), u, "wrong")
+	wantCode(t, err, Unauthorized, "current")
+	blobs, err := db.Accounts.Delete(t.Context(), u, goodPassword)
+	if err != nil || len(blobs) != 1 || blobs[0] != item.Blob.ID {
+		t.Fatalf("blobs %v, %v", blobs, err)
+	}
+	results, err := db.Sessions.EndAll(t.Context(), u.Account.ID, nil)
+	if err != nil || len(results) != 1 {
+		t.Fatalf("results %v, %v", results, err)
+	}
+	for table, query := range map[string]string{
+		"accounts": "id", "account_keys": "account_id", "items": "account_id", "keys": "account_id", "key_versions": "account_id",
+	} {
+		if n := count(t, db.main, "SELECT count(*) FROM "+table+" WHERE "+query+" = ?", u.Account.ID[:]); n != 0 {
+			t.Errorf("%s: %d rows left", table, n)
+		}
+	}
+	for _, table := range []string{"sessions", "results"} {
+		if n := count(t, db.sessions, "SELECT count(*) FROM "+table); n != 0 {
+			t.Errorf("%s: %d rows left", table, n)
+		}
+	}
+	if _, _, err := db.Sessions.Lookup(t.Context(), token); ErrorCode(err) != NotFound {
+		t.Fatalf("session: %v", err)
+	}
+	for _, login := range []string{"Ada", "ADA", " ada"} {
+		_, err := db.Accounts.Register(t.Context(), login, goodPassword)
+		wantCode(t, err, Conflict, "login")
+	}
+	if n := count(t, db.main, "SELECT count(*) FROM retired_logins WHERE instr(hex(digest), hex('ada')) > 0"); n != 0 {
+		t.Fatal("the login itself was kept")
+	}
+	if got, err := db.Items.Get(t.Context(), other, kept.ID); err != nil || got.Unreadable {
+		t.Fatalf("another account's item: %v, %v", got, err)
+	}
+	_, err = db.Accounts.DeleteByAdmin(t.Context(), u.Account.ID)
+	wantCode(t, err, NotFound, "")
+	if blobs, err := db.Accounts.DeleteByAdmin(t.Context(), other.Account.ID); err != nil || len(blobs) != 1 {
+		t.Fatalf("delete by admin: %v, %v", blobs, err)
+	}
+	// A save that began before the end has nowhere to go.
+	wantCode(t, db.Items.Save(t.Context(), u, &Item{Kind: "note", Title: "x"}), Unauthorized, "")
+}
+
+func TestAccounts_List(t *testing.T) {
+	db, _ := newTestDB(t)
+	seen := make(map[string]bool)
+	for _, login := range []string{"ada", "bob", "eve"} {
+		register(t, db, login)
+	}
+	var after ID
+	for {
+		page, err := db.Accounts.List(t.Context(), after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, a := range page {
+			seen[a.Login] = true
+			after = a.ID
+		}
+	}
+	if len(seen) != 3 {
+		t.Fatalf("saw %v", seen)
+	}
+	if a, err := db.Accounts.ByLogin(t.Context(), "ADA"); err != nil || a.Login != "ada" {
+		t.Fatalf("by login: %v, %v", a, err)
+	}
+	for _, login := range []string{"nobody", "a\x00b", "' OR 1=1 --"} {
+		_, err := db.Accounts.ByLogin(t.Context(), login)
+		wantCode(t, err, NotFound, "")
+	}
+}
