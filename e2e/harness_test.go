@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -316,16 +315,5 @@ func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) 
 }
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
-
-// freePort is a port that was free a moment ago, for what can't listen on port 0.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 var _ io.Writer = (*output)(nil)

@@ -117,6 +117,8 @@ func TestSelf_Browser(t *testing.T) {
 			if tab.path() != "/form" || len(tab.requested("^POST /form$")) != 1 {
 				t.Errorf("at %q after %q", tab.path(), tab.requested(""))
 			}
+			tab.allow("status of 404")
+			tab.open("/nothing")
 		})
 	}
 }
@@ -172,7 +174,7 @@ func TestSelf_Server(t *testing.T) {
 	sh := func(trap string) *server {
 		dir := t.TempDir()
 		s := &server{t: t, data: filepath.Join(dir, "data"), env: []string{"ZENCRYPT_SELF=1"}}
-		s.run(exec.Command("sh", "-c", trap+` echo "env $ZENCRYPT_SELF"; echo "at http://127.0.0.1:4321 now"; while :; do sleep 0.05; done`))
+		s.run(exec.Command(program(t, "sh", "the harness's own test"), "-c", trap+` echo "env $ZENCRYPT_SELF"; echo "at http://127.0.0.1:4321 now"; while :; do sleep 0.05; done`))
 		t.Cleanup(s.kill)
 		return s
 	}
@@ -206,4 +208,53 @@ func read(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// The way in that every other test takes, and a session over every kind of ending.
+func TestSelf_Program(t *testing.T) {
+	s := newServer(t)
+	s.waitReady()
+	c := s.client()
+	code := c.register("self", "horse battery staple 9")
+	if !recoveryCode.MatchString(code) {
+		t.Errorf("recovery code = %q", code)
+	}
+	c.must(c.get("/vault"), http.StatusOK)
+	address := s.url
+	s.restart()
+	if s.url != address {
+		t.Errorf("it came back at %s instead of %s", s.url, address)
+	}
+	c.must(c.get("/vault"), http.StatusOK)
+	s.kill()
+	s.start()
+	c.must(c.get("/vault"), http.StatusOK)
+	c.logout()
+	c.must(c.get("/vault"), http.StatusSeeOther)
+	c.must(c.read(htmx(c.request(http.MethodGet, "/vault", nil))), http.StatusUnauthorized)
+	c.login("self", "horse battery staple 9")
+	c.must(c.get("/vault"), http.StatusOK)
+	s.clientFrom("127.0.0.7").login("SELF", "horse battery staple 9")
+	if n, stacks := s.quit(); n < 3 || !strings.Contains(stacks, "runtime") {
+		t.Errorf("%d goroutines in:\n%s", n, tail(stacks, 2000))
+	}
+}
+
+// The first page that every browser test opens, in both kinds of tab.
+func TestSelf_ProgramInBrowser(t *testing.T) {
+	s := newServer(t)
+	b := openBrowser(t)
+	for _, script := range []bool{true, false} {
+		tab := b.tab(s.url, script)
+		tab.view(360, "light")
+		tab.open("/register")
+		tab.fill("[name=login]", fmt.Sprintf("browser-%t", script))
+		tab.fill("[name=password]", "horse battery staple 9")
+		tab.fill("[name=password2]", "horse battery staple 9")
+		tab.picture(fmt.Sprintf("register-%t", script))
+		tab.follow("main form button[type=submit], main form button:not([type])")
+		if got := tab.path(); got != "/register/confirm" {
+			t.Errorf("after registering, script %t: at %s: %s", script, got, tab.text("main"))
+		}
+	}
 }
