@@ -36,9 +36,10 @@ func ParseExpected(s string) (hexDigest, name string, err error) {
 		return "", "", fmt.Errorf("read expected digest: %w: empty", ErrExpected)
 	}
 	line, escaped := strings.CutPrefix(s, `\`)
-	hexDigest, name, ok := parseTag(line)
+	// The line first: its name may look like a tag, but no tag begins with a digest.
+	hexDigest, name, ok := parseLine(line)
 	if !ok {
-		hexDigest, name, ok = parseLine(line)
+		hexDigest, name, ok = parseTag(line)
 	}
 	if !ok {
 		if hexDigest, ok = plainHex(stripLabel(s)); !ok {
@@ -94,7 +95,7 @@ func stripLabel(s string) string {
 		return rest
 	}
 	i := strings.IndexAny(s, ":=")
-	if i <= 0 {
+	if i <= 0 || i == len(s)-1 { // the last may be base64's padding
 		return s
 	}
 	if _, err := hex.DecodeString(strip(s[:i])); err == nil {
