@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/a-h/templ"
 )
@@ -121,6 +122,19 @@ func described(id, message string, hint bool) templ.Attributes {
 		attributes["aria-describedby"] = strings.Join(by, " ")
 	}
 	return attributes
+}
+
+// sentence begins with a capital and ends with a full stop, whatever the text did.
+func sentence(s string) string {
+	r := []rune(strings.TrimSpace(s))
+	if len(r) == 0 {
+		return ""
+	}
+	r[0] = unicode.ToUpper(r[0])
+	if !strings.ContainsRune(".!?", r[len(r)-1]) {
+		r = append(r, '.')
+	}
+	return string(r)
 }
 
 func kindName(kind string) string {

@@ -233,6 +233,8 @@
     var box = one("[data-upload]", form);
     sending = { form: form, box: box, start: Date.now(), total: 0, done: false, cancelled: false };
     one("progress", box).value = 0;
+    var old = one("#result");
+    if (old) old.replaceChildren();
     one("[data-upload-text]", box).textContent = "Starting…";
     sending.timer = setTimeout(function () { box.hidden = false; }, usesFiles(form) ? 0 : 600);
   });
