@@ -18,7 +18,7 @@ type ownAccountStore interface {
 	ChangePassword(ctx context.Context, u *models.Unlocked, current, password string) error
 	NewRecovery(ctx context.Context, u *models.Unlocked, current string) error
 	Renew(ctx context.Context, u *models.Unlocked, current string) error
-	Reseal(ctx context.Context, u *models.Unlocked, limit int) (int, error)
+	ResealLeft(ctx context.Context, u *models.Unlocked) (int, error)
 	Delete(ctx context.Context, u *models.Unlocked, current string) ([]models.ID, error)
 	Usage(ctx context.Context, account models.ID) (items int, bytes int64, err error)
 }
@@ -70,7 +70,7 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 	if p.Items, _, err = a.accounts.Usage(ctx, u.Account.ID); err != nil {
 		return err
 	}
-	if p.ResealLeft, err = a.accounts.Reseal(ctx, u, resealBatch); err != nil {
+	if p.ResealLeft, err = a.accounts.ResealLeft(ctx, u); err != nil {
 		return err
 	}
 	keys, err := a.keys.List(ctx, u)
@@ -158,9 +158,6 @@ func (a *account) Renew(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
-	if _, err := a.accounts.Reseal(x.UserContext(), visitorOf(x).user, resealBatch); err != nil {
-		return err
-	}
 	return a.anew(x, "/register/confirm")
 }
 
@@ -173,11 +170,14 @@ func (a *account) anew(x *fiber.Ctx, next string) error {
 		return err
 	}
 	a.dropResults(gone)
-	token, _, err := a.sessions.Create(x.UserContext(), v.user, false)
+	token, s, err := a.sessions.Create(x.UserContext(), v.user, false)
 	if err != nil {
 		return err
 	}
 	a.setCookie(x, a.cookieName(), token, 0)
+	if err := a.reseal(x.UserContext(), v.user, s); err != nil {
+		return err
+	}
 	return redirect(x, next)
 }
 

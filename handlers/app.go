@@ -51,16 +51,17 @@ type App struct {
 
 // core is what every handler needs.
 type core struct {
-	opt       Options
-	db        *models.DB
-	files     *blobs.Store
-	budget    *limits.Budget
-	clients   *limits.Clients
-	uploads   *limits.Gate
-	transfers *transfers
-	rates     rates
-	guests    sync.Map       // blob of a guest's result to its client, as owner says it
-	memory    *limits.Budget // whole messages that have to stand in memory (Fernet files)
+	opt        Options
+	db         *models.DB
+	files      *blobs.Store
+	budget     *limits.Budget
+	clients    *limits.Clients
+	uploads    *limits.Gate
+	transfers  *transfers
+	background sync.WaitGroup // renewals of account keys under way
+	rates      rates
+	guests     sync.Map       // blob of a guest's result to its client, as owner says it
+	memory     *limits.Budget // whole messages that have to stand in memory (Fernet files)
 }
 
 // rates are the limits on guessing and on making things.
@@ -153,6 +154,7 @@ func (a *App) Serve(ln net.Listener) error { return a.server.Serve(ListenLinger(
 func (a *App) Shutdown(ctx context.Context) error {
 	err := a.server.ShutdownWithContext(ctx)
 	a.transfers.cutAll()
+	a.background.Wait()
 	return err
 }
 

@@ -22,7 +22,6 @@ type accountStore interface {
 	Recover(ctx context.Context, login, code, password string) (*models.Unlocked, error)
 	Pending(ctx context.Context, u *models.Unlocked) (code, reason string, ok bool, err error)
 	Confirm(ctx context.Context, u *models.Unlocked, code string) error
-	Reseal(ctx context.Context, u *models.Unlocked, limit int) (int, error)
 }
 
 type sessionStore interface {
@@ -229,7 +228,6 @@ func (a *auth) Logout(x *fiber.Ctx) error {
 		}
 	}
 	a.clearCookie(x)
-	x.Set("Clear-Site-Data", `"cache", "storage"`)
 	return redirect(x, "/login?out=1")
 }
 
@@ -240,20 +238,41 @@ func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 			return err
 		}
 	}
-	token, _, err := a.sessions.Create(x.UserContext(), u, false)
+	token, s, err := a.sessions.Create(x.UserContext(), u, false)
 	if err != nil {
 		return err
 	}
 	a.setCookie(x, a.cookieName(), token, 0)
 	// A renewal of the account key that was cut short goes on at the next log-in.
-	if _, err := a.accounts.Reseal(x.UserContext(), u, resealBatch); err != nil {
+	if err := a.reseal(x.UserContext(), u, s); err != nil {
 		return err
 	}
 	return redirect(x, next)
 }
 
-// resealBatch bounds the rows that one request reseals: about 50 ms of work.
-const resealBatch = 2000
+// resealBatch bounds the rows that one transaction reseals: about 50 ms of work, during which no other
+// write gets in.
+const resealBatch = 500
+
+// reseal goes on with the renewal of an account key: a first part at once, which is all for most, and
+// the rest in the background while the session lives.
+func (c *core) reseal(ctx context.Context, u *models.Unlocked, s *models.Session) error {
+	left, err := c.db.Accounts.Reseal(ctx, u, resealBatch)
+	if err != nil || left == 0 {
+		return err
+	}
+	tr := c.transfers.add(s)
+	c.background.Go(func() {
+		defer c.transfers.done(tr)
+		for left > 0 && err == nil && !tr.stopped.Load() {
+			left, err = c.db.Accounts.Reseal(context.Background(), u, resealBatch)
+		}
+		if err != nil {
+			c.opt.Log.Error("renewing an account key stopped; it goes on at the next log-in", "error", errorClass(err))
+		}
+	})
+	return nil
+}
 
 // endSession ends a session with its results and running transfers.
 func (c *core) endSession(ctx context.Context, id models.ID) error {

@@ -75,7 +75,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 func (c *core) headers(x *fiber.Ctx) error {
 	h := &x.Response().Header
 	h.Set(fiber.HeaderContentSecurityPolicy, policy)
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if !c.plainHTTP() { // browsers ignore it there, and say so in the console
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	}
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fiber.HeaderXFrameOptions, "DENY")
