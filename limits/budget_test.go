@@ -243,7 +243,7 @@ func TestBudget_Acquire(t *testing.T) {
 			waiting := start(b, bg, User, 1)
 			time.Sleep(5*time.Second - 1)
 			waiting.mustWait(t)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			waiting.mustFail(t, ErrBusy)
 			var busy *BusyError
 			if !errors.As(waiting.err, &busy) || busy.RetryAfter != 5*time.Second {
