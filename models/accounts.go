@@ -36,10 +36,10 @@ type Unlocked struct {
 const redacted = "[redacted]"
 
 // Format implements fmt.Formatter.
-func (u *Unlocked) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+func (u Unlocked) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
 
 // LogValue implements slog.LogValuer.
-func (u *Unlocked) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (u Unlocked) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Accounts is the store of accounts.
 type Accounts struct{ db *DB }

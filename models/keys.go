@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -52,6 +53,9 @@ type KeyVersion struct {
 
 // Format implements fmt.Formatter.
 func (v KeyVersion) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (v KeyVersion) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
 // LogValue implements slog.LogValuer.
 func (v KeyVersion) LogValue() slog.Value { return slog.StringValue(redacted) }

@@ -3,6 +3,9 @@ package models
 import (
 	"strings"
 	"testing"
+
+	"zencrypt/crypto/password"
+	"zencrypt/crypto/seal"
 )
 
 func pending(t *testing.T, db *DB, u *Unlocked, reason string) string {
@@ -118,4 +121,9 @@ func TestAccounts_NewRecovery(t *testing.T) {
 	if _, err := db.Accounts.Recover(t.Context(), "ada", code, otherPassword); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func recoverySecret(code string) (seal.Key, error) {
+	b, err := password.ParseRecoveryCode(code)
+	return seal.Derive(b, infoRecovery), err
 }

@@ -56,6 +56,12 @@ func (ResultMeta) String() string { return redacted }
 // GoString implements fmt.GoStringer.
 func (ResultMeta) GoString() string { return redacted }
 
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (ResultMeta) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// openMeta is ResultMeta as it is sealed.
+type openMeta ResultMeta
+
 // LogValue implements slog.LogValuer.
 func (ResultMeta) LogValue() slog.Value { return slog.StringValue(redacted) }
 
@@ -92,14 +98,14 @@ func (r *resultRow) open(s *Session) (*Result, error) {
 	if err != nil {
 		return nil, fail(Internal, "open result", err)
 	}
-	if err := json.Unmarshal(b, &out.Meta); err != nil {
+	if err := json.Unmarshal(b, (*openMeta)(&out.Meta)); err != nil {
 		return nil, fail(Internal, "open result", err)
 	}
 	return &out, nil
 }
 
 func closeResult(s *Session, r *Result) (*resultRow, error) {
-	b, err := json.Marshal(r.Meta)
+	b, err := json.Marshal(openMeta(r.Meta))
 	if err != nil {
 		return nil, fail(Internal, "seal result", err)
 	}

@@ -38,7 +38,7 @@ type Session struct {
 }
 
 // Format implements fmt.Formatter: the keys stay out of logs.
-func (s *Session) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session %v", s.ID) }
+func (s Session) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session %v", s.ID) }
 
 // Sessions is the store of sessions, in sessions.db.
 type Sessions struct{ db *DB }
@@ -118,7 +118,8 @@ func errNoSession() error { return Errorf(NotFound, "", "find session: there is 
 // at most once a minute.
 func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocked, error) {
 	secret, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(secret) != tokenSize {
+	// The decoder passes over line ends, so that the text's length is looked at too.
+	if err != nil || len(secret) != tokenSize || len(token) != base64.RawURLEncoding.EncodedLen(tokenSize) {
 		return nil, nil, errNoSession()
 	}
 	hash := sha256.Sum256(secret)

@@ -1,0 +1,310 @@
+package models
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSessions_Lookup(t *testing.T) {
+	db, c := newTestDB(t)
+	u := register(t, db, "ada")
+	token, s := login(t, db, u)
+	t.Run("Opens", func(t *testing.T) {
+		got, who, err := db.Sessions.Lookup(t.Context(), token)
+		if err != nil || got.ID != s.ID || got.Key != s.Key || got.Guest || who.Account.Login != "ada" {
+			t.Fatalf("got %v, %v, %v", got, who, err)
+		}
+		_, want := u.Ring.Current()
+		if _, key := who.Ring.Current(); key != want {
+			t.Fatal("another account key")
+		}
+	})
+	t.Run("TokenIsNotStored", func(t *testing.T) {
+		secret, err := base64.RawURLEncoding.DecodeString(token)
+		if err != nil || len(secret) != 32 {
+			t.Fatalf("token of %d bytes, %v", len(secret), err)
+		}
+		if n := count(t, db.sessions, "SELECT count(*) FROM sessions WHERE token_hash = ? OR instr(sealed_account_key, ?)", secret, secret); n != 0 {
+			t.Fatal("it is")
+		}
+	})
+	t.Run("NoSuch", func(t *testing.T) {
+		flipped := "A" + token[1:]
+		if token[0] == 'A' {
+			flipped = "B" + token[1:]
+		}
+		for _, bad := range []string{"", "x", flipped, token + "A", token[:42], strings.Repeat("A", 43), token + "\n", strings.Repeat("A", 1<<20)} {
+			_, _, err := db.Sessions.Lookup(t.Context(), bad)
+			wantCode(t, err, NotFound, "")
+		}
+	})
+	t.Run("Guest", func(t *testing.T) {
+		token, s, err := db.Sessions.Create(t.Context(), nil, false)
+		if err != nil || !s.Guest || s.Account != nil {
+			t.Fatalf("%v, %v", s, err)
+		}
+		got, who, err := db.Sessions.Lookup(t.Context(), token)
+		if err != nil || who != nil || !got.Guest {
+			t.Fatalf("%v, %v, %v", got, who, err)
+		}
+	})
+	t.Run("TouchedOnceAMinute", func(t *testing.T) {
+		touched := func() int { return count(t, db.sessions, "SELECT touched FROM sessions WHERE id = ?", s.ID[:]) }
+		before := touched()
+		c.add(59 * time.Second)
+		for _, want := range []int{before, before + 60_000} {
+			if _, _, err := db.Sessions.Lookup(t.Context(), token); err != nil {
+				t.Fatal(err)
+			}
+			if got := touched(); got != want {
+				t.Fatalf("touched at %d, want %d", got, want)
+			}
+			c.add(time.Second)
+		}
+	})
+}
+
+func TestSessions_Ends(t *testing.T) {
+	t.Run("Idle", func(t *testing.T) {
+		db, c := newTestDB(t)
+		u := register(t, db, "ada")
+		token, s := login(t, db, u)
+		for range 3 { // used, and kept by a transfer
+			c.add(29 * time.Minute)
+			if _, _, err := db.Sessions.Lookup(t.Context(), token); err != nil {
+				t.Fatal(err)
+			}
+			c.add(29 * time.Minute)
+			if err := db.Sessions.Touch(t.Context(), s.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.add(30 * time.Minute)
+		if list, err := db.Sessions.List(t.Context(), u.Account.ID); err != nil || len(list) != 0 {
+			t.Fatalf("listed: %v, %v", list, err)
+		}
+		_, _, err := db.Sessions.Lookup(t.Context(), token)
+		wantCode(t, err, Gone, "")
+		_, _, err = db.Sessions.Lookup(t.Context(), token)
+		wantCode(t, err, NotFound, "")
+	})
+	t.Run("Absolute", func(t *testing.T) {
+		db, c := newTestDB(t)
+		token, _ := login(t, db, register(t, db, "ada"))
+		for range 12*60/20 - 1 {
+			c.add(20 * time.Minute)
+			if _, _, err := db.Sessions.Lookup(t.Context(), token); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.add(20 * time.Minute)
+		_, _, err := db.Sessions.Lookup(t.Context(), token)
+		wantCode(t, err, Gone, "")
+	})
+	t.Run("Expire", func(t *testing.T) {
+		db, c := newTestDB(t)
+		u, gone := register(t, db, "ada"), register(t, db, "bob")
+		_, old := login(t, db, u)
+		c.add(20 * time.Minute)
+		_, alive := login(t, db, u)
+		_, ofDeleted := login(t, db, gone)
+		other, err := db.Accounts.Authenticate(t.Context(), "bob", goodPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Accounts.DeleteByAdmin(t.Context(), other.Account.ID); err != nil {
+			t.Fatal(err)
+		}
+		c.add(10 * time.Minute)
+		ended, err := db.Sessions.Expire(t.Context())
+		if err != nil || len(ended) != 2 {
+			t.Fatalf("ended %v, %v; want %v and %v", ended, err, old.ID, ofDeleted.ID)
+		}
+		list, err := db.Sessions.List(t.Context(), u.Account.ID)
+		if err != nil || len(list) != 1 || list[0].ID != alive.ID || !list[0].Expires.Equal(alive.Created.Add(12*time.Hour)) {
+			t.Fatalf("left: %v, %v", list, err)
+		}
+		if err := db.Accounts.ChangePassword(t.Context(), u, goodPassword, otherPassword); err != nil {
+			t.Fatal(err)
+		}
+		if ended, err = db.Sessions.Expire(t.Context()); err != nil || len(ended) != 1 {
+			t.Fatalf("after the epoch rose: %v, %v", ended, err)
+		}
+	})
+	t.Run("EndAll", func(t *testing.T) {
+		db, _ := newTestDB(t)
+		u, other := register(t, db, "ada"), register(t, db, "bob")
+		token, s := login(t, db, u)
+		ended, _ := login(t, db, u)
+		theirs, _ := login(t, db, other)
+		if _, err := db.Sessions.EndAll(t.Context(), u.Account.ID, &s.ID); err != nil {
+			t.Fatal(err)
+		}
+		for _, alive := range []string{token, theirs} {
+			if _, _, err := db.Sessions.Lookup(t.Context(), alive); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _, err := db.Sessions.Lookup(t.Context(), ended)
+		wantCode(t, err, NotFound, "")
+		for range 2 {
+			if err := db.Sessions.End(t.Context(), s.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _, err = db.Sessions.Lookup(t.Context(), token)
+		wantCode(t, err, NotFound, "")
+	})
+}
+
+func TestSessions_Pending(t *testing.T) {
+	db, c := newTestDB(t)
+	u := register(t, db, "ada")
+	begin := func() (string, *Session) {
+		token, _, err := db.Sessions.Create(t.Context(), u, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, who, err := db.Sessions.Lookup(t.Context(), token)
+		if err != nil || who != nil || !s.Pending || s.Tries != 5 {
+			t.Fatalf("pending: %v, %v, %v", s, who, err)
+		}
+		return token, s
+	}
+	t.Run("Promote", func(t *testing.T) {
+		token, s := begin()
+		next, full, who, err := db.Sessions.Promote(t.Context(), s)
+		if err != nil || full.Pending || who.Account.Login != "ada" || next == token || full.ID == s.ID {
+			t.Fatalf("%v, %v, %v", full, who, err)
+		}
+		_, _, err = db.Sessions.Lookup(t.Context(), token)
+		wantCode(t, err, NotFound, "")
+		if _, who, err := db.Sessions.Lookup(t.Context(), next); err != nil || who == nil {
+			t.Fatal(err)
+		}
+		_, _, _, err = db.Sessions.Promote(t.Context(), s)
+		wantCode(t, err, Gone, "")
+		_, _, _, err = db.Sessions.Promote(t.Context(), full)
+		wantCode(t, err, Gone, "")
+	})
+	t.Run("Tries", func(t *testing.T) {
+		token, s := begin()
+		for want := 4; want >= 0; want-- {
+			if left, err := db.Sessions.Fail(t.Context(), s.ID); err != nil || left != want {
+				t.Fatalf("%d left, %v; want %d", left, err, want)
+			}
+		}
+		_, _, err := db.Sessions.Lookup(t.Context(), token)
+		wantCode(t, err, NotFound, "")
+	})
+	t.Run("FiveMinutes", func(t *testing.T) {
+		token, s := begin()
+		c.add(5 * time.Minute)
+		_, _, _, err := db.Sessions.Promote(t.Context(), s)
+		wantCode(t, err, Gone, "")
+		_, _, err = db.Sessions.Lookup(t.Context(), token)
+		wantCode(t, err, Gone, "")
+	})
+}
+
+func TestResults(t *testing.T) {
+	db, c := newTestDB(t)
+	u := register(t, db, "ada")
+	_, s := login(t, db, u)
+	_, same := login(t, db, u)
+	_, guest, err := db.Sessions.Create(t.Context(), nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Result{
+		Owner: "account", Verb: "decrypt", State: StateLocked, Tries: 5, Blob: NewID(), Disk: 100, Size: -1,
+		Meta: ResultMeta{Name: "a\"b.txt", WrapKey: [16]byte{1, 2}, FileKey: [16]byte{3}, SpoolSize: 90, Fernet: "F", Facts: [][2]string{{"a", "b"}}, Commands: []string{"age -d"}, Passphrase: true},
+	}
+	if err := db.Results.Create(t.Context(), s, r); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Expires.Equal(c.now().Add(time.Hour)) || r.Session != s.ID {
+		t.Fatalf("expires %v, session %v", r.Expires, r.Session)
+	}
+	got, err := db.Results.Get(t.Context(), s, r.ID)
+	if err != nil || fmt.Sprint(got.Meta.Facts, got.Meta.Name, got.Meta.WrapKey) != fmt.Sprint(r.Meta.Facts, r.Meta.Name, r.Meta.WrapKey) || got.Size != -1 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	t.Run("OtherSession", func(t *testing.T) {
+		for _, other := range []*Session{same, guest, {ID: NewID()}} {
+			_, err := db.Results.Get(t.Context(), other, r.ID)
+			wantCode(t, err, NotFound, "")
+			wantCode(t, db.Results.Update(t.Context(), other, got), NotFound, "")
+			_, err = db.Results.Delete(t.Context(), other, r.ID)
+			wantCode(t, err, NotFound, "")
+			if list, err := db.Results.List(t.Context(), other); err != nil || len(list) != 0 {
+				t.Fatalf("listed %v, %v", list, err)
+			}
+		}
+		_, err := db.Results.Get(t.Context(), s, NewID())
+		wantCode(t, err, NotFound, "")
+	})
+	t.Run("Update", func(t *testing.T) {
+		got.State, got.Tries, got.Meta.Headline = StateReady, 4, "opened"
+		if err := db.Results.Update(t.Context(), s, got); err != nil {
+			t.Fatal(err)
+		}
+		list, err := db.Results.List(t.Context(), s)
+		if err != nil || len(list) != 1 || list[0].State != StateReady || list[0].Tries != 4 || list[0].Meta.Headline != "opened" {
+			t.Fatalf("%v, %v", list, err)
+		}
+	})
+	t.Run("Usage", func(t *testing.T) {
+		for range 2 {
+			if err := db.Results.Create(t.Context(), guest, &Result{Owner: "guest", Verb: "encrypt", State: StateReady, Blob: NewID(), Disk: 7}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		usage, err := db.Results.UsageByOwner(t.Context())
+		if err != nil || usage["guest"] != 14 || usage["account"] != 100 {
+			t.Fatalf("%v, %v", usage, err)
+		}
+		blobs, err := db.Results.Blobs(t.Context())
+		if _, ok := blobs[r.Blob]; err != nil || !ok || len(blobs) != 3 {
+			t.Fatalf("%v, %v", blobs, err)
+		}
+	})
+	t.Run("End", func(t *testing.T) {
+		rows, err := db.Results.BySession(t.Context(), guest.ID)
+		if err != nil || len(rows) != 2 || rows[0].Disk != 7 {
+			t.Fatalf("%v, %v", rows, err)
+		}
+		if err := db.Sessions.End(t.Context(), guest.ID); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, db.sessions, "SELECT count(*) FROM results"); n != 1 {
+			t.Fatalf("%d results, want 1", n)
+		}
+		wantCode(t, db.Results.Create(t.Context(), guest, &Result{Owner: "guest", Blob: NewID()}), Gone, "")
+	})
+	t.Run("Expire", func(t *testing.T) {
+		orphan := &Result{Owner: "account", Verb: "encrypt", State: StateReady, Blob: NewID(), Expires: c.now().Add(5 * time.Hour)}
+		if err := db.Results.Create(t.Context(), same, orphan); err != nil {
+			t.Fatal(err)
+		}
+		c.add(59 * time.Minute)
+		if removed, err := db.Results.Expire(t.Context()); err != nil || len(removed) != 0 {
+			t.Fatalf("too early: %v, %v", removed, err)
+		}
+		c.add(time.Minute)
+		_, err := db.Results.Get(t.Context(), s, r.ID)
+		wantCode(t, err, NotFound, "")
+		if removed, err := db.Results.Expire(t.Context()); err != nil || len(removed) != 1 || removed[0].Blob != r.Blob {
+			t.Fatalf("%v, %v", removed, err)
+		}
+		if _, err := db.Sessions.Expire(t.Context()); err != nil { // both are idle now
+			t.Fatal(err)
+		}
+		if removed, err := db.Results.Expire(t.Context()); err != nil || len(removed) != 1 || removed[0].ID != orphan.ID {
+			t.Fatalf("of an ended session: %v, %v", removed, err)
+		}
+	})
+}
