@@ -52,7 +52,7 @@ func Register(f RegisterForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = field(input{ID: "login", Name: "login", Label: "Login", Value: f.Login, Autocomplete: "username", Required: true, Autofocus: true, Error: f.Errors["login"], Code: true,
+			templ_7745c5c3_Err = field(input{ID: "login", Name: "login", Label: "Login", Value: f.Login, Autocomplete: "username", Required: true, Autofocus: len(f.Errors) == 0, Error: f.Errors["login"], Code: true,
 				Hint: "Any name or address, 3 to 254 characters."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -233,11 +233,11 @@ func Login(f LoginForm) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = field(input{ID: "login", Name: "login", Label: "Login", Value: f.Login, Autocomplete: "username", Required: true, Autofocus: f.Login == "", Code: true, Error: f.Errors["login"]}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = field(input{ID: "login", Name: "login", Label: "Login", Value: f.Login, Autocomplete: "username", Required: true, Autofocus: f.Login == "" && len(f.Errors) == 0, Code: true, Error: f.Errors["login"]}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = field(input{ID: "password", Name: "password", Label: "Password", Type: "password", Autocomplete: "current-password", Required: true, Autofocus: f.Login != "", Error: f.Errors["password"]}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = field(input{ID: "password", Name: "password", Label: "Password", Type: "password", Autocomplete: "current-password", Required: true, Autofocus: f.Login != "" && len(f.Errors) == 0, Error: f.Errors["password"]}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -299,7 +299,7 @@ func Factor(f FactorForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = field(input{ID: "code", Name: "code", Label: "Code", Autocomplete: "one-time-code", Required: true, Autofocus: true, Code: true, Error: f.Errors["code"]}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = field(input{ID: "code", Name: "code", Label: "Code", Autocomplete: "one-time-code", Required: true, Autofocus: len(f.Errors) == 0, Code: true, Error: f.Errors["code"]}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -358,7 +358,7 @@ func Recover(f RecoverForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = field(input{ID: "login", Name: "login", Label: "Login", Value: f.Login, Autocomplete: "username", Required: true, Autofocus: true, Code: true, Error: f.Errors["login"]}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = field(input{ID: "login", Name: "login", Label: "Login", Value: f.Login, Autocomplete: "username", Required: true, Autofocus: len(f.Errors) == 0, Code: true, Error: f.Errors["login"]}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

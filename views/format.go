@@ -194,3 +194,9 @@ func withErrors(o Outcome, e Fields) Outcome {
 	}
 	return o
 }
+
+// fresh tells whether a verb's page shows its form only: then the cursor goes into it. Otherwise the
+// address leads to #result, and a browser complains about being told both.
+func fresh(o Outcome, e Fields) bool {
+	return o.Problem == nil && o.Text == nil && len(o.Files) == 0 && o.Hash == nil && len(o.Errors) == 0 && len(e) == 0
+}

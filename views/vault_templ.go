@@ -551,7 +551,7 @@ func newNote(f NoteForm, s space) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = field(input{ID: "title", Name: "title", Label: "Title", Value: f.Title, Autocomplete: "off", Autofocus: true, Error: f.Errors["title"], Hint: "Sealed like the content. A file may go without: its own name is taken."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = field(input{ID: "title", Name: "title", Label: "Title", Value: f.Title, Autocomplete: "off", Autofocus: len(f.Errors) == 0, Error: f.Errors["title"], Hint: "Sealed like the content. A file may go without: its own name is taken."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

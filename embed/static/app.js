@@ -299,6 +299,7 @@
   on("htmx:afterSettle", function (e) {
     var place = e.detail.target;
     if (place && place.isConnected && (place.id === "result" || place.id === "main")) { markErrors(place); focusOn(place); }
+    if (e.detail.elt && e.detail.elt.matches(".saved")) { e.detail.elt.focus(); say("Saved to your vault"); }
     if (e.detail.elt && e.detail.elt.id === "passphrase-field") {
       var made = one("#passphrase");
       if (made) made.focus();
