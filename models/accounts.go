@@ -4,9 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -32,14 +29,6 @@ type Unlocked struct {
 	Account *Account
 	Ring    *seal.Ring
 }
-
-const redacted = "[redacted]"
-
-// Format implements fmt.Formatter.
-func (u Unlocked) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
-
-// LogValue implements slog.LogValuer.
-func (u Unlocked) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Accounts is the store of accounts.
 type Accounts struct{ db *DB }

@@ -3,11 +3,7 @@ package models
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"strings"
 	"time"
 	"unicode"
@@ -44,15 +40,6 @@ type BlobRef struct {
 	Size int64    // bytes inside the wrap
 	Disk int64    // bytes on the disk
 }
-
-// Format implements fmt.Formatter: the key stays out of logs.
-func (b BlobRef) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "blob %v", b.ID) }
-
-// MarshalJSON implements json.Marshaler, for a log that writes JSON.
-func (b BlobRef) MarshalJSON() ([]byte, error) { return json.Marshal("blob " + b.ID.String()) }
-
-// LogValue implements slog.LogValuer.
-func (b BlobRef) LogValue() slog.Value { return slog.StringValue("blob " + b.ID.String()) }
 
 // ItemMeta is what else is known of an item, sealed. KeyID and KeyVersion name the
 // person's key that opens a ciphertext.
@@ -294,9 +281,3 @@ func (it *Items) Forget(ctx context.Context, u *Unlocked, id ID) error {
 		return err
 	})
 }
-
-// MarshalJSON implements json.Marshaler, for a log that writes JSON.
-func (i Item) MarshalJSON() ([]byte, error) { return json.Marshal("item " + i.ID.String()) }
-
-// Format implements fmt.Formatter: what a person saved stays out of logs.
-func (i Item) Format(s fmt.State, _ rune) { io.WriteString(s, "item "+i.ID.String()) }

@@ -120,7 +120,7 @@ func (it *Items) mark(ctx context.Context, u *Unlocked, ids []ID, where string, 
 	var n int64
 	err := it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewUpdate().Model((*itemRow)(nil)).Set("trashed = ?", trashed).
-			Where("id IN (?)", bun.In(ids)).Where("account_id = ?", u.Account.ID).Where(where).Exec(ctx)
+			Where("id IN (?)", bun.List(ids)).Where("account_id = ?", u.Account.ID).Where(where).Exec(ctx)
 		if err != nil {
 			return err
 		}

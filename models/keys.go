@@ -2,10 +2,6 @@ package models
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"log/slog"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -50,15 +46,6 @@ type KeyVersion struct {
 	// PublicDiffers is true when the copy for others is not the owner's own: it was changed.
 	PublicDiffers bool
 }
-
-// Format implements fmt.Formatter.
-func (v KeyVersion) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
-
-// MarshalJSON implements json.Marshaler, for a log that writes JSON.
-func (v KeyVersion) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
-
-// LogValue implements slog.LogValuer.
-func (v KeyVersion) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Active returns the version that encrypts, nil when there is none or the key has
 // expired at the time given.

@@ -125,8 +125,12 @@ func sealVersion(ctx context.Context, tx bun.Tx, u *Unlocked) (int64, error) {
 	return int64(version), nil
 }
 
+// resealBytes bounds the sealed bytes that one call of Reseal rewrites: bodies have up
+// to 2 MiB, and the transaction stands in the log until it is written back.
+const resealBytes = 32 << 20
+
 // Reseal puts up to limit rows that stand under an older account key under the newest
-// and returns how many are left; a call is one transaction, so that it may be cut
+// and returns how many are left; it may stop before the limit, at 32 MiB. A call is one transaction, so that it may be cut
 // anywhere and taken up at the next log-in. Files are not rewritten, only their sealed
 // file keys. With none left the older versions are dropped, but for those that a row
 // names which did not open (seal_version then is negative).
@@ -143,12 +147,11 @@ func (a *Accounts) Reseal(ctx context.Context, u *Unlocked, limit int) (left int
 		if version != newest {
 			return errEnded()
 		}
+		bytes := 0
 		for _, table := range sealedTables() {
-			done, err := table.reseal(ctx, tx, u, version, limit)
-			if err != nil {
+			if err := table.reseal(ctx, tx, u, version, &limit, &bytes); err != nil {
 				return err
 			}
-			limit -= done
 		}
 		if left, err = olderRows(ctx, tx, u.Account.ID, version); err != nil || left > 0 {
 			return err
@@ -179,34 +182,40 @@ func olderRows(ctx context.Context, db bun.IDB, account ID, version int64) (n in
 	return n, nil
 }
 
-func (t sealedTable) reseal(ctx context.Context, tx bun.Tx, u *Unlocked, version int64, limit int) (int, error) {
-	if limit <= 0 {
-		return 0, nil
+// reseal takes the rows and bytes it has done from and adds them to the call's.
+func (t sealedTable) reseal(ctx context.Context, tx bun.Tx, u *Unlocked, version int64, limit, bytes *int) error {
+	if *limit <= 0 || *bytes >= resealBytes {
+		return nil
 	}
 	var ids []ID
 	err := tx.NewSelect().Table(t.name).Column("id").Where("account_id = ?", u.Account.ID).
-		Where("seal_version BETWEEN 1 AND ?", version-1).Order("id").Limit(int64(limit)).Scan(ctx, &ids)
+		Where("seal_version BETWEEN 1 AND ?", version-1).Order("id").Limit(int64(*limit)).Scan(ctx, &ids)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for _, id := range ids {
-		if err := t.resealRow(ctx, tx, u, id, version); err != nil {
-			return 0, err
+		if *bytes >= resealBytes {
+			return nil
 		}
+		n, err := t.resealRow(ctx, tx, u, id, version)
+		if err != nil {
+			return err
+		}
+		*limit, *bytes = *limit-1, *bytes+n
 	}
-	return len(ids), nil
+	return nil
 }
 
 // resealRow opens every seal of a row and makes it anew; a row of which one does not
-// open is left as it was and marked.
-func (t sealedTable) resealRow(ctx context.Context, tx bun.Tx, u *Unlocked, id ID, version int64) error {
+// open is left as it was and marked. bytes is what was sealed.
+func (t sealedTable) resealRow(ctx context.Context, tx bun.Tx, u *Unlocked, id ID, version int64) (bytes int, err error) {
 	names := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		names[i] = c.name
 	}
 	values := make(map[string]any)
 	if err := tx.NewSelect().Table(t.name).Column(names...).Where("id = ?", id).Scan(ctx, &values); err != nil {
-		return fmt.Errorf("read sealed row: %w", err)
+		return 0, fmt.Errorf("read sealed row: %w", err)
 	}
 	update := tx.NewUpdate().Table(t.name).Where("id = ?", id)
 	for _, c := range t.columns {
@@ -218,12 +227,13 @@ func (t sealedTable) resealRow(ctx context.Context, tx bun.Tx, u *Unlocked, id I
 		plain, err := u.Ring.Open(c.purpose, p, sealed)
 		if err != nil {
 			_, err := tx.NewUpdate().Table(t.name).Where("id = ?", id).Set("seal_version = -seal_version").Exec(ctx)
-			return err
+			return bytes, err
 		}
+		bytes += len(sealed)
 		update = update.Set("? = ?", bun.Ident(c.name), u.Ring.Seal(c.purpose, p, plain))
 	}
-	_, err := update.Set("seal_version = ?", version).Exec(ctx)
-	return err
+	_, err = update.Set("seal_version = ?", version).Exec(ctx)
+	return bytes, err
 }
 
 // dropOlder forgets the older account keys that no row needs.

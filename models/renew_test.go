@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/uptrace/bun"
@@ -210,7 +211,10 @@ func TestAccounts_Renew_OtherSessionSaves(t *testing.T) {
 	// A title under the old key on a row that stands under the new one.
 	exec(t, db.main, "UPDATE items SET seal_version = 1")
 	for _, table := range sealedTables()[2:] {
-		if err := db.main.w.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error { return table.resealRow(ctx, tx, u, first.ID, 2) }); err != nil {
+		if err := db.main.w.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+			_, err := table.resealRow(ctx, tx, u, first.ID, 2)
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -263,5 +267,26 @@ func TestAccounts_Reseal_Unreadable(t *testing.T) {
 	exec(t, db.main, "UPDATE items SET sealed_body = ? WHERE id = ?", body, bad.ID[:])
 	if got, err := db.Items.Get(t.Context(), again, bad.ID); err != nil || got.Unreadable || string(got.Body) != "body of bad" {
 		t.Fatalf("put right again, it does not open: %v", err)
+	}
+}
+
+func TestAccounts_Reseal_Bytes(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, "ada")
+	for range 20 {
+		save(t, db, u, "large", strings.Repeat("x", maxBody))
+	}
+	if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	for left := 1; left > 0; calls++ {
+		var err error
+		if left, err = db.Accounts.Reseal(t.Context(), u, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if calls != 2 {
+		t.Fatalf("%d calls for 40 MiB, want 2", calls)
 	}
 }

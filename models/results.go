@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -49,21 +48,6 @@ type ResultMeta struct {
 	Commands   []string
 	Passphrase bool
 }
-
-// String implements fmt.Stringer; a field has the name of fmt.Formatter's method.
-func (ResultMeta) String() string { return redacted }
-
-// GoString implements fmt.GoStringer.
-func (ResultMeta) GoString() string { return redacted }
-
-// MarshalJSON implements json.Marshaler, for a log that writes JSON.
-func (ResultMeta) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
-
-// openMeta is ResultMeta as it is sealed.
-type openMeta ResultMeta
-
-// LogValue implements slog.LogValuer.
-func (ResultMeta) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Results is the store of results, in sessions.db.
 type Results struct{ db *DB }

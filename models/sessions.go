@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"errors"
-	"fmt"
 
 	"time"
 
@@ -36,9 +35,6 @@ type Session struct {
 	Key     seal.Key  // of the session's results, from the token; zero in a list
 	unlock  seal.Key  // opens the account key in the row
 }
-
-// Format implements fmt.Formatter: the keys stay out of logs.
-func (s Session) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session %v", s.ID) }
 
 // Sessions is the store of sessions, in sessions.db.
 type Sessions struct{ db *DB }

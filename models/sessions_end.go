@@ -40,15 +40,15 @@ func (s *Sessions) end(ctx context.Context, ids []ID) (results []Result, err err
 		return nil, nil
 	}
 	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.In(ids)).Exec(ctx); err != nil {
+		if _, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
 			return err
 		}
 		var rows []resultRow
-		if err := tx.NewSelect().Model(&rows).Where("session_id IN (?)", bun.In(ids)).Scan(ctx); err != nil {
+		if err := tx.NewSelect().Model(&rows).Where("session_id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
 			return err
 		}
 		results = closedResults(rows)
-		_, err := tx.NewDelete().Model((*resultRow)(nil)).Where("session_id IN (?)", bun.In(ids)).Exec(ctx)
+		_, err := tx.NewDelete().Model((*resultRow)(nil)).Where("session_id IN (?)", bun.List(ids)).Exec(ctx)
 		return err
 	})
 	return results, err
@@ -105,7 +105,7 @@ func (s *Sessions) Expire(ctx context.Context) ([]ID, error) {
 		return nil, nil
 	}
 	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		_, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.In(ended)).Exec(ctx)
+		_, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.List(ended)).Exec(ctx)
 		return err
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Sessions) epochs(ctx context.Context, rows []sessionRow) (map[ID]int64,
 		list = append(list, id)
 	}
 	var accounts []accountRow
-	err := s.db.main.r.NewSelect().Model(&accounts).Column("id", "epoch").Where("id IN (?)", bun.In(list)).Scan(ctx)
+	err := s.db.main.r.NewSelect().Model(&accounts).Column("id", "epoch").Where("id IN (?)", bun.List(list)).Scan(ctx)
 	if err != nil {
 		return nil, storeError(err)
 	}

@@ -1,0 +1,61 @@
+package models
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// What holds keys or a person's words must not be printed by mistake: these types say
+// so under fmt, slog and JSON.
+
+const redacted = "[redacted]"
+
+// Format implements fmt.Formatter.
+func (u Unlocked) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+
+// LogValue implements slog.LogValuer.
+func (u Unlocked) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Format implements fmt.Formatter: the keys stay out of logs.
+func (s Session) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session %v", s.ID) }
+
+// String implements fmt.Stringer; a field has the name of fmt.Formatter's method.
+func (ResultMeta) String() string { return redacted }
+
+// GoString implements fmt.GoStringer.
+func (ResultMeta) GoString() string { return redacted }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (ResultMeta) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// openMeta is ResultMeta as it is sealed.
+type openMeta ResultMeta
+
+// LogValue implements slog.LogValuer.
+func (ResultMeta) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Format implements fmt.Formatter: the key stays out of logs.
+func (b BlobRef) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "blob %v", b.ID) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (b BlobRef) MarshalJSON() ([]byte, error) { return json.Marshal("blob " + b.ID.String()) }
+
+// LogValue implements slog.LogValuer.
+func (b BlobRef) LogValue() slog.Value { return slog.StringValue("blob " + b.ID.String()) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (i Item) MarshalJSON() ([]byte, error) { return json.Marshal("item " + i.ID.String()) }
+
+// Format implements fmt.Formatter: what a person saved stays out of logs.
+func (i Item) Format(s fmt.State, _ rune) { io.WriteString(s, "item "+i.ID.String()) }
+
+// Format implements fmt.Formatter.
+func (v KeyVersion) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (v KeyVersion) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// LogValue implements slog.LogValuer.
+func (v KeyVersion) LogValue() slog.Value { return slog.StringValue(redacted) }

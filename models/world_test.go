@@ -1,0 +1,189 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// sealedWorld is two people, each with two rows in every table that has a seal.
+type sealedWorld struct {
+	db       *DB
+	people   [2]*Unlocked
+	codes    [2]string
+	tokens   [2][2]string
+	sessions [2][2]*Session
+}
+
+func newSealedWorld(t *testing.T) *sealedWorld {
+	db, _ := newTestDB(t)
+	w := &sealedWorld{db: db}
+	for i, name := range []string{"ada", "bob"} {
+		u := register(t, db, name)
+		saveFile(t, db, u, "one")
+		saveFile(t, db, u, "two")
+		for range 2 {
+			if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil {
+				t.Fatal(err)
+			}
+		}
+		saveFile(t, db, u, "three")
+		w.people[i], w.codes[i] = u, pending(t, db, u, ReasonRenewed)
+		for j := range 2 {
+			w.tokens[i][j], w.sessions[i][j] = login(t, db, u)
+			r := &Result{Owner: name, Verb: "encrypt", State: StateReady, Blob: NewID(), Meta: ResultMeta{Name: name}}
+			if err := db.Results.Create(t.Context(), w.sessions[i][j], r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return w
+}
+
+var errOpened = fmt.Errorf("did not open")
+
+func failed(bad bool) error {
+	if bad {
+		return errOpened
+	}
+	return nil
+}
+
+func itemsOpen(w *sealedWorld, i int, full bool) error {
+	items, _, err := w.db.Items.List(context.Background(), w.people[i], Filter{})
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		if item.Unreadable {
+			return errOpened
+		}
+		if !full {
+			continue
+		}
+		got, err := w.db.Items.Get(context.Background(), w.people[i], item.ID)
+		if err != nil || got.Unreadable {
+			return errOpened
+		}
+	}
+	return nil
+}
+
+// openers open every value of a sealed column as person i does.
+var openers = map[string]func(w *sealedWorld, i int) error{
+	"accounts.sealed_unlock": func(w *sealedWorld, i int) error {
+		_, err := w.db.Accounts.Authenticate(context.Background(), w.people[i].Account.Login, goodPassword)
+		return err
+	},
+	"accounts.sealed_recovery": func(w *sealedWorld, i int) error {
+		row, err := accountBy(context.Background(), w.db.main.r, "id", w.people[i].Account.ID)
+		if err != nil {
+			return err
+		}
+		secret, err := recoverySecret(w.codes[i])
+		if err != nil {
+			return err
+		}
+		_, err = row.openKey(secret, "sealed_recovery", row.SealedRecovery)
+		return err
+	},
+	"accounts.sealed_code": func(w *sealedWorld, i int) error {
+		_, _, _, err := w.db.Accounts.Pending(context.Background(), w.people[i])
+		return err
+	},
+	"accounts.sealed_hpke": func(w *sealedWorld, i int) error {
+		row, err := accountBy(context.Background(), w.db.main.r, "id", w.people[i].Account.ID)
+		if err != nil {
+			return err
+		}
+		var pair sealedPair
+		return openJSON(w.people[i].Ring, "account", row.place("sealed_hpke"), row.SealedHPKE, &pair)
+	},
+	"account_keys.sealed_account_key": func(w *sealedWorld, i int) error {
+		row, err := accountBy(context.Background(), w.db.main.r, "id", w.people[i].Account.ID)
+		if err != nil {
+			return err
+		}
+		_, key := w.people[i].Ring.Current()
+		r, err := ring(context.Background(), w.db.main.r, row, key)
+		if err != nil {
+			return err
+		}
+		_, one := r.Key(1)
+		_, two := r.Key(2)
+		return failed(!one || !two)
+	},
+	"items.sealed_title": func(w *sealedWorld, i int) error { return itemsOpen(w, i, false) },
+	"items.sealed_meta":  func(w *sealedWorld, i int) error { return itemsOpen(w, i, false) },
+	"items.sealed_blob":  func(w *sealedWorld, i int) error { return itemsOpen(w, i, false) },
+	"items.sealed_body":  func(w *sealedWorld, i int) error { return itemsOpen(w, i, true) },
+	"keys.sealed_key": func(w *sealedWorld, i int) error {
+		keys, err := w.db.Keys.List(context.Background(), w.people[i])
+		return failed(err != nil || slices.ContainsFunc(keys, func(k Key) bool { return k.Unreadable }))
+	},
+	"key_versions.sealed_version": func(w *sealedWorld, i int) error {
+		keys, err := w.db.Keys.List(context.Background(), w.people[i])
+		return failed(err != nil || slices.ContainsFunc(keys, func(k Key) bool { return len(k.Versions) != 1 }))
+	},
+	"sessions.sealed_account_key": func(w *sealedWorld, i int) error {
+		for _, token := range w.tokens[i] {
+			if _, _, err := w.db.Sessions.Lookup(context.Background(), token); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+	"results.sealed_meta": func(w *sealedWorld, i int) error {
+		for _, s := range w.sessions[i] {
+			if _, err := w.db.Results.List(context.Background(), s); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+}
+
+// ownerColumn is the column that says whose a row is.
+func ownerColumn(table string) string {
+	switch table {
+	case "accounts":
+		return "id"
+	case "results":
+		return "owner"
+	}
+	return "account_id"
+}
+
+// idsOf returns the ids of a person's rows that hold a value in a column.
+func (w *sealedWorld) idsOf(t *testing.T, db *sqliteDB, c blobColumn, i int) (out [][]byte) {
+	t.Helper()
+	var owner any = w.people[i].Account.ID[:]
+	if c.table == "results" {
+		owner = w.people[i].Account.Login
+	}
+	rows, err := db.w.DB.Query("SELECT id FROM "+c.table+" WHERE "+ownerColumn(c.table)+" = ? AND "+c.column+" IS NOT NULL ORDER BY id", owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id []byte
+		if err := rows.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, id)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func value(t *testing.T, db *sqliteDB, c blobColumn, id []byte) (b []byte) {
+	t.Helper()
+	if err := db.w.DB.QueryRow("SELECT "+c.column+" FROM "+c.table+" WHERE id = ?", id).Scan(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
