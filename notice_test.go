@@ -20,6 +20,7 @@ var updateNotice = flag.Bool("update-notice", false, "write NOTICE from the lice
 // read its licence first, then add it.
 var licences = map[string]string{
 	"filippo.io/age":                               "BSD-3-Clause",
+	"filippo.io/edwards25519":                      "BSD-3-Clause",
 	"filippo.io/hpke":                              "BSD-3-Clause",
 	"github.com/a-h/templ":                         "MIT",
 	"github.com/alecthomas/kong":                   "MIT",

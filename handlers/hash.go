@@ -194,12 +194,12 @@ func (h *hash) one(x *fiber.Ctx, name string, r io.Reader, job *hashJob, res *vi
 	}
 	var tags []string
 	for i, s := range sums {
-		label, tag := s.Algorithm.Label, digest.Tag(s, name)
-		if job.key != nil {
-			label, tag = "HMAC-"+label, "HMAC-"+tag
+		label := s.Algorithm.Label
+		if s.Keyed {
+			label = "HMAC-" + label
 		}
 		in.Rows = append(in.Rows, views.HashRow{Label: label, Hex: s.Hex(), Broken: s.Algorithm.Broken, Match: i == match})
-		tags = append(tags, tag)
+		tags = append(tags, digest.Tag(s, name))
 	}
 	res.Matched = res.Matched || match >= 0
 	in.Tags = strings.Join(tags, "\n") + "\n"

@@ -6,7 +6,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/crypto/password"
-	assets "zencrypt/embed"
 	"zencrypt/views"
 )
 
@@ -14,11 +13,7 @@ import (
 type pages struct{ *core }
 
 func (p *pages) about() views.About {
-	a := views.About{Version: p.opt.Version, Register: p.opt.Registration, Guests: p.opt.Guests}
-	for _, s := range assets.Sums() {
-		a.Assets = append(a.Assets, views.AssetSum{Path: s.Path, Sum: s.SHA256})
-	}
-	return a
+	return views.About{Version: p.opt.Version, Register: p.opt.Registration, Guests: p.opt.Guests, Assets: views.AssetSums()}
 }
 
 // Home handles GET /: for guests what this is; for a person 303 to the tools.
@@ -51,7 +46,7 @@ func (p *pages) Readyz(x *fiber.Ctx) error {
 
 // Static handles GET /static/*: an embedded file under its content's hash, so it never changes.
 func (p *pages) Static(x *fiber.Ctx) error {
-	data, kind, hash, ok := assets.Open(x.Params("*"))
+	data, kind, hash, ok := views.Asset(x.Params("*"))
 	if !ok {
 		return fiber.ErrNotFound
 	}
@@ -63,7 +58,7 @@ func (p *pages) Static(x *fiber.Ctx) error {
 
 // Favicon handles GET /favicon.ico, which browsers ask for by themselves.
 func (p *pages) Favicon(x *fiber.Ctx) error {
-	return x.Redirect(assets.URL("favicon.png"), fiber.StatusFound)
+	return x.Redirect(views.AssetURL("favicon.png"), fiber.StatusFound)
 }
 
 // Robots handles GET /robots.txt: a private tool has nothing for search engines.
