@@ -11,7 +11,9 @@ package password
 import (
 	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -106,6 +108,21 @@ func Hash(peppered []byte, p Params) (string, error) {
 	return argon2id.CreateHash(string(peppered), &argon2id.Params{
 		Memory: p.MemoryKiB, Iterations: p.Time, Parallelism: p.Threads, SaltLength: saltSize, KeyLength: keySize,
 	})
+}
+
+// Decoy returns a verifier with these costs that no password fits: salt and hash are random.
+// Verify takes as long against it as against any other, and making it takes no run.
+func Decoy(p Params) (string, error) {
+	if err := p.validate(); err != nil {
+		return "", err
+	}
+	var salt [saltSize]byte
+	var key [keySize]byte
+	rand.Read(salt[:])
+	rand.Read(key[:])
+	b64 := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.MemoryKiB, p.Time, p.Threads,
+		b64.EncodeToString(salt[:]), b64.EncodeToString(key[:])), nil
 }
 
 // Verify tells whether phc was made from this password, in constant time. The string's own

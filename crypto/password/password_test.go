@@ -72,6 +72,31 @@ func TestHash_Verify(t *testing.T) {
 	}
 }
 
+// A decoy looks like any other verifier, and nothing fits it.
+func TestDecoy(t *testing.T) {
+	right := password.Pepper(pepperKey(), "right")
+	real, err := password.Hash(right, cheap())
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoy, err := password.Decoy(cheap())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := password.ParamsOf(decoy); err != nil || p != cheap() || len(decoy) != len(real) {
+		t.Errorf("%q for %q: %+v, %v", decoy, real, p, err)
+	}
+	if ok, err := password.Verify(right, decoy); err != nil || ok {
+		t.Errorf("Verify = %v, %v", ok, err)
+	}
+	if again, _ := password.Decoy(cheap()); again == decoy {
+		t.Error("two decoys are the same")
+	}
+	if _, err := password.Decoy(password.Params{}); !errors.Is(err, password.ErrParams) {
+		t.Errorf("costs of zero: %v", err)
+	}
+}
+
 func TestVerify_Bounds(t *testing.T) {
 	tail := vectorPHC[strings.Index(vectorPHC, "$MDEy"):]
 	for name, phc := range map[string]string{
