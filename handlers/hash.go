@@ -140,13 +140,9 @@ func (h *hash) hashText(x *fiber.Ctx, f *form, job *hashJob, res *views.HashResu
 
 func (h *hash) hashFiles(x *fiber.Ctx, f *form, job *hashJob, res *views.HashResult) error {
 	v := visitorOf(x)
-	place := v.client
-	if v.user != nil {
-		place = [16]byte(v.user.Account.ID)
-	}
-	leave, ok := h.uploads.Enter(place)
-	if !ok {
-		return tooMany(0, "Two uploads of yours are under way already.")
+	leave, err := h.enter(v)
+	if err != nil {
+		return err
 	}
 	defer leave()
 	tr := h.transfers.add(v.session)

@@ -61,10 +61,10 @@ func (r *results) Show(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return r.page1(x, fiber.StatusOK, res, nil)
+	return r.answer(x, fiber.StatusOK, res, nil)
 }
 
-func (r *results) page1(x *fiber.Ctx, status int, res *models.Result, p *views.Problem) error {
+func (r *results) answer(x *fiber.Ctx, status int, res *models.Result, p *views.Problem) error {
 	page := resultPage
 	page.Active = res.Verb
 	vm := *resultView(res, "", visitorOf(x))
@@ -190,7 +190,7 @@ func (r *results) Open(x *fiber.Ctx) error {
 	}
 	if len(errs) > 0 {
 		p := problem("Not opened", errs[""]+errs["identity"], "No try was used.")
-		return r.page1(x, fiber.StatusUnprocessableEntity, res, &p)
+		return r.answer(x, fiber.StatusUnprocessableEntity, res, &p)
 	}
 	session := visitorOf(x).session
 	res.Tries-- // before the try, so that a crash does not give tries away
@@ -218,7 +218,7 @@ func (r *results) Open(x *fiber.Ctx) error {
 	if res.Tries == 0 {
 		return r.spent(x, session, res)
 	}
-	return r.page1(x, fiber.StatusUnprocessableEntity, res, p)
+	return r.answer(x, fiber.StatusUnprocessableEntity, res, p)
 }
 
 // spent ends a result after its last try.

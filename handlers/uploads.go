@@ -73,14 +73,9 @@ type upload struct {
 // defer finish, and call commit when everything went well.
 func (c *core) startUpload(x *fiber.Ctx) (*upload, error) {
 	v := visitorOf(x)
-	place := v.client
-	if v.user != nil {
-		place = [16]byte(v.user.Account.ID)
-	}
-	leave, ok := c.uploads.Enter(place)
-	if !ok {
-		return nil, &refusal{status: fiber.StatusTooManyRequests, problem: problem("Two uploads are under way already",
-			"Each person can send two at a time. Nothing was stored.", "Wait until one is done, then send this again.")}
+	leave, err := c.enter(v)
+	if err != nil {
+		return nil, err
 	}
 	n := int64(x.Request().Header.ContentLength())
 	if n > 0 {
@@ -92,6 +87,20 @@ func (c *core) startUpload(x *fiber.Ctx) (*upload, error) {
 		return nil, err
 	}
 	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), space: space, leave: leave}, nil
+}
+
+// enter takes one of the two places that a person, or a guest's client, has for uploads.
+func (c *core) enter(v *visitor) (leave func(), err error) {
+	place := v.client
+	if v.user != nil {
+		place = [16]byte(v.user.Account.ID)
+	}
+	leave, ok := c.uploads.Enter(place)
+	if !ok {
+		return nil, &refusal{status: fiber.StatusTooManyRequests, problem: problem("Two uploads are under way already",
+			"Each person can send two at a time. Nothing was stored.", "Wait until one is done, then send this again.")}
+	}
+	return leave, nil
 }
 
 // open gives a part's bytes, ended when the session is.
