@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -141,8 +142,12 @@ func errorClass(err error) string {
 	return s
 }
 
-// sentence makes an error text, which starts small and has no stop, fit for a page.
+// sentence makes an error text fit for a page: it starts small, has no stop, and often says first what
+// was being done ("open age file: ..."), which the person knows.
 func sentence(s string) string {
+	if doing, rest, ok := strings.Cut(s, ": "); ok && len(strings.Fields(doing)) <= 4 && doing == strings.ToLower(doing) {
+		s = rest
+	}
 	if s == "" {
 		return ""
 	}
