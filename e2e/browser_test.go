@@ -74,6 +74,7 @@ type tab struct {
 	t         testing.TB
 	ctx       context.Context
 	base      string // http://127.0.0.1:PORT
+	script    bool   // pages may run theirs
 	downloads string // folder
 
 	mu       sync.Mutex
@@ -96,7 +97,7 @@ func (b *browser) tab(base string, script bool) *tab {
 	b.t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t := &tab{
-		t: b.t, ctx: ctx, base: base, downloads: b.t.TempDir(),
+		t: b.t, ctx: ctx, base: base, script: script, downloads: b.t.TempDir(),
 		allowed: []string{status422}, files: make(chan download, 16), begun: make(map[string]string),
 	}
 	b.t.Cleanup(func() {
@@ -305,6 +306,55 @@ func (t *tab) follow(css string) {
 		chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible)))
 }
 
+// answer presses a verb's main button and waits for what comes back below the form: with a script
+// that is swapped in, without it is part of a new page.
+func (t *tab) answer() {
+	t.t.Helper()
+	if !t.script {
+		t.follow("#submit")
+		return
+	}
+	t.do("clear the answer before", evaluate(`document.getElementById("result").replaceChildren()`))
+	t.click("#submit")
+	t.wait("#result [data-focus]")
+}
+
+// mode chooses between text and files on a verb's page.
+func (t *tab) mode(value string) { t.t.Helper(); t.click("label:has(> [name=mode][value=" + value + "])") }
+
+// unfold opens the nth <details> whose summary holds text, if it is closed.
+func (t *tab) unfold(text string) {
+	t.t.Helper()
+	quoted, _ := json.Marshal(text)
+	if in(t, "unfold "+text, chromedp.Evaluate[bool](`(() => {
+		const s = [...document.querySelectorAll("main summary")].find(s => s.textContent.includes(` + string(quoted) + `));
+		if (!s) throw new Error("there is no such summary");
+		s.id = "unfold";
+		return s.parentElement.open })()`)) {
+		return
+	}
+	t.click("#unfold")
+	t.wait("details[open] > #unfold")
+	t.do("forget the mark", evaluate(`document.getElementById("unfold").removeAttribute("id")`))
+}
+
+// adopt gives the tab the cookies of a client, so that it goes on where that stands.
+func (t *tab) adopt(c *client) {
+	t.t.Helper()
+	u, err := url.Parse(t.base)
+	if err != nil {
+		t.t.Fatal(err)
+	}
+	var cookies []*network.CookieParam
+	for _, k := range c.http.Jar.Cookies(u) {
+		cookies = append(cookies, &network.CookieParam{Name: k.Name, Value: k.Value, URL: t.base + "/", HTTPOnly: true})
+	}
+	t.call("take over cookies", func(ctx context.Context) error {
+		_, err := chromedp.Call(ctx, network.SetCookies, network.SetCookiesParams{Cookies: cookies})
+		return err
+	})
+}
+
 // choose puts files into a file field.
 func (t *tab) choose(css string, paths ...string) {
 	t.t.Helper()
@@ -393,4 +443,44 @@ func (t *tab) requested(pattern string) (matching []string) {
 		}
 	}
 	return matching
+}
+
+// reads fails the test unless what stands in css holds text.
+func (t *tab) reads(css, text string) {
+	t.t.Helper()
+	if got := t.text(css); !strings.Contains(got, text) {
+		t.t.Fatalf("%s reads %q, without %q (at %s)", css, got, text, t.path())
+	}
+}
+
+// at fails the test unless the tab is at path.
+func (t *tab) at(path string) {
+	t.t.Helper()
+	if got := t.path(); got != path {
+		t.t.Fatalf("at %s instead of %s: %s", got, path, t.text("main"))
+	}
+}
+
+// exact is css's text as it stands in the document, with all its blanks.
+func (t *tab) exact(css string) string {
+	t.t.Helper()
+	return in(t, "read "+css, chromedp.TextContent(chromedp.CSS(css)))
+}
+
+// refused presses the main button of the page and waits for an error that holds text.
+func (t *tab) refused(text string) {
+	t.t.Helper()
+	if t.script && t.count("#submit[hx-disabled-elt], form[hx-post] #submit") > 0 {
+		t.click("#submit")
+		t.wait(".problem")
+	} else {
+		t.follow("#submit")
+	}
+	t.reads(".problem", text)
+}
+
+// rows waits until the vault's list has n rows.
+func (t *tab) rows(n int) {
+	t.t.Helper()
+	eventually(t.t, actionTimeout, fmt.Sprintf("the list has %d rows", n), func() bool { return t.count("table.vault tbody tr") == n })
 }
