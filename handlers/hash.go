@@ -57,6 +57,7 @@ type hashJob struct {
 	salt     []byte
 	expected string
 	save     bool
+	items    []*models.Item // the digests to keep, one an input
 }
 
 // Create handles POST /hash: 200 with the table, 422 with the form when a field is wrong.
@@ -78,6 +79,9 @@ func (h *hash) Create(x *fiber.Ctx) error {
 			err = h.hashFiles(x, f, job, res)
 		} else {
 			err = h.hashText(x, f, job, res)
+		}
+		if err == nil {
+			err = h.keepDigests(x, job.items, res)
 		}
 		if err != nil {
 			return err
@@ -135,7 +139,7 @@ func (h *hash) hashText(x *fiber.Ctx, f *form, job *hashJob, res *views.HashResu
 	if err != nil {
 		return err
 	}
-	return h.one(x, "Text", strings.NewReader(string(text)), job, res)
+	return h.one("Text", strings.NewReader(string(text)), job, res)
 }
 
 func (h *hash) hashFiles(x *fiber.Ctx, f *form, job *hashJob, res *views.HashResult) error {
@@ -159,14 +163,14 @@ func (h *hash) hashFiles(x *fiber.Ctx, f *form, job *hashJob, res *views.HashRes
 		if v.session != nil {
 			touch = h.touchSession(v.session.ID)
 		}
-		if err := h.one(x, fileName(p), &guarded{Reader: p, tr: tr, now: h.opt.Now, touch: touch}, job, res); err != nil {
+		if err := h.one(fileName(p), &guarded{Reader: p, tr: tr, now: h.opt.Now, touch: touch}, job, res); err != nil {
 			return uploadError(err)
 		}
 	}
 }
 
 // one hashes an input and, as Zencrypt always did, the salt after it.
-func (h *hash) one(x *fiber.Ctx, name string, r io.Reader, job *hashJob, res *views.HashResult) error {
+func (h *hash) one(name string, r io.Reader, job *hashJob, res *views.HashResult) error {
 	hasher, err := digest.New(job.ids, job.key)
 	if err != nil {
 		return err
@@ -204,12 +208,23 @@ func (h *hash) one(x *fiber.Ctx, name string, r io.Reader, job *hashJob, res *vi
 		if name == "Text" {
 			title = "Digest of a text"
 		}
-		item := &models.Item{Kind: "digest", Title: title, Size: int64(len(in.Tags)), Body: []byte(in.Tags), Meta: models.ItemMeta{Detail: in.Rows[0].Label}}
-		if err := h.saveText(x, item); err != nil {
-			return err
-		}
-		in.Saved = "/vault/" + item.ID.String()
+		job.items = append(job.items, &models.Item{Kind: "digest", Title: title, Size: int64(len(in.Tags)), Body: []byte(in.Tags), Meta: models.ItemMeta{Detail: in.Rows[0].Label}})
 	}
 	res.Inputs = append(res.Inputs, in)
+	return nil
+}
+
+// keepDigests saves all digests of a request, or none. It comes after the last byte of the request: a
+// client that goes away between two files leaves no row.
+func (h *hash) keepDigests(x *fiber.Ctx, items []*models.Item, res *views.HashResult) error {
+	for i, item := range items {
+		if err := h.saveText(x, item); err != nil {
+			for _, saved := range items[:i] {
+				h.forgetText(x, saved)
+			}
+			return err
+		}
+		res.Inputs[i].Saved = "/vault/" + item.ID.String()
+	}
 	return nil
 }

@@ -200,6 +200,16 @@ func (c *core) saveText(x *fiber.Ctx, item *models.Item) error {
 	return nil
 }
 
+// forgetText takes back what saveText kept, for a request that failed later.
+func (c *core) forgetText(x *fiber.Ctx, item *models.Item) {
+	who := visitorOf(x)
+	if err := c.db.Items.Forget(context.WithoutCancel(x.UserContext()), who.user, item.ID); err != nil {
+		c.opt.Log.Warn("take back item failed")
+		return
+	}
+	c.files.FreeOwner(owner(who), int64(len(item.Body)))
+}
+
 // firstLine is a title for a text without one.
 func firstLine(body []byte) string {
 	if !isText(body) {
