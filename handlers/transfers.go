@@ -42,6 +42,13 @@ func (t *transfers) add(s *models.Session) *transfer {
 	return tr
 }
 
+// belong notes the session of a transfer that began before there was one.
+func (t *transfers) belong(tr *transfer, session models.ID) {
+	t.mu.Lock()
+	tr.session = session
+	t.mu.Unlock()
+}
+
 func (t *transfers) done(tr *transfer) {
 	t.mu.Lock()
 	delete(t.all, tr)

@@ -150,7 +150,15 @@ func (u *upload) session() (*models.Session, error) {
 		return nil, err
 	}
 	u.setCookie(u.x, u.cookieName(), token, 0)
-	u.v.session, u.tr.session = s, s.ID
+	u.v.session = s
+	u.transfers.belong(u.tr, s.ID)
+	u.onFail(func() { // a guest whose only upload failed leaves no row either
+		u.v.session = nil
+		u.clearCookie(u.x)
+		if err := u.db.Sessions.End(context.Background(), s.ID); err != nil {
+			u.opt.Log.Warn("take back session failed; it ends by itself")
+		}
+	})
 	return s, nil
 }
 
