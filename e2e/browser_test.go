@@ -320,14 +320,17 @@ func (t *tab) answer() {
 }
 
 // mode chooses between text and files on a verb's page.
-func (t *tab) mode(value string) { t.t.Helper(); t.click("label:has(> [name=mode][value=" + value + "])") }
+func (t *tab) mode(value string) {
+	t.t.Helper()
+	t.click("label:has(> [name=mode][value=" + value + "])")
+}
 
 // unfold opens the nth <details> whose summary holds text, if it is closed.
 func (t *tab) unfold(text string) {
 	t.t.Helper()
 	quoted, _ := json.Marshal(text)
 	if in(t, "unfold "+text, chromedp.Evaluate[bool](`(() => {
-		const s = [...document.querySelectorAll("main summary")].find(s => s.textContent.includes(` + string(quoted) + `));
+		const s = [...document.querySelectorAll("main summary")].find(s => s.textContent.includes(`+string(quoted)+`));
 		if (!s) throw new Error("there is no such summary");
 		s.id = "unfold";
 		return s.parentElement.open })()`)) {
@@ -353,6 +356,12 @@ func (t *tab) adopt(c *client) {
 		_, err := chromedp.Call(ctx, network.SetCookies, network.SetCookiesParams{Cookies: cookies})
 		return err
 	})
+}
+
+// followed runs a step that leads to another page, and waits for that.
+func (t *tab) followed(what string, step chromedp.Action[chromedp.Void]) {
+	t.t.Helper()
+	in(t, what+" and wait for the page", chromedp.WaitEvent(page.LoadEventFired, nil, step))
 }
 
 // choose puts files into a file field.
