@@ -115,7 +115,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		CaseSensitive:                true,
 		ErrorHandler:                 c.fail,
 	})
-	a.fiber.Use(c.observe, c.headers, c.checkHost, c.checkOrigin, c.visit)
+	a.fiber.Use(c.observe, c.checkHost, c.checkOrigin, c.visit)
 	a.routes = a.table()
 	for _, r := range a.routes {
 		a.fiber.Add(r.Method, r.Path, c.guard(r.Access), r.Handler)
@@ -135,12 +135,19 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		if long {
 			markLinger(ctx)
 		}
+		c.headers(&ctx.Response.Header)
 		inner(ctx)
 		if long {
 			ctx.SetConnectionClose()
 		}
 	}
 	a.server.Handler = a.handler
+	malformed := a.server.ErrorHandler
+	a.server.ErrorHandler = func(ctx *fasthttp.RequestCtx, err error) {
+		markLinger(ctx) // there may be more to come of headers that are too long
+		c.headers(&ctx.Response.Header)
+		malformed(ctx, err)
+	}
 	return a
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"zencrypt/models"
 )
@@ -71,13 +72,11 @@ func (c *core) observe(x *fiber.Ctx) (err error) {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// headers sets what every answer carries. Pages show secrets, so nothing is cached unless a handler says so.
-func (c *core) headers(x *fiber.Ctx) error {
-	h := &x.Response().Header
+// headers sets what every answer carries, also one to a request that never reaches the middleware. Pages
+// show secrets, so nothing is cached unless a handler says so.
+func (c *core) headers(h *fasthttp.ResponseHeader) {
 	h.Set(fiber.HeaderContentSecurityPolicy, policy)
-	if !c.plainHTTP() { // browsers ignore it there, and say so in the console
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	}
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fiber.HeaderXFrameOptions, "DENY")
@@ -89,7 +88,6 @@ func (c *core) headers(x *fiber.Ctx) error {
 	if c.secure() {
 		h.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000; includeSubDomains")
 	}
-	return x.Next()
 }
 
 // checkHost answers 421 for a name that is not ours: DNS rebinding and poisoned links end here.
@@ -169,18 +167,32 @@ func (c *core) address(x *fiber.Ctx) netip.Addr {
 	if !c.trusted(a) {
 		return a
 	}
-	hops := strings.Split(x.Get(fiber.HeaderXForwardedFor), ",")
+	// Some proxies add a line of their own instead of adding to the client's: both are one list (RFC 9110,
+	// section 5.3).
+	var hops []string
+	for _, line := range x.Request().Header.PeekAll(fiber.HeaderXForwardedFor) {
+		hops = append(hops, strings.Split(string(line), ",")...)
+	}
 	for i := len(hops) - 1; i >= 0; i-- {
-		h, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		h, ok := hop(strings.TrimSpace(hops[i]))
+		if !ok {
 			break
 		}
-		a = h.Unmap()
+		a = h
 		if !c.trusted(a) {
 			break
 		}
 	}
 	return a
+}
+
+// hop reads an address of X-Forwarded-For, to which some proxies add the port.
+func hop(s string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Unmap(), true
+	}
+	a, err := netip.ParseAddrPort(s)
+	return a.Addr().Unmap(), err == nil
 }
 
 func (c *core) trusted(a netip.Addr) bool {
