@@ -1,0 +1,200 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	crowd         = 200       // accounts that log in at once
+	crowdMemory   = 600 << 20 // bytes that the server may have at its peak
+	crowdPassword = "nine lorries at the ford 77"
+	// pageTime is how long a page without a slow hash may take meanwhile.
+	pageTime = 250 * time.Millisecond
+	// answerTime is what nobody waits longer for: 5 s in the queue, the hashes themselves, and much room
+	// for a machine that does other things.
+	answerTime = 30 * time.Second
+)
+
+func crowdLogin(i int) string { return fmt.Sprintf("crowd%03d", i) }
+
+// crowdIP is one of 127.0.0.2 to 127.0.0.201.
+func crowdIP(i int) string { return fmt.Sprintf("127.0.0.%d", i+2) }
+
+// makeCrowd registers the accounts, at the real cost, two at a time.
+func makeCrowd(t *testing.T, s *server) {
+	t.Helper()
+	next := make(chan int)
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			for i := range next {
+				a, err := tryPost(s.clientFrom(crowdIP(i)), "/register", "login", crowdLogin(i), "password", crowdPassword, "password2", crowdPassword)
+				if err != nil || a.status != http.StatusSeeOther {
+					t.Errorf("register %d: %d, %v", i, a.status, err)
+				}
+			}
+		})
+	}
+	for i := range crowd {
+		next <- i
+	}
+	close(next)
+	all.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+// tryPost is post for other goroutines than the test's own: its error comes back.
+func tryPost(c *client, path string, pairs ...string) (answer, error) {
+	form := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header = c.header.Clone()
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := c.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	return answer{res.StatusCode, res.Header, string(b)}, err
+}
+
+// TestBulkAttack_Crowd: 200 people log in at the same moment, each from an address of their own.
+func TestBulkAttack_Crowd(t *testing.T) {
+	s := newServer(t)
+	begin := time.Now()
+	makeCrowd(t, s)
+	t.Logf("%d accounts made in %v", crowd, time.Since(begin).Round(time.Second))
+	s.restart() // VmHWM never falls: a fresh process
+	s.waitReady()
+
+	type result struct {
+		answer
+		err  error
+		took time.Duration
+	}
+	results := make([]result, crowd)
+	clients := make([]*client, crowd)
+	for i := range clients {
+		clients[i] = s.clientFrom(crowdIP(i))
+	}
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range results {
+		all.Go(func() {
+			<-start
+			begin := time.Now()
+			a, err := tryPost(clients[i], "/login", "login", crowdLogin(i), "password", crowdPassword)
+			results[i] = result{a, err, time.Since(begin)}
+		})
+	}
+	stop, pages := make(chan struct{}), make(chan []time.Duration)
+	for _, path := range []string{"/hash", "/login"} {
+		go func() { pages <- pollPage(t, s.url+path, stop) }()
+	}
+	begin = time.Now()
+	close(start)
+	all.Wait()
+	took := time.Since(begin)
+	close(stop)
+	polled := append(<-pages, <-pages...)
+
+	in, busy, slowest := 0, 0, time.Duration(0)
+	for i, r := range results {
+		slowest = max(slowest, r.took)
+		switch {
+		case r.err != nil:
+			t.Errorf("log-in %d got no answer in %v: %v", i, r.took, r.err)
+		case r.status == http.StatusSeeOther && r.header.Get("Set-Cookie") != "":
+			in++
+		case r.status == http.StatusServiceUnavailable:
+			busy++
+			if after, err := strconv.Atoi(r.header.Get("Retry-After")); err != nil || after < 1 || after > 60 {
+				t.Errorf("log-in %d: 503 with Retry-After %q", i, r.header.Get("Retry-After"))
+			}
+			if !strings.Contains(r.body, "busy") || !strings.Contains(r.body, "Try again") {
+				t.Errorf("log-in %d: 503 says: %s", i, words(r.body))
+			}
+		default:
+			t.Errorf("log-in %d: %d: %s", i, r.status, words(r.body))
+		}
+	}
+	if in < 20 {
+		t.Errorf("%d log-ins succeeded, want 20 at least", in)
+	}
+	_, peak := s.memory()
+	if peak > crowdMemory {
+		t.Errorf("the server's peak is %d MiB, allowed are %d", peak>>20, crowdMemory>>20)
+	}
+	slices.Sort(polled)
+	if len(polled) == 0 {
+		t.Fatal("no page was asked for meanwhile")
+	}
+	last := polled[len(polled)-1]
+	if last > pageTime {
+		t.Errorf("a page took %v meanwhile, allowed are %v", last, pageTime)
+	}
+	t.Logf("%d log-ins in %v: %d in, %d asked to wait, slowest answer %v; peak %d MiB; %d pages meanwhile: p50 %v, p99 %v, max %v",
+		crowd, took.Round(time.Millisecond), in, busy, slowest.Round(time.Millisecond), peak>>20, len(polled),
+		polled[len(polled)/2].Round(100*time.Microsecond), polled[len(polled)*99/100].Round(100*time.Microsecond), last.Round(100*time.Microsecond))
+
+	// Nobody is locked out by it: who was told to wait gets in afterwards.
+	for i, r := range results {
+		if r.status == http.StatusServiceUnavailable {
+			if a, err := tryPost(clients[i], "/login", "login", crowdLogin(i), "password", crowdPassword); err != nil || a.status != http.StatusSeeOther {
+				t.Errorf("log-in %d after the rush: %d, %v", i, a.status, err)
+			}
+			break
+		}
+	}
+}
+
+// pollPage asks for a page over and over until stop, each time over a new connection, and returns how
+// long each took.
+func pollPage(t *testing.T, address string, stop <-chan struct{}) (took []time.Duration) {
+	client := &http.Client{Timeout: answerTime, Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{}).DialContext}}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return took
+		case <-tick.C:
+		}
+		begin := time.Now()
+		res, err := client.Get(address)
+		if err != nil {
+			t.Errorf("poll: %v", err)
+			return took
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("poll: %d, %v", res.StatusCode, err)
+			return took
+		}
+		took = append(took, time.Since(begin))
+	}
+}
