@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -197,4 +198,88 @@ func pollPage(t *testing.T, address string, stop <-chan struct{}) (took []time.D
 		}
 		took = append(took, time.Since(begin))
 	}
+}
+
+// TestAttack_Costly sends what would cost much to look at. Each is refused quickly, and the server's
+// memory stays where it was.
+func TestAttack_Costly(t *testing.T) {
+	s := newServer(t)
+	c := s.client()
+	// One of each kind of work first, so that what follows is measured against a warm server.
+	c.register("costly", crowdPassword)
+	c.must(c.post("/encrypt", "to", "passphrase", "passphrase", "warm", "text", "warm"), http.StatusOK)
+	c.must(c.post("/meter", "passphrase", "warm"), http.StatusOK)
+	guest := s.client()
+
+	mac := strings.Repeat("A", 43)
+	stanza := "-> X25519 " + mac + "\n" + mac + "\n"
+	scrypt := func(factor string) string {
+		return "age-encryption.org/v1\n-> scrypt AAAAAAAAAAAAAAAAAAAAAA " + factor + "\n" + mac + "\n--- " + mac + "\n" + strings.Repeat("x", 64)
+	}
+	many := "age-encryption.org/v1\n" + strings.Repeat(stanza, 1000) + "--- " + mac + "\n" + strings.Repeat("x", 64)
+	endless := "age-encryption.org/v1\n-> " + strings.Repeat("a ", 1<<19)
+	long := strings.Repeat("aB3$", 250)
+	unlike := strings.Repeat("qwerty1234zxcvbnpassword", 42)[:1000] // matches zxcvbn's lists all over
+	armor := func(s string) string {
+		return "-----BEGIN AGE ENCRYPTED FILE-----\n" + wrap64(base64.StdEncoding.EncodeToString([]byte(s))) + "-----END AGE ENCRYPTED FILE-----\n"
+	}
+	_, before := s.memory()
+	for _, tc := range []struct {
+		name   string
+		limit  time.Duration
+		status int
+		says   string
+		do     func() answer
+	}{
+		{"ManyStanzasText", time.Second, 422, "more than the 64 recipients", func() answer { return c.post("/decrypt", "passphrase", "x", "text", armor(many)) }},
+		{"ManyStanzasFile", time.Second, 422, "more than the 64 recipients", func() answer { return c.upload("/decrypt", field("passphrase", "x"), file("many.age", many)) }},
+		{"ManyStanzasGuest", time.Second, 422, "more than the 64 recipients", func() answer { return guest.upload("/decrypt", field("passphrase", "x"), file("many.age", many)) }},
+		{"EndlessHeader", time.Second, 422, "", func() answer { return c.upload("/decrypt", file("endless.age", endless)) }},
+		{"Factor40Text", time.Second, 422, "40", func() answer { return c.post("/decrypt", "passphrase", "x", "text", armor(scrypt("40"))) }},
+		{"Factor40File", time.Second, 422, "40", func() answer { return c.upload("/decrypt", field("passphrase", "x"), file("f.age", scrypt("40"))) }},
+		{"Factor40Guest", time.Second, 422, "40", func() answer { return guest.upload("/decrypt", field("passphrase", "x"), file("f.age", scrypt("40"))) }},
+		{"Factor19", time.Second, 422, "19", func() answer { return c.post("/decrypt", "passphrase", "x", "text", armor(scrypt("19"))) }},
+		{"Factor4000000000", time.Second, 422, "", func() answer { return c.post("/decrypt", "passphrase", "x", "text", armor(scrypt("4000000000"))) }},
+		{"FactorNegative", time.Second, 422, "", func() answer { return c.post("/decrypt", "passphrase", "x", "text", armor(scrypt("-1"))) }},
+		{"LongPasswordMeter", 500 * time.Millisecond, 200, "", func() answer { return c.post("/meter", "passphrase", long) }},
+		{"LongListedMeter", 500 * time.Millisecond, 200, "", func() answer { return c.post("/meter", "passphrase", unlike) }},
+		{"VeryLongMeter", 500 * time.Millisecond, 200, "", func() answer { return c.post("/meter", "passphrase", strings.Repeat("é", 30_000)) }},
+		{"LongPasswordLogin", 2 * time.Second, 422, "do not go together", func() answer { return guest.post("/login", "login", "costly", "password", long) }},
+		{"TooLongPasswordLogin", 2 * time.Second, 422, "do not go together", func() answer { return guest.post("/login", "login", "costly", "password", long+long) }},
+		{"LongListedRegister", 2 * time.Second, 303, "", func() answer {
+			return s.client().post("/register", "login", "long-listed", "password", unlike+"1", "password2", unlike+"1")
+		}},
+		{"TooLongRegister", time.Second, 422, "1024 bytes", func() answer {
+			return s.client().post("/register", "login", "too-long", "password", long+long, "password2", long+long)
+		}},
+		{"LongRepeatedRegister", 2 * time.Second, 0, "", func() answer {
+			return s.client().post("/register", "login", "repeated", "password", strings.Repeat("a", 1000), "password2", strings.Repeat("a", 1000))
+		}},
+	} {
+		begin := time.Now()
+		a := tc.do()
+		took := time.Since(begin)
+		if tc.status != 0 && a.status != tc.status || a.status >= 500 || !strings.Contains(a.body, tc.says) {
+			t.Errorf("%s: %d, want %d saying %q: %s", tc.name, a.status, tc.status, tc.says, words(a.body))
+		}
+		if took > tc.limit {
+			t.Errorf("%s took %v, allowed are %v", tc.name, took, tc.limit)
+		}
+		t.Logf("%s: %d in %v", tc.name, a.status, took.Round(100*time.Microsecond))
+	}
+	if _, after := s.memory(); after-before > 64<<20 {
+		t.Errorf("the peak rose from %d to %d MiB", before>>20, after>>20)
+	} else {
+		t.Logf("peak %d MiB before, %d after", before>>20, after>>20)
+	}
+}
+
+// wrap64 breaks base64 into armor's lines of 64.
+func wrap64(s string) string {
+	var b strings.Builder
+	for len(s) > 64 {
+		b.WriteString(s[:64] + "\n")
+		s = s[64:]
+	}
+	return b.String() + s + "\n"
 }
