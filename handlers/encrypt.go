@@ -49,6 +49,8 @@ func (e *encrypt) form(x *fiber.Ctx, f *form) views.EncryptForm {
 		vm.To = "passphrase"
 	} else if to == "" && f.get("recipients") != "" {
 		vm.To = "people"
+	} else if to == "me" {
+		vm.Errors["to"] = "You are logged out. Log in again, in another tab, and send this once more: what you typed is still here."
 	} else if to != "" {
 		vm.Errors["to"] = "Choose for whom: a passphrase, a public key, or (logged in) only you."
 	}
@@ -81,9 +83,11 @@ func (e *encrypt) Create(x *fiber.Ctx) error {
 	if f.on("generate") {
 		return e.generate(x, vm)
 	}
-	job, err := e.job(x, f, &vm)
-	if err != nil {
-		return err
+	var job *encryptJob
+	if vm.Errors["to"] == "" { // else what the choice asks for is not known
+		if job, err = e.job(x, f, &vm); err != nil {
+			return err
+		}
 	}
 	var out views.Outcome
 	if len(vm.Errors) == 0 {

@@ -142,7 +142,8 @@
   var meterTimer = 0;
   on("input", function (e) {
     if (!e.target.dataset || !e.target.dataset.meter || !window.htmx) return;
-    var field = e.target, meter = one(".meter", field.closest(".field:has(.meter)") || document);
+    var field = e.target, meter = one(".meter", field.closest(".field:has(.meter)") || document), made = one("#passphrase-field .made");
+    if (made && field.value !== made.textContent) made.remove(); // it is no longer the one that is used
     clearTimeout(meterTimer);
     meterTimer = setTimeout(function () {
       if (!meter || !meter.isConnected) return;
@@ -219,6 +220,10 @@
   var sending = null;
   on("htmx:configRequest", function (e) {
     var form = e.detail.elt;
+    // htmx adds the form around: the meter is asked about the password alone, never about the text or the files.
+    if (form.matches(".meter")) {
+      Array.from(new Set(e.detail.formData.keys())).forEach(function (name) { if (name !== "passphrase") e.detail.formData.delete(name); });
+    }
     if (!form.matches || !form.matches("form.verb")) return;
     // What is not shown is not sent: a file chosen before the person went back to Text, or the reverse.
     var unused = usesFiles(form) ? "text" : "file";
