@@ -56,6 +56,8 @@ func openBrowser(t testing.TB) *browser {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("no-proxy-server", true),
+		// chromedp loses a page that comes back from that cache.
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,BackForwardCache"),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
 		chromedp.WindowSize(1280, 900),
 	)
@@ -120,6 +122,11 @@ func (b *browser) tab(base string, script bool) *tab {
 			BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
 			DownloadPath:     t.downloads, EventsEnabled: new(true),
 		})
+		return err
+	})
+	// Tabs that are used side by side all behave as the one in front.
+	t.call("keep the focus", func(ctx context.Context) error {
+		_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return err
 	})
 	if !script {
