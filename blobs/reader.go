@@ -13,10 +13,8 @@ import (
 // called from several and does not move Read.
 type Reader struct {
 	file *os.File
-	key  [16]byte
-	disk int64
 	at   io.ReaderAt
-	seq  io.Reader // made at the first Read
+	seq  *agefile.Ahead
 	size int64
 }
 
@@ -49,22 +47,15 @@ func newReader(f *os.File, ref Ref) (*Reader, error) {
 	if size != ref.Size {
 		return nil, fmt.Errorf("%w: holds %d bytes instead of %d", ErrDamaged, size, ref.Size)
 	}
-	return &Reader{file: f, key: ref.Key, disk: info.Size(), at: at, size: size}, nil
+	return &Reader{file: f, at: at, seq: agefile.ReadAhead(at, size), size: size}, nil
 }
 
 // Size is the number of bytes inside the wrap.
 func (r *Reader) Size() int64 { return r.size }
 
-// Read reads on from where the last Read ended. It costs half of what ReadAt
-// does, which makes a new buffer at each call.
+// Read reads on from where the last Read ended. For small pieces it costs less
+// than ReadAt, which makes a new buffer at each call.
 func (r *Reader) Read(p []byte) (int, error) {
-	if r.seq == nil {
-		seq, err := agefile.OpenFile(io.NewSectionReader(r.file, 0, r.disk), r.key)
-		if err != nil {
-			return 0, fmt.Errorf("read file: %w", damagedError(err))
-		}
-		r.seq = seq
-	}
 	n, err := r.seq.Read(p)
 	if err != nil && err != io.EOF {
 		err = fmt.Errorf("read file: %w", damagedError(err))

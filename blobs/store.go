@@ -14,7 +14,7 @@
 // less than it says. What a crash leaves is found by [Store.Sweep].
 //
 // Memory does not depend on a file's size: a Writer holds one chunk, a Reader
-// at most three.
+// a window of four, and what age holds.
 package blobs
 
 import (

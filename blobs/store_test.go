@@ -271,7 +271,7 @@ func TestStore_Open(t *testing.T) {
 		}
 	})
 	t.Run("TouchedWhileOpen", func(t *testing.T) {
-		want := randomBytes(4 * chunk)
+		want := randomBytes(12 * chunk) // more than is read ahead
 		ref := put(t, s, Spool, want)
 		r, err := s.Open(Spool, ref)
 		if err != nil {

@@ -95,7 +95,7 @@ func (r *results) File(x *fiber.Ctx) error {
 }
 
 // plain is what a result's download consists of. done gives back what it holds.
-func (c *core) plain(x *fiber.Ctx, res *models.Result, spool io.Reader) (body io.Reader, done func(), err error) {
+func (c *core) plain(x *fiber.Ctx, res *models.Result, spool *blobs.Reader) (body io.Reader, done func(), err error) {
 	done = func() {}
 	switch {
 	case res.Verb == "encrypt":
@@ -113,7 +113,7 @@ func (c *core) plain(x *fiber.Ctx, res *models.Result, spool io.Reader) (body io
 		}
 		return bytes.NewReader(plain), release, nil
 	}
-	body, err = agefile.OpenWithFileKey(spool, res.Meta.FileKey)
+	body, err = agefile.OpenWithFileKeyAt(spool, spool.Size(), res.Meta.FileKey)
 	return body, done, err
 }
 
