@@ -21,6 +21,7 @@ type Writer struct {
 	res   *Reservation
 	size  int64 // bytes inside the wrap
 	disk  int64 // bytes written to the file
+	begun int64 // of these, the disk was told to begin with
 	err   error // set when nothing more can be written
 	done  func()
 }
@@ -132,6 +133,11 @@ func (w *Writer) discard() error {
 	return errors.Join(errs...)
 }
 
+// flushStep is how many bytes are written before the disk is told to begin with
+// them. Else the kernel keeps gigabytes back for the sync at the end, which an
+// upload then waits for.
+const flushStep = 8 << 20
+
 // sink is where the wrap writes: it charges first, then writes.
 type sink struct{ w *Writer }
 
@@ -145,5 +151,9 @@ func (k sink) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
 	w.disk += int64(n)
 	w.store.ledger.grewSpool(w.area, int64(n))
+	if w.disk-w.begun >= flushStep {
+		startFlush(w.file, w.begun, w.disk-w.begun)
+		w.begun = w.disk
+	}
 	return n, err
 }
