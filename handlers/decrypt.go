@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime/multipart"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -42,7 +41,9 @@ func (d *decrypt) form(x *fiber.Ctx, f *form) views.DecryptForm {
 		return vm
 	}
 	vm.Save = f.on("save") && v.user != nil
-	if f.get("encoding") == "" {
+	if text, err := f.content(2 * maxText); err == nil && isText(text) {
+		vm.Text = string(text) // also when it came as base64: a passphrase may be wanted yet
+	} else {
 		vm.Text = shown(f.text)
 	}
 	if f.get("mode") == "files" || f.hasFile() {
@@ -71,17 +72,19 @@ func (d *decrypt) Create(x *fiber.Ctx) error {
 	switch {
 	case len(vm.Errors) > 0:
 	case f.hasFile():
-		if out.Files, err = d.filesOf(x, f, keys, vm.Save); err != nil {
-			return err
-		}
-		for _, r := range out.Files {
-			if r.State != "ready" {
-				status = fiber.StatusUnprocessableEntity
-			}
-		}
+		out.Files, err = d.filesOf(x, f, keys, vm.Save)
+	case f.get("item") != "" && vm.LoggedIn:
+		vm.Mode = "files"
+		out.Files, err = d.item(x, f.get("item"), keys, vm.Save)
 	default:
-		if out.Text, out.Problem, err = d.text(x, f, keys, &vm); err != nil {
-			return err
+		out.Text, out.Problem, err = d.text(x, f, keys, &vm)
+	}
+	if err != nil {
+		return err
+	}
+	for _, r := range out.Files {
+		if r.State != "ready" {
+			status = fiber.StatusUnprocessableEntity
 		}
 	}
 	if out.Errors = vm.Errors; out.Problem != nil || len(out.Errors) > 0 {
@@ -189,7 +192,7 @@ func openProblem(err error, k crypto.Keys, loggedIn bool) (*views.Problem, error
 	case errors.Is(err, crypto.ErrWrongPassphrase):
 		p = problem("The passphrase is wrong", "It does not open this. Nothing was changed or stored.", "Check upper and lower case and the spaces, and try again.")
 	case errors.Is(err, crypto.ErrNoKey):
-		p = problem("No key fits", sentence(err.Error())+" Nothing was changed or stored.", "Type its passphrase, or paste a private key for this time only (under “More ways to open it”).")
+		p = problem("No key fits", sentence(err.Error())+" Nothing was changed or stored.", "Type its passphrase, or paste a private key for this time only (under “Use a private key for this time only”).")
 		if !loggedIn {
 			p.Next = "Type its passphrase, paste a private key, or log in to use your own keys."
 		}
@@ -210,7 +213,7 @@ func openProblem(err error, k crypto.Keys, loggedIn bool) (*views.Problem, error
 }
 
 func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k crypto.Keys, save bool) ([]views.FileResult, error) {
-	u, err := d.startUpload(x)
+	u, err := d.startUpload(x, bodyLength(x))
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +227,7 @@ func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k crypto.Keys, save bool) ([]vi
 		if p == nil {
 			break
 		}
-		r, err := d.one(u, p, k, save)
+		r, err := d.one(u, fileName(p), u.open(p), k, save)
 		if err != nil {
 			return nil, uploadError(err)
 		}
@@ -234,16 +237,46 @@ func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k crypto.Keys, save bool) ([]vi
 	return out, nil
 }
 
+// item decrypts a ciphertext that stands in the vault as a file, as if it had been uploaded.
+func (d *decrypt) item(x *fiber.Ctx, hexID string, k crypto.Keys, save bool) ([]views.FileResult, error) {
+	id, err := models.ParseID(hexID)
+	if err != nil {
+		return nil, fiber.ErrNotFound
+	}
+	item, err := d.db.Items.Get(x.UserContext(), visitorOf(x).user, id)
+	if err != nil {
+		return nil, err
+	}
+	if item.Kind != "ciphertext" || item.Blob == nil {
+		return nil, fiber.ErrNotFound
+	}
+	sealed, err := d.files.Open(blobs.Blobs, blobRef(item.Blob))
+	if err != nil {
+		return nil, err
+	}
+	defer sealed.Close()
+	u, err := d.startUpload(x, item.Blob.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer u.finish()
+	r, err := d.one(u, orElse(item.Meta.FileName, item.Title), u.open(sealed), k, save)
+	if err != nil {
+		return nil, err
+	}
+	u.commit()
+	return []views.FileResult{*r}, nil
+}
+
 // one spools a file as it came and checks it to the last byte in the same pass. The plaintext goes
 // nowhere, or into the vault under its own seal.
-func (d *decrypt) one(u *upload, part *multipart.Part, k crypto.Keys, save bool) (*views.FileResult, error) {
-	name := fileName(part)
+func (d *decrypt) one(u *upload, name string, content io.Reader, k crypto.Keys, save bool) (*views.FileResult, error) {
 	spool, err := u.create(blobs.Spool)
 	if err != nil {
 		return nil, err
 	}
 	defer spool.Abort()
-	src := &remember{r: u.open(part)}
+	src := &remember{r: content}
 	done, err := d.holdMemory(u, src)
 	if err != nil {
 		return nil, err

@@ -275,7 +275,7 @@ func recipientError(err error, vm *views.EncryptForm) error {
 }
 
 func (e *encrypt) filesOf(x *fiber.Ctx, f *form, job *encryptJob) ([]views.FileResult, error) {
-	u, err := e.startUpload(x)
+	u, err := e.startUpload(x, bodyLength(x))
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,10 @@ func (r *results) get(x *fiber.Ctx) (*models.Result, error) {
 	return r.store.Get(x.UserContext(), visitorOf(x).session, id)
 }
 
+func spoolRef(r *models.Result) blobs.Ref {
+	return blobs.Ref{ID: blobs.ID(r.Blob), Key: r.Meta.WrapKey, Size: r.Meta.SpoolSize, Disk: r.Disk}
+}
+
 // Show handles GET /results/:id: 200 with the download link or the form to open it, 404 for anybody
 // but the session that made it.
 func (r *results) Show(x *fiber.Ctx) error {
@@ -82,7 +86,7 @@ func (r *results) File(x *fiber.Ctx) error {
 	if res.State != "ready" {
 		return fiber.ErrNotFound
 	}
-	spool, err := r.files.Open(blobs.Spool, blobs.Ref{ID: blobs.ID(res.Blob), Key: res.Meta.WrapKey, Size: res.Meta.SpoolSize, Disk: res.Disk})
+	spool, err := r.files.Open(blobs.Spool, spoolRef(res))
 	if err != nil {
 		return err
 	}
@@ -234,7 +238,7 @@ func (r *results) spent(x *fiber.Ctx, s *models.Session, res *models.Result) err
 
 // try reads the spooled file to its last byte and, when a key fits, makes the result ready.
 func (r *results) try(x *fiber.Ctx, res *models.Result, keys crypto.Keys) error {
-	spool, err := r.files.Open(blobs.Spool, blobs.Ref{ID: blobs.ID(res.Blob), Key: res.Meta.WrapKey, Size: res.Meta.SpoolSize, Disk: res.Disk})
+	spool, err := r.files.Open(blobs.Spool, spoolRef(res))
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func class(v *visitor) limits.Class {
 
 // checkSize refuses an upload by its Content-Length, before anything of it is read.
 func (c *core) checkSize(x *fiber.Ctx) error {
-	if n := int64(x.Request().Header.ContentLength()); n > c.bodyLimit() {
+	if n := bodyLength(x); n > c.bodyLimit() {
 		return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The upload is too large",
 			"Files may have "+views.Bytes(c.opt.MaxUpload)+" in all, and this has "+views.Bytes(n)+". Nothing was stored.",
 			"Send fewer files at a time, or ask whoever runs this server for a higher ZENCRYPT_MAX_UPLOAD.")}
@@ -62,6 +62,7 @@ type upload struct {
 	x     *fiber.Ctx
 	v     *visitor
 	tr    *transfer
+	size  int64 // of what comes, in bytes; negative when it is not known
 	space *blobs.Reservation
 	kept  int64
 	leave func()
@@ -69,15 +70,18 @@ type upload struct {
 	good  bool
 }
 
-// startUpload takes a place and space for a request whose files are about to be read. The caller must
-// defer finish, and call commit when everything went well.
-func (c *core) startUpload(x *fiber.Ctx) (*upload, error) {
+// bodyLength is the Content-Length of a request, negative for one in chunks.
+func bodyLength(x *fiber.Ctx) int64 { return int64(x.Request().Header.ContentLength()) }
+
+// startUpload takes a place and space for n bytes that are about to come, negative when it is not known
+// how many. The caller must defer finish, and call commit when everything went well.
+func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 	v := visitorOf(x)
 	leave, err := c.enter(v)
 	if err != nil {
 		return nil, err
 	}
-	n := int64(x.Request().Header.ContentLength())
+	size := n
 	if n > 0 {
 		n += n/1024 + 64<<10 // tags and headers of the encryption around it
 	}
@@ -86,7 +90,7 @@ func (c *core) startUpload(x *fiber.Ctx) (*upload, error) {
 		leave()
 		return nil, err
 	}
-	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), space: space, leave: leave}, nil
+	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), size: size, space: space, leave: leave}, nil
 }
 
 // enter takes one of the two places that a person, or a guest's client, has for uploads.
@@ -103,9 +107,9 @@ func (c *core) enter(v *visitor) (leave func(), err error) {
 	return leave, nil
 }
 
-// open gives a part's bytes, ended when the session is.
-func (u *upload) open(p *multipart.Part) io.Reader {
-	return &guarded{Reader: p, tr: u.tr, now: u.opt.Now, touch: u.touch}
+// open gives content's bytes, ended when the session is.
+func (u *upload) open(content io.Reader) io.Reader {
+	return &guarded{Reader: content, tr: u.tr, now: u.opt.Now, touch: u.touch}
 }
 
 // create opens a file of the store whose bytes are taken from the request's reservation.
@@ -120,8 +124,8 @@ func (u *upload) create(a blobs.Area) (*blobs.Writer, error) {
 
 // length is the most bytes that a whole message of this request can have.
 func (u *upload) length() int64 {
-	if n := int64(u.x.Request().Header.ContentLength()); n >= 0 {
-		return n
+	if u.size >= 0 {
+		return u.size
 	}
 	return fernet.MaxMessage
 }

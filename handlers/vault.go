@@ -226,7 +226,7 @@ func firstLine(body []byte) string {
 
 // createFiles takes files straight into the vault, sealed as they arrive.
 func (v *vault) createFiles(x *fiber.Ctx, f *form) error {
-	u, err := v.startUpload(x)
+	u, err := v.startUpload(x, bodyLength(x))
 	if err != nil {
 		return err
 	}
@@ -327,11 +327,15 @@ func (v *vault) File(x *fiber.Ctx) error {
 		return x.Send(item.Body)
 	}
 	b := item.Blob
-	r, err := v.files.Open(blobs.Blobs, blobs.Ref{ID: blobs.ID(b.ID), Key: b.Key, Size: b.Size, Disk: b.Disk})
+	r, err := v.files.Open(blobs.Blobs, blobRef(b))
 	if err != nil {
 		return err
 	}
 	return v.send(x, name, b.Size, r, func() { _ = r.Close() })
+}
+
+func blobRef(b *models.BlobRef) blobs.Ref {
+	return blobs.Ref{ID: blobs.ID(b.ID), Key: b.Key, Size: b.Size, Disk: b.Disk}
 }
 
 // Rename handles POST /vault/:id/rename: 303 to the item, 422 when the title is empty or too long.
