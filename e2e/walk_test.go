@@ -87,7 +87,7 @@ func (w *walk) confirm(name string) {
 	w.look(name)
 	w.fill("#code", "AAAA-BBBB")
 	w.follow("#submit")
-	w.reads("#code-error", "code")
+	w.wait("#code-error")
 	// Nothing else can be reached before.
 	w.open("/vault")
 	w.at("/register/confirm")

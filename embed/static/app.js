@@ -201,7 +201,7 @@
     var limit = field && Number(field.dataset.maxUpload), left = field && Number(field.dataset.left || -1);
     var total = files.reduce(function (n, file) { return n + file.size; }, 0);
     if (usesFiles(form) && !files.length) return ["No file was chosen", "Choose a file, or drop one onto the page. Nothing was sent."];
-    if (limit > 0 && total > limit) return ["That is more than this server takes at once", "You chose " + size(total) + ", the limit is " + size(limit) + ". Nothing was sent. Choose fewer or smaller files, or use the zencrypt command, which has no limit."];
+    if (limit > 0 && total > limit) return ["That is more than this server takes at once", "You chose " + size(total) + ", the limit is " + size(limit) + ". Nothing was sent. Choose fewer or smaller files; on your own machine the age tool takes any size."];
     if (left >= 0 && total > left) return ["That does not fit into your space", "You chose " + size(total) + " and have " + size(left) + " left. Nothing was sent. Delete something you no longer need, or choose smaller files."];
     var parts = Array.from(new FormData(form).keys()).length, most = Number(form.dataset.maxParts || 0);
     if (most && parts > most && files.length > 1) return ["Too many files at once", "Send at most " + (most - (parts - files.length)) + " at a time. Nothing was sent."];
