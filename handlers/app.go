@@ -4,6 +4,7 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"math"
@@ -131,7 +132,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		// (request smuggling), so such a connection never serves another one. It is said again
 		// afterwards, since resetting a response forgets it.
 		n := ctx.Request.Header.ContentLength()
-		long := n == -1 || n > smallBody
+		long := n == -1 || n > smallBody || oddlyFramed(ctx.Request.Header.RawHeaders())
 		if long {
 			markLinger(ctx)
 		}
@@ -153,6 +154,23 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 
 // smallBody is what fasthttp has read in full before the handler runs, so nothing of it can be left over.
 const smallBody = 8 << 10
+
+// oddlyFramed tells whether a proxy in front of us may see another end of a request's body than fasthttp,
+// which takes the last of several lengths and passes over a transfer coding that it does not know. Such a
+// connection ends with the answer (RFC 9112, section 6.3).
+func oddlyFramed(headers []byte) bool {
+	lengths := 0
+	for line := range bytes.Lines(headers) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		switch name = bytes.TrimSpace(name); {
+		case bytes.EqualFold(name, []byte(fiber.HeaderTransferEncoding)):
+			return true
+		case bytes.EqualFold(name, []byte(fiber.HeaderContentLength)):
+			lengths++
+		}
+	}
+	return lengths > 1
+}
 
 // Serve answers connections from ln until Shutdown.
 func (a *App) Serve(ln net.Listener) error { return a.server.Serve(ListenLinger(ln)) }
