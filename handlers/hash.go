@@ -204,11 +204,7 @@ func (h *hash) one(name string, r io.Reader, job *hashJob, res *views.HashResult
 	res.Matched = res.Matched || match >= 0
 	in.Tags = strings.Join(tags, "\n") + "\n"
 	if job.save {
-		title := name
-		if name == "Text" {
-			title = "Digest of a text"
-		}
-		job.items = append(job.items, &models.Item{Kind: "digest", Title: title, Size: int64(len(in.Tags)), Body: []byte(in.Tags), Meta: models.ItemMeta{Detail: in.Rows[0].Label}})
+		job.items = append(job.items, &models.Item{Kind: "digest", Title: "Digests of " + name, Size: int64(len(in.Tags)), Body: []byte(in.Tags), Meta: models.ItemMeta{Detail: in.Rows[0].Label}})
 	}
 	res.Inputs = append(res.Inputs, in)
 	return nil

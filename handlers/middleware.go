@@ -76,7 +76,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // show secrets, so nothing is cached unless a handler says so.
 func (c *core) headers(h *fasthttp.ResponseHeader) {
 	h.Set(fiber.HeaderContentSecurityPolicy, policy)
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if !c.plainHTTP() { // browsers ignore it there, and complain in the console of every page
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	}
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fiber.HeaderXFrameOptions, "DENY")

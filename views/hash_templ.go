@@ -651,7 +651,7 @@ func hashInput(h HashResult, in HashInput, n string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if h.CanSave && in.Saved == "" {
-			templ_7745c5c3_Err = saveForm("digest", in.Name, encode(in.Tags), "the digests of "+in.Name).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = saveForm("digest", "Digests of "+in.Name, encode(in.Tags), "the digests of "+in.Name).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
