@@ -30,13 +30,16 @@ import (
 // actionTimeout bounds one thing done in a tab. Two cores may be busy with argon2id and scrypt meanwhile.
 const actionTimeout = 40 * time.Second
 
+// otherHost is a name that the browser finds on this machine and trusts no more than any other.
+const otherHost = "zencrypt.test"
+
 // browser is one Chromium process. Each tab in it has cookies of its own.
 type browser struct {
 	t   testing.TB
 	ctx context.Context
 }
 
-// openBrowser starts Chromium without a window. It resolves no name and reaches this machine only.
+// openBrowser starts Chromium without a window. It resolves no name but otherHost and reaches this machine only.
 func openBrowser(t testing.TB) *browser {
 	t.Helper()
 	path := ""
@@ -58,7 +61,7 @@ func openBrowser(t testing.TB) *browser {
 		chromedp.Flag("no-proxy-server", true),
 		// chromedp loses a page that comes back from that cache.
 		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,BackForwardCache"),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
+		chromedp.Flag("host-resolver-rules", "MAP "+otherHost+" 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
 		chromedp.WindowSize(1280, 900),
 	)
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)

@@ -83,6 +83,7 @@ type server struct {
 	data, secrets string
 	url           string // http://127.0.0.1:PORT, known after the first start
 	args, env     []string
+	origin        string // what --origin says instead, where a test gives it
 
 	cmd  *exec.Cmd
 	out  *output
@@ -126,7 +127,7 @@ func (s *server) start() {
 // run starts cmd as this server's process. Apart from start only for tests of this harness.
 func (s *server) run(cmd *exec.Cmd) {
 	s.t.Helper()
-	s.out = &output{found: make(chan string, 1)}
+	s.out = &output{found: make(chan string, 1), origin: s.origin}
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "ZENCRYPT_") && !strings.HasPrefix(v, "CREDENTIALS_DIRECTORY=") {
 			cmd.Env = append(cmd.Env, v)
@@ -277,6 +278,8 @@ type output struct {
 	text  strings.Builder
 	found chan string
 	said  bool
+
+	origin string // to wait for in place of an address of this machine
 }
 
 var addressLine = regexp.MustCompile(`http://127\.0\.0\.1:[1-9]\d*\b[^\n]*\n`)
@@ -285,7 +288,12 @@ func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.text.Write(p)
-	if line := addressLine.FindString(o.text.String()); line != "" && !o.said {
+	if o.origin != "" {
+		if !o.said && strings.Contains(o.text.String(), o.origin+"\n") {
+			o.said = true
+			o.found <- o.origin
+		}
+	} else if line := addressLine.FindString(o.text.String()); line != "" && !o.said {
 		o.said = true
 		o.found <- regexp.MustCompile(`^http://127\.0\.0\.1:\d+`).FindString(line)
 	}

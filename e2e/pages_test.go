@@ -5,6 +5,7 @@ package e2e
 import (
 	"database/sql"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -110,6 +111,45 @@ func TestPages(t *testing.T) {
 		tab.at("/login?next=%2Fencrypt")
 		tab.sound("closed-login-next")
 	})
+}
+
+// Over plain http beyond this machine browsers send no Sec-Fetch-Site, take no Secure cookie and give no
+// clipboard: everything works all the same, under a banner.
+func TestPages_PlainHTTP(t *testing.T) {
+	b := openBrowser(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().(*net.TCPAddr)
+	l.Close()
+	dir := t.TempDir()
+	s := &server{t: t, data: filepath.Join(dir, "data"), secrets: filepath.Join(dir, "secrets"), origin: fmt.Sprintf("http://%s:%d", otherHost, addr.Port)}
+	t.Cleanup(s.kill)
+	s.run(exec.Command(binary(t), "serve", "--addr", addr.String(), "--data", s.data, "--secrets", s.secrets, "--origin", s.origin, "--allow-http", "on"))
+	tab := b.tab(s.url, true)
+	tab.open("/")
+	tab.reads(".banner", "not encrypted")
+	tab.sound("plain-http")
+	if tab.is("isSecureContext") {
+		t.Fatal("the browser trusts " + s.url)
+	}
+	tab.open("/register")
+	tab.fill("#login", "over-http")
+	tab.fill("#password", walkPassword)
+	tab.fill("#password2", walkPassword)
+	tab.follow("#submit")
+	tab.fill("#code", tab.text("#recovery-code"))
+	tab.click("[data-copy]")
+	tab.waitText("[data-copy]", "^Copied$")
+	tab.follow("#submit")
+	tab.fill("#text", "something")
+	tab.answer()
+	tab.reads("#result h2", "Encrypted for you")
+	tab.click("#result [data-copy=result-text]")
+	tab.waitText("#result [data-copy=result-text]", "^Copied$")
+	tab.follow("header form[action='/logout'] button")
+	tab.at("/login?out=1")
 }
 
 func guestPages(_ *testing.T, _ *server, tab *tab) {
