@@ -237,13 +237,13 @@ func (a *account) Delete(x *fiber.Ctx) error {
 		if _, own, _ := models.NormalizeLogin(u.Account.Login); err != nil || typed != own {
 			return models.Errorf(models.Invalid, "login", "type your login, %s, to confirm", u.Account.Login)
 		}
-		a.transfers.cutAccount(u.Account.ID, nil)
 		files, err = a.accounts.Delete(x.UserContext(), u, f.get("current"))
 		return err
 	})
 	if done || err != nil {
 		return err
 	}
+	a.transfers.cutAccount(u.Account.ID, nil)
 	gone, err := a.db.Sessions.EndAll(x.UserContext(), u.Account.ID, nil)
 	if err != nil {
 		return err
