@@ -170,7 +170,8 @@ func (db *DB) Ready(ctx context.Context) error {
 	})
 }
 
-// Checkpoint truncates both logs, so that what was deleted is gone from the disk.
+// Checkpoint scrubs both databases and truncates their logs, so that what was deleted is
+// gone from the disk; of a database above 16 MiB, all but what scrub says.
 // It is Unavailable while a reader holds a log; the next call gets it.
 func (db *DB) Checkpoint(ctx context.Context) error {
 	return errors.Join(db.main.checkpoint(ctx), db.sessions.checkpoint(ctx))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
@@ -44,6 +45,25 @@ func readerPragmas() []string {
 type sqliteDB struct {
 	path string
 	w, r *bun.DB
+	// stale: something was deleted or replaced since the last scrub. It is so at the start, since a
+	// crash may have come in between.
+	stale atomic.Bool
+}
+
+// scrubMax is the size in bytes up to which a database is written anew after a deletion. VACUUM builds the
+// copy in memory (temp_store), and writers wait for it: 16 MiB take a tenth of a second.
+const scrubMax = 16 << 20
+
+// staleHook notes every deletion and replacement. Foreign keys delete below a deletion only.
+type staleHook struct{ s *sqliteDB }
+
+func (staleHook) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
+
+func (h staleHook) AfterQuery(_ context.Context, e *bun.QueryEvent) {
+	switch e.Operation() {
+	case "DELETE", "UPDATE":
+		h.s.stale.Store(true)
+	}
 }
 
 // dsn begins with "file:", else the driver silently ignores mode=ro.
@@ -66,6 +86,8 @@ func openSQLite(ctx context.Context, path string, ms *migrate.Migrations) (*sqli
 	}
 	w.SetMaxOpenConns(1)
 	s := &sqliteDB{path: path, w: bun.NewDB(w, sqlitedialect.New())}
+	s.w.AddQueryHook(staleHook{s})
+	s.stale.Store(true)
 	if err := s.migrate(ctx, ms); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -147,15 +169,41 @@ func (s *sqliteDB) read(ctx context.Context, f func(ctx context.Context, tx bun.
 // checkpoint writes the WAL back and truncates it: until then what was deleted
 // can still be read there. Pages that deletion freed are given back to the disk.
 func (s *sqliteDB) checkpoint(ctx context.Context) error {
+	scrubbed := s.scrub(ctx)
 	if _, err := s.w.ExecContext(ctx, "PRAGMA incremental_vacuum"); err != nil {
-		return storeError(fmt.Errorf("give back free pages: %w", err))
+		return errors.Join(scrubbed, storeError(fmt.Errorf("give back free pages: %w", err)))
 	}
 	var busy, pages, moved int
 	if err := s.w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
-		return storeError(fmt.Errorf("checkpoint: %w", err))
+		return errors.Join(scrubbed, storeError(fmt.Errorf("checkpoint: %w", err)))
 	}
 	if busy != 0 {
-		return fail(Unavailable, "checkpoint: a reader holds the log, try again", nil)
+		return errors.Join(scrubbed, fail(Unavailable, "checkpoint: a reader holds the log, try again", nil))
+	}
+	return scrubbed
+}
+
+// scrub writes the database anew when something was deleted. secure_delete overwrites the deleted cell,
+// and not the copies that SQLite left in a page's free space when it moved the cell there before: without
+// this a fragment of one in 2,000 deleted values stayed (measured with 16,000).
+func (s *sqliteDB) scrub(ctx context.Context) error {
+	if !s.stale.Load() {
+		return nil
+	}
+	var pages, size int64
+	if err := s.w.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
+		return storeError(fmt.Errorf("scrub: %w", err))
+	}
+	if err := s.w.QueryRowContext(ctx, "PRAGMA page_size").Scan(&size); err != nil {
+		return storeError(fmt.Errorf("scrub: %w", err))
+	}
+	if pages*size > scrubMax {
+		return nil
+	}
+	s.stale.Store(false) // before it: what is deleted meanwhile counts for the next time
+	if _, err := s.w.ExecContext(ctx, "VACUUM"); err != nil {
+		s.stale.Store(true)
+		return storeError(fmt.Errorf("scrub: %w", err))
 	}
 	return nil
 }
