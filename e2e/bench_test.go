@@ -59,11 +59,14 @@ func BenchmarkFiles(b *testing.B) {
 		ours, theirs func()
 		after        func() // not timed
 	}{
-		{"encrypt: upload and store", "age -r -o file",
+		{"encrypt: upload and store", "age -r -o file; sync",
 			func() {
 				encrypted = c.stream("/encrypt", fileOf(b, plain), "to", "me", "mode", "files")
 			},
-			optionally(age, func() { command(b, "age", "-r", recipient, "-o", sealed, plain) }), nil},
+			optionally(age, func() {
+				command(b, "age", "-r", recipient, "-o", sealed, plain)
+				syncFile(b, sealed)
+			}), nil},
 		{"encrypt: download", "", func() { discard(b, c, encrypted) }, nil, func() {
 			// What comes next is opened with the account's own key.
 			save(b, c, encrypted, filepath.Join(dir, "ours.age"))
@@ -165,6 +168,19 @@ func writeNoise(t testing.TB, path string, n int64) {
 	}
 	if cerr := f.Close(); err != nil || cerr != nil {
 		t.Fatal(err, cerr)
+	}
+}
+
+// syncFile waits until a file is on the disk, as the program does before it answers.
+func syncFile(t testing.TB, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
 	}
 }
 
