@@ -101,6 +101,8 @@ func (s *server) stored() (paths []string) {
 	return paths
 }
 
+var errHalf = errors.New("the client stops here")
+
 // half is a file of which half comes, and then nothing until stop.
 type half struct {
 	io.Reader
@@ -119,7 +121,7 @@ func (h *half) Read(b []byte) (int, error) {
 		close(h.sent)
 	}
 	<-h.stop
-	return 0, errors.New("cut")
+	return 0, errHalf
 }
 
 // repeated gives left bytes of text, again and again.
