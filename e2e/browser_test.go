@@ -252,6 +252,17 @@ func (t *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 func (t *tab) open(path string) {
 	t.t.Helper()
 	t.do("open "+path, chromedp.Navigate(t.base+path))
+	t.focused()
+}
+
+// focused waits until a page has put the focus where it wants it. Nobody types before that,
+// and Chromium complains in the console when somebody does.
+func (t *tab) focused() {
+	t.t.Helper()
+	eventually(t.t, actionTimeout, "the page has set its focus", func() bool {
+		return in(t, "look for the focus", chromedp.Evaluate[bool](
+			`!document.querySelector("[autofocus]") || document.activeElement !== document.body`))
+	})
 }
 
 // path is where the tab is, without scheme and host.
@@ -314,6 +325,7 @@ func (t *tab) follow(css string) {
 	t.t.Helper()
 	in(t, "click "+css+" and wait for the page",
 		chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible)))
+	t.focused()
 }
 
 // answer presses a verb's main button and waits for what comes back below the form: with a script
@@ -372,6 +384,7 @@ func (t *tab) adopt(c *client) {
 func (t *tab) followed(what string, step chromedp.Action[chromedp.Void]) {
 	t.t.Helper()
 	in(t, what+" and wait for the page", chromedp.WaitEvent(page.LoadEventFired, nil, step))
+	t.focused()
 }
 
 // choose puts files into a file field.

@@ -290,7 +290,10 @@ func scriptPassphrase(t *testing.T, _ *server, tab *tab) {
 	tab.wait("#passphrase-field .made")
 	first := tab.value("#passphrase")
 	tab.click("#passphrase-field [name=generate]")
-	eventually(t, actionTimeout, "another one is made", func() bool { return tab.value("#passphrase") != first })
+	eventually(t, actionTimeout, "another one is made", func() bool {
+		return tab.is(fmt.Sprintf(`(document.querySelector("#passphrase-field .made") || {}).textContent !== %q`, first))
+	})
+	tab.wait("#passphrase-field .made")
 	if strings.Count(first, "-") < 9 || tab.value("#text") != "stays" || len(tab.requested("^POST /encrypt")) != 2 {
 		t.Errorf("made %q; the text is %q", first, tab.value("#text"))
 	}

@@ -25,6 +25,7 @@ func TestWalk(t *testing.T) {
 		script bool
 	}{{"WithScript", true}, {"WithoutScript", false}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := newServer(t)
 			w := &walk{tab: (&browser{t, b.ctx}).tab(s.url, c.script), s: s, login: "Mira-" + c.name, dir: t.TempDir()}
 			w.register()
@@ -279,6 +280,8 @@ func (w *walk) vault() {
 		w.t.Errorf("downloaded %q, %d bytes", name, len(read(w.t, path)))
 	}
 
+	w.sealedFile()
+
 	w.open("/vault")
 	all := w.count("table.vault tbody tr")
 	w.fill(".search [name=q]", "CABIN")
@@ -310,6 +313,25 @@ func (w *walk) vault() {
 	w.rows(all - 2)
 	w.follow(".notice button")
 	w.rows(all)
+}
+
+// sealedFile saves an encrypted file as it is, and decrypts it from the vault.
+func (w *walk) sealedFile() {
+	w.t.Helper()
+	content := "kept encrypted\x00" + strings.Repeat("fedcba9876543210", 5000)
+	w.open("/encrypt")
+	w.mode("files")
+	w.choose("#file", small(w.tab, "diary.txt", content))
+	w.click("label:has(> [name=save])")
+	w.answer()
+	w.follow("#result a.saved")
+	w.reads("main h1", "diary.txt.age")
+	w.look("vault-ciphertext-file")
+	w.follow("form[action^='/decrypt'] button")
+	w.reads("#result h2", "Opened with")
+	if name, path := w.download("#result a[download]"); name != "diary.txt" || read(w.t, path) != content {
+		w.t.Errorf("downloaded %q, %d bytes", name, len(read(w.t, path)))
+	}
 }
 
 // comeBack finds everything again after a restart of the server.
