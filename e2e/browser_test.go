@@ -166,10 +166,13 @@ func (t *tab) see(ev any) {
 		t.dialogs = append(t.dialogs, ev.Message)
 		go chromedp.Call(t.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
 	case *cdbrowser.EventDownloadWillBegin:
-		t.begun[ev.GUID] = ev.SuggestedFilename
+		// Every tab hears of every download; a page's main frame has the target's id.
+		if string(ev.FrameID) == string(chromedp.FromContext(t.ctx).Target.TargetID) {
+			t.begun[ev.GUID] = ev.SuggestedFilename
+		}
 	case *cdbrowser.EventDownloadProgress:
-		if ev.State != cdbrowser.DownloadProgressStateInProgress {
-			t.files <- download{t.begun[ev.GUID], filepath.Join(t.downloads, ev.GUID), string(ev.State)}
+		if name, ok := t.begun[ev.GUID]; ok && ev.State != cdbrowser.DownloadProgressStateInProgress {
+			t.files <- download{name, filepath.Join(t.downloads, ev.GUID), string(ev.State)}
 		}
 	}
 }
