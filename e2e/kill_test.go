@@ -196,7 +196,6 @@ func (r *killRun) save(c *client, who int) {
 var (
 	savedLink = regexp.MustCompile(`/vault/[0-9a-f]{32}`)
 	olderLink = regexp.MustCompile(`/vault\?before=[\w-]+`)
-	rowTitle  = regexp.MustCompile(`save (\d+)`)
 )
 
 // whole reads a person's vault through: every acknowledged save is listed, and everything that is listed

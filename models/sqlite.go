@@ -86,7 +86,7 @@ func openSQLite(ctx context.Context, path string, ms *migrate.Migrations) (*sqli
 	}
 	w.SetMaxOpenConns(1)
 	s := &sqliteDB{path: path, w: bun.NewDB(w, sqlitedialect.New())}
-	s.w.AddQueryHook(staleHook{s})
+	s.w = s.w.WithQueryHook(staleHook{s})
 	s.stale.Store(true)
 	if err := s.migrate(ctx, ms); err != nil {
 		return nil, errors.Join(err, s.Close())
