@@ -86,8 +86,8 @@ func (c *core) classify(x *fiber.Ctx, err error) (int, views.Problem, time.Durat
 	case errors.Is(err, blobs.ErrDisk), models.ErrorCode(err) == models.Unavailable:
 		return fiber.StatusInsufficientStorage, views.Problem{Title: "The server's disk is full",
 			Detail: "Nothing was stored, and what was there is as it was.", Next: "Tell whoever runs this server, and try again later."}, time.Minute
-	case errors.Is(err, errGone):
-		return httpProblem(fiber.StatusBadRequest) // nobody is there to read it
+	case errors.Is(err, errCutForm), errors.Is(err, errGone): // of the latter nobody is there to read it
+		return httpProblem(fiber.StatusBadRequest)
 	case errors.Is(err, errSlow):
 		return fiber.StatusRequestTimeout, views.Problem{Title: "The upload was too slow",
 			Detail: "Less than 16 KiB a second arrived over a minute. Nothing was stored.", Next: "Try again on a better connection."}, 0
@@ -118,7 +118,11 @@ func httpProblem(code int) (int, views.Problem, time.Duration) {
 	case fiber.StatusMethodNotAllowed:
 		return code, views.Problem{Title: "Not like this", Detail: "This address does not take that kind of request.", Next: "Go to the start.", Link: "/"}, 0
 	case fiber.StatusRequestEntityTooLarge:
-		return code, views.Problem{Title: "Too large", Detail: "More was sent than this form takes. Nothing was stored."}, 0
+		return code, views.Problem{Title: "Too large", Detail: "More was sent than this form takes: a text may have 1 MiB. Nothing was stored.",
+			Next: "Put a long text into a file and choose that, or send less at a time."}, 0
+	case fiber.StatusUnsupportedMediaType:
+		return code, views.Problem{Title: "Not a form", Detail: "The server takes what web forms send: multipart/form-data or application/x-www-form-urlencoded. Nothing was stored.",
+			Next: "Use the form on the page."}, 0
 	case fiber.StatusBadRequest:
 		return code, views.Problem{Title: "The request could not be read", Detail: "It was cut short or malformed. Nothing was stored.", Next: "Send it again."}, 0
 	}

@@ -36,7 +36,7 @@ type form struct {
 }
 
 // readForm reads the fields of an urlencoded or multipart form up to the first file. limit bounds the
-// whole body in bytes.
+// whole body in bytes, maxEncoded that of an urlencoded one as well: it stands in memory.
 func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
 	f := &form{values: url.Values{}}
 	kind, params, err := mime.ParseMediaType(x.Get(fiber.HeaderContentType))
@@ -48,19 +48,28 @@ func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
 	}
 	switch kind {
 	case fiber.MIMEApplicationForm:
-		f.body = newBodyReader(x.Context(), maxEncoded)
+		f.body = newBodyReader(x.Context(), min(limit, maxEncoded))
 		return f, f.readEncoded()
 	case fiber.MIMEMultipartForm:
 		if params["boundary"] == "" {
 			return nil, errMalformed
 		}
 		f.body = newBodyReader(x.Context(), limit)
-		f.parts = multipart.NewReader(f.body, params["boundary"])
+		// At the end of a form that was cut between two parts mime/multipart says EOF as after the last
+		// boundary, so it gets to see another error there; the line end is for clients that leave it out.
+		f.parts = multipart.NewReader(io.MultiReader(f.body, strings.NewReader("\r\n"), cutForm{}), params["boundary"])
 		f.next, err = f.advance()
 		return f, err
 	}
 	return nil, fiber.ErrUnsupportedMediaType
 }
+
+// errCutForm is a multipart form whose last boundary is missing.
+var errCutForm = errors.New("form ends before its last boundary")
+
+type cutForm struct{}
+
+func (cutForm) Read([]byte) (int, error) { return 0, errCutForm }
 
 func (f *form) readEncoded() error {
 	raw, err := io.ReadAll(f.body)
@@ -157,8 +166,11 @@ func (f *form) hasFile() bool { return f.next != nil }
 func (f *form) content(max int) ([]byte, error) {
 	if f.get("encoding") == "base64" {
 		b, err := base64.StdEncoding.AppendDecode(nil, bytes.TrimSpace(f.text))
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, errMalformed
+		case len(b) > max:
+			return nil, tooLong("text")
 		}
 		return b, nil
 	}
