@@ -146,6 +146,32 @@ func (r *Reservation) end(keep int64) {
 	l.tidy(r.name)
 }
 
+// Spend turns n reserved bytes into bytes in use, until FreeOwner: it is called just before a row that
+// counts them is written, so that whoever removes the row gives back what was counted. What was not
+// reserved yet is asked for first, with the errors of Grow.
+func (r *Reservation) Spend(n int64) error {
+	l := r.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if missing := n - r.n; missing > 0 {
+		if err := r.grow(missing); err != nil {
+			return err
+		}
+	}
+	if r.ended {
+		return fmt.Errorf("spend space: %w", ErrClosed)
+	}
+	o := l.owner(r.name)
+	o.reserved -= n
+	o.used += n
+	r.n -= n
+	// What a Writer charged is on the disk already; the rest was promised and is not needed any more.
+	written := min(r.written, n)
+	r.written -= written
+	l.unspent -= n - written
+	return nil
+}
+
 // Used is what owner has in use and reserved, in bytes.
 func (s *Store) Used(owner string) int64 {
 	l := &s.ledger

@@ -221,7 +221,7 @@ func (a *account) Sessions(x *fiber.Ctx) error {
 		return fiber.ErrNotFound
 	}
 	if only == v.session.ID {
-		a.clearCookie(x)
+		a.clearCookie(x, a.cookieName())
 		return redirect(x, "/login?out=1")
 	}
 	return redirect(x, "/account?done=sessions")
@@ -253,7 +253,7 @@ func (a *account) Delete(x *fiber.Ctx) error {
 	if err := a.db.Checkpoint(x.UserContext()); err != nil {
 		a.opt.Log.Warn("checkpoint after deleting an account failed; the next one is due within a minute")
 	}
-	a.clearCookie(x)
+	a.clearCookie(x, a.cookieName())
 	return redirect(x, "/login?deleted=1")
 }
 

@@ -227,7 +227,8 @@ func (a *auth) Logout(x *fiber.Ctx) error {
 			return err
 		}
 	}
-	a.clearCookie(x)
+	a.clearCookie(x, a.cookieName())
+	a.clearCookie(x, a.guestCookie())
 	return redirect(x, "/login?out=1")
 }
 
@@ -243,6 +244,9 @@ func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 		return err
 	}
 	a.setCookie(x, a.cookieName(), token, 0)
+	if x.Cookies(a.guestCookie()) != "" {
+		a.clearCookie(x, a.guestCookie())
+	}
 	// A renewal of the account key that was cut short goes on at the next log-in.
 	if err := a.reseal(x.UserContext(), u, s); err != nil {
 		return err

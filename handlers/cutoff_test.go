@@ -225,6 +225,7 @@ func TestCutoff_Uploads(t *testing.T) {
 					_, _ = io.WriteString(conn, head)
 					_, _ = conn.Write(body[:at])
 					endings[n%len(endings)].end(t, conn)
+					c.idle() // two at a time: more would be refused and not be cut
 				}
 			}
 			c.t = t
@@ -379,4 +380,16 @@ func TestCutoff_Goroutines(t *testing.T) {
 		}
 	})
 	connWait(t, "all goroutines of the server to end", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// idle waits a moment for uploads to be noticed as ended.
+func (c *cutoff) idle() {
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		c.transfers.mu.Lock()
+		n := len(c.transfers.all)
+		c.transfers.mu.Unlock()
+		if n == 0 {
+			return
+		}
+	}
 }

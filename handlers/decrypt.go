@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"errors"
@@ -212,29 +213,15 @@ func openProblem(err error, k crypto.Keys, loggedIn bool) (*views.Problem, error
 	return &p, nil
 }
 
-func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k crypto.Keys, save bool) ([]views.FileResult, error) {
-	u, err := d.startUpload(x, bodyLength(x))
-	if err != nil {
-		return nil, err
-	}
-	defer u.finish()
-	var out []views.FileResult
-	for {
-		p, err := f.file()
-		if err != nil {
-			return nil, err
+func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k crypto.Keys, save bool) (out []views.FileResult, err error) {
+	err = d.eachFile(x, f, bodyLength(x), func(u *upload, name string, content io.Reader) error {
+		r, err := d.one(u, name, content, k, save)
+		if err == nil {
+			out = append(out, *r)
 		}
-		if p == nil {
-			break
-		}
-		r, err := d.one(u, fileName(p), u.open(p), k, save)
-		if err != nil {
-			return nil, uploadError(err)
-		}
-		out = append(out, *r)
-	}
-	u.commit()
-	return out, nil
+		return err
+	})
+	return out, err
 }
 
 // item decrypts a ciphertext that stands in the vault as a file, as if it had been uploaded.
@@ -264,103 +251,124 @@ func (d *decrypt) item(x *fiber.Ctx, hexID string, k crypto.Keys, save bool) ([]
 	if err != nil {
 		return nil, err
 	}
-	u.commit()
-	return []views.FileResult{*r}, nil
+	return []views.FileResult{*r}, u.commit()
 }
 
-// one spools a file as it came and checks it to the last byte in the same pass. The plaintext goes
-// nowhere, or into the vault under its own seal.
+// one spools a file as it came and checks it to the last byte.
 func (d *decrypt) one(u *upload, name string, content io.Reader, k crypto.Keys, save bool) (*views.FileResult, error) {
-	spool, err := u.create(blobs.Spool)
+	ref, o, err := d.check(u, content, k)
 	if err != nil {
 		return nil, err
 	}
-	defer spool.Abort()
-	src := &remember{r: content}
-	done, err := d.holdMemory(u, src)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	in := io.TeeReader(src, spool)
-	p, openErr := d.unseal(u.x, in, k)
-	var size int64
-	var vaulted *blobs.Writer
-	if openErr == nil {
-		var to io.Writer = io.Discard
-		if save {
-			if vaulted, err = u.create(blobs.Blobs); err != nil {
-				return nil, err
-			}
-			defer vaulted.Abort()
-			to = vaulted
-		}
-		size, openErr = copyTo(to, p)
-	}
-	if src.err != nil {
-		return nil, src.err // the connection, not the content
-	}
-	if openErr != nil && errors.Is(openErr, blobs.ErrDisk) {
-		return nil, openErr
-	}
-	r := &models.Result{Verb: "decrypt", State: "ready", Size: size, Meta: models.ResultMeta{Name: opened(name)}}
+	r := &models.Result{Verb: "decrypt", Meta: models.ResultMeta{Name: opened(name), Save: save, Item: models.ItemMeta{FileName: opened(name)}}}
 	switch {
-	case openErr == nil:
-		r.Meta.Format, r.Meta.FileKey, r.Meta.Headline = string(p.Format), p.FileKey, "Opened with "+p.Label
-		r.Meta.Facts = [][2]string{{"Format", string(p.Format)}, {"Checked", "to the last byte"}}
-		if p.Format == crypto.FormatFernet {
-			r.Meta.Fernet = k.Fernet[p.KeyIndex].Key.Encode()
-		}
-	case errors.Is(openErr, crypto.ErrNoKey), errors.Is(openErr, crypto.ErrWrongPassphrase):
-		r.State, r.Size, r.Tries = "locked", -1, openTries
-		r.Meta.Passphrase = crypto.NeedsPassphrase(openErr)
+	case o.err == nil:
+		o.into(r)
+	case errors.Is(o.err, crypto.ErrNoKey), errors.Is(o.err, crypto.ErrWrongPassphrase):
+		r.State, r.Size, r.Tries = models.StateLocked, -1, openTries
+		r.Meta.Passphrase = crypto.NeedsPassphrase(o.err)
 	default:
-		pr, err := openProblem(openErr, k, u.v.user != nil)
+		_ = d.files.Remove(blobs.Spool, ref.ID)
+		pr, err := openProblem(o.err, k, u.v.user != nil)
 		if err != nil {
 			return nil, err
 		}
 		return &views.FileResult{Name: name, State: "failed", Verb: "decrypt", Headline: pr.Title, Message: pr.Detail + " " + pr.Next, Size: -1}, nil
 	}
-	// What the format did not need to read (after a refusal, most of it) still belongs to the file.
-	if _, err := copyTo(io.Discard, in); err != nil {
-		return nil, err
-	}
-	ref, err := spool.Commit()
-	if err != nil {
-		return nil, err
-	}
-	u.onFail(func() { _ = d.files.Remove(blobs.Spool, ref.ID) })
 	if err := u.store(r, ref); err != nil {
 		return nil, err
 	}
 	saved := ""
-	if vaulted != nil && r.State == "ready" {
-		if saved, err = d.keepPlain(u, vaulted, r.Meta.Name, r.Meta.Name); err != nil {
+	if save && r.State == models.StateReady {
+		if saved, err = d.save(u, r); err != nil {
 			return nil, err
 		}
 	}
 	view := resultView(r, saved, u.v)
-	if r.State == "locked" {
-		view.Headline, view.Message = lockedWords(openErr, u.v.user != nil)
+	if r.State == models.StateLocked {
+		view.Headline, view.Message = lockedWords(o.err, u.v.user != nil)
 	}
 	return view, nil
 }
 
-// keepPlain records a file that was written into the vault on the way.
-func (c *core) keepPlain(u *upload, w *blobs.Writer, title, name string) (string, error) {
-	ref, err := w.Commit()
+// attempt is what came of opening a file: its error is about the content or the keys.
+type attempt struct {
+	plain *crypto.Plain
+	size  int64 // of the plaintext, in bytes
+	err   error
+}
+
+// into writes a success into a result.
+func (o attempt) into(r *models.Result) {
+	r.State, r.Size = models.StateReady, o.size
+	r.Meta.Format, r.Meta.FileKey, r.Meta.Headline = string(o.plain.Format), o.plain.FileKey, "Opened with "+o.plain.Label
+	r.Meta.Facts = [][2]string{{"Format", string(o.plain.Format)}, {"Checked", "to the last byte"}}
+}
+
+// check spools content and opens it to its end. An age file is opened in the same pass and stays as it
+// came; a Fernet token is opened when it is whole, and its plaintext, wrapped like everything in the
+// spool, takes its place.
+func (d *decrypt) check(u *upload, content io.Reader, k crypto.Keys) (ref blobs.Ref, o attempt, err error) {
+	spool, err := u.create(blobs.Spool)
 	if err != nil {
-		return "", err
+		return ref, o, err
 	}
-	u.onFail(func() { _ = c.files.Remove(blobs.Blobs, ref.ID) })
-	item := &models.Item{Kind: "file", Title: title, Size: ref.Size, Meta: models.ItemMeta{FileName: name},
-		Blob: &models.BlobRef{ID: models.ID(ref.ID), Key: ref.Key, Size: ref.Size, Disk: ref.Disk}}
-	if err := c.db.Items.Save(u.x.UserContext(), u.v.user, item); err != nil {
-		return "", err
+	defer spool.Abort()
+	head := bufio.NewReaderSize(content, 64<<10)
+	start, err := head.Peek(512)
+	if err != nil && err != io.EOF {
+		return ref, o, err
 	}
-	u.keep(ref.Disk)
-	u.onFail(func() { c.forgetItem(u, item.ID) })
-	return "/vault/" + item.ID.String(), nil
+	format, _ := crypto.Detect(start)
+	in := io.TeeReader(head, spool)
+	if format != crypto.FormatFernet {
+		if o.plain, o.err = d.unseal(u.x, in, k); o.err == nil {
+			o.size, o.err = copyTo(io.Discard, o.plain)
+		}
+		if errors.Is(o.err, blobs.ErrDisk) || errors.Is(o.err, blobs.ErrQuota) || errors.Is(o.err, blobs.ErrSpoolFull) {
+			return ref, o, o.err // the spool's, not the content's
+		}
+	}
+	// What the format did not need to read (after a refusal, most of it) still belongs to the file.
+	if _, err := copyTo(io.Discard, in); err != nil {
+		return ref, o, err
+	}
+	if ref, err = spool.Commit(); err != nil || format != crypto.FormatFernet {
+		return ref, o, err
+	}
+	plain, o, err := d.openWhole(u.x, ref, k, u.create)
+	if err != nil || o.err == nil {
+		_ = d.files.Remove(blobs.Spool, ref.ID)
+		return plain, o, err
+	}
+	return ref, o, nil
+}
+
+// openWhole opens a spooled Fernet token in memory and writes its plaintext into a spool file of its own.
+func (c *core) openWhole(x *fiber.Ctx, ref blobs.Ref, k crypto.Keys, create func(blobs.Area) (*blobs.Writer, error)) (plain blobs.Ref, o attempt, err error) {
+	release, err := c.memory.Acquire(x.UserContext(), class(visitorOf(x)), wholeWeight(ref.Size))
+	if err != nil {
+		return plain, o, err
+	}
+	defer release()
+	token, err := c.files.Open(blobs.Spool, ref)
+	if err != nil {
+		return plain, o, err
+	}
+	defer token.Close()
+	if o.plain, o.err = c.unseal(x, token, k); o.err != nil {
+		return plain, o, nil
+	}
+	w, err := create(blobs.Spool)
+	if err != nil {
+		return plain, o, err
+	}
+	defer w.Abort()
+	if o.size, err = copyTo(w, o.plain); err != nil {
+		return plain, o, err
+	}
+	plain, err = w.Commit()
+	return plain, o, err
 }
 
 func lockedWords(err error, loggedIn bool) (headline, message string) {
@@ -385,21 +393,6 @@ func opened(name string) string {
 		}
 	}
 	return "decrypted-" + name
-}
-
-// remember keeps a read error other than the end, so that a cut connection is not taken for a damaged
-// file.
-type remember struct {
-	r   io.Reader
-	err error
-}
-
-func (m *remember) Read(p []byte) (int, error) {
-	n, err := m.r.Read(p)
-	if err != nil && err != io.EOF {
-		m.err = err
-	}
-	return n, err
 }
 
 // shown is a text as a form shows it again: without what HTML can't carry.

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
-	"mime/multipart"
 	"strings"
 	"unicode/utf8"
 
@@ -274,52 +274,37 @@ func recipientError(err error, vm *views.EncryptForm) error {
 	return err
 }
 
-func (e *encrypt) filesOf(x *fiber.Ctx, f *form, job *encryptJob) ([]views.FileResult, error) {
-	u, err := e.startUpload(x, bodyLength(x))
-	if err != nil {
-		return nil, err
-	}
-	defer u.finish()
-	var out []views.FileResult
-	for {
-		p, err := f.file()
-		if err != nil {
-			return nil, err
+func (e *encrypt) filesOf(x *fiber.Ctx, f *form, job *encryptJob) (out []views.FileResult, err error) {
+	err = e.eachFile(x, f, bodyLength(x), func(u *upload, name string, content io.Reader) error {
+		r, err := e.one(u, name+job.suffix, content, job)
+		if err == nil {
+			out = append(out, *r)
 		}
-		if p == nil {
-			break
-		}
-		r, err := e.one(u, p, job)
-		if err != nil {
-			return nil, uploadError(err)
-		}
-		out = append(out, *r)
-	}
-	u.commit()
-	return out, nil
+		return err
+	})
+	return out, err
 }
 
 // one encrypts a file as it arrives into the spool.
-func (e *encrypt) one(u *upload, p *multipart.Part, job *encryptJob) (*views.FileResult, error) {
-	name := fileName(p) + job.suffix
+func (e *encrypt) one(u *upload, name string, content io.Reader, job *encryptJob) (*views.FileResult, error) {
+	if job.target.Fernet != nil {
+		held, done, err := e.whole(u, content)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		content = held
+	}
 	spool, err := u.create(blobs.Spool)
 	if err != nil {
 		return nil, err
 	}
 	defer spool.Abort()
-	if job.target.Fernet != nil { // the one format that has to stand in memory as a whole
-		release, err := e.memory.Acquire(u.x.UserContext(), class(u.v), wholeWeight(u.length()))
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-	}
-	sealed := &counter{w: spool}
-	w, err := e.seal(u.x, job, sealed)
+	w, err := e.seal(u.x, job, spool)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := copyTo(w, u.open(p)); err != nil {
+	if _, err := copyTo(w, content); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {
@@ -329,50 +314,57 @@ func (e *encrypt) one(u *upload, p *multipart.Part, job *encryptJob) (*views.Fil
 	if err != nil {
 		return nil, err
 	}
-	u.onFail(func() { _ = e.files.Remove(blobs.Spool, ref.ID) })
-	r := &models.Result{Verb: "encrypt", State: "ready", Size: sealed.n, Meta: models.ResultMeta{Name: name, Format: job.format,
-		Headline: job.headline, Facts: [][2]string{{"Format", job.detail}}, Commands: job.command(name, strings.TrimSuffix(name, job.suffix))}}
+	r := &models.Result{Verb: "encrypt", State: models.StateReady, Size: ref.Size, Meta: models.ResultMeta{Name: name, Format: job.format,
+		Headline: job.headline, Facts: [][2]string{{"Format", job.detail}}, Item: job.meta(name),
+		Commands: job.command(name, strings.TrimSuffix(name, job.suffix))}}
 	if err := u.store(r, ref); err != nil {
 		return nil, err
 	}
 	saved := ""
 	if job.save {
-		item := &models.Item{Kind: "ciphertext", Title: name, Size: sealed.n, Meta: job.meta(name)}
-		if err := e.keepFile(u, ref, item); err != nil {
+		if saved, err = e.save(u, r); err != nil {
 			return nil, err
 		}
-		saved = "/vault/" + item.ID.String()
 	}
 	return resultView(r, saved, u.v), nil
 }
 
-// keepFile puts a spooled file into the vault as it is: both names lead to the same bytes until the
-// result's time is over.
-func (c *core) keepFile(u *upload, ref blobs.Ref, item *models.Item) error {
-	if err := c.files.Move(ref, blobs.Spool, blobs.Blobs); err != nil {
-		return err
+// whole takes a message of a format that has to stand in memory as a whole. It is spooled first, sealed
+// as everything there, and the memory is taken when the last byte is here: a slow sender holds none.
+func (c *core) whole(u *upload, content io.Reader) (held io.Reader, done func(), err error) {
+	spool, err := u.create(blobs.Spool)
+	if err != nil {
+		return nil, nil, err
 	}
-	u.onFail(func() { _ = c.files.Remove(blobs.Blobs, ref.ID) })
-	item.Blob = &models.BlobRef{ID: models.ID(ref.ID), Key: ref.Key, Size: ref.Size, Disk: ref.Disk}
-	if err := c.db.Items.Save(u.x.UserContext(), u.v.user, item); err != nil {
-		return err
+	defer spool.Abort()
+	n, err := copyTo(spool, io.LimitReader(content, fernet.MaxMessage+1))
+	if err != nil {
+		return nil, nil, err
 	}
-	u.keep(ref.Disk)
-	u.onFail(func() { c.forgetItem(u, item.ID) })
-	return nil
+	if n > fernet.MaxMessage {
+		return nil, nil, fmt.Errorf("%w: a Fernet message may have 64 MiB", crypto.ErrTooLarge)
+	}
+	ref, err := spool.Commit()
+	if err != nil {
+		return nil, nil, err
+	}
+	drop := func() { _ = c.files.Remove(blobs.Spool, ref.ID) }
+	release, err := c.memory.Acquire(u.x.UserContext(), class(u.v), wholeWeight(n))
+	if err != nil {
+		drop()
+		return nil, nil, err
+	}
+	r, err := c.files.Open(blobs.Spool, ref)
+	if err != nil {
+		release()
+		drop()
+		return nil, nil, err
+	}
+	return r, func() { _ = r.Close(); release(); drop() }, nil
 }
 
-// counter counts the bytes that go through it.
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
-}
+// wholeWeight is the memory of a Fernet message of n bytes: the token, its bytes, the plaintext.
+func wholeWeight(n int64) int64 { return min(max(n, 64<<10)*4, wholeBytes) }
 
 // copyTo copies in pieces of 64 KiB, the size of an age chunk.
 func copyTo(w io.Writer, r io.Reader) (int64, error) {

@@ -142,31 +142,11 @@ func (h *hash) hashText(x *fiber.Ctx, f *form, job *hashJob, res *views.HashResu
 	return h.one("Text", strings.NewReader(string(text)), job, res)
 }
 
+// hashFiles stores nothing, so it reserves no space.
 func (h *hash) hashFiles(x *fiber.Ctx, f *form, job *hashJob, res *views.HashResult) error {
-	v := visitorOf(x)
-	leave, err := h.enter(v)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	tr := h.transfers.add(v.session)
-	defer h.transfers.done(tr)
-	for {
-		p, err := f.file()
-		if err != nil {
-			return err
-		}
-		if p == nil {
-			return nil
-		}
-		touch := func() {}
-		if v.session != nil {
-			touch = h.touchSession(v.session.ID)
-		}
-		if err := h.one(fileName(p), &guarded{Reader: p, tr: tr, now: h.opt.Now, touch: touch}, job, res); err != nil {
-			return uploadError(err)
-		}
-	}
+	return h.eachFile(x, f, 0, func(_ *upload, name string, content io.Reader) error {
+		return h.one(name, content, job, res)
+	})
 }
 
 // one hashes an input and, as Zencrypt always did, the salt after it.
@@ -216,7 +196,7 @@ func (h *hash) keepDigests(x *fiber.Ctx, items []*models.Item, res *views.HashRe
 	for i, item := range items {
 		if err := h.saveText(x, item); err != nil {
 			for _, saved := range items[:i] {
-				h.forgetText(x, saved)
+				h.forget(x, saved)
 			}
 			return err
 		}

@@ -146,16 +146,22 @@ func (c *core) visit(x *fiber.Ctx) error {
 	if p := x.Path(); strings.HasPrefix(p, "/static/") || p == "/healthz" || p == "/readyz" {
 		return x.Next()
 	}
-	token := x.Cookies(c.cookieName())
+	name := c.cookieName()
+	token := x.Cookies(name)
 	if token == "" {
-		return x.Next()
+		// A guest's cookie has a name of its own: an answer to a guest that comes late must not take the
+		// place of a log-in.
+		if name = c.guestCookie(); x.Cookies(name) == "" {
+			return x.Next()
+		}
+		token = x.Cookies(name)
 	}
 	s, u, err := c.db.Sessions.Lookup(x.UserContext(), token)
 	switch models.ErrorCode(err) {
 	case "":
 		v.session, v.user = s, u
 	case models.NotFound, models.Gone, models.Unauthorized, models.Invalid:
-		c.clearCookie(x)
+		c.clearCookie(x, name)
 	default:
 		return err
 	}
@@ -268,7 +274,10 @@ func (c *core) setCookie(x *fiber.Ctx, name, value string, life time.Duration) {
 		SameSite: fiber.CookieSameSiteLaxMode, MaxAge: int(life / time.Second), SessionOnly: life == 0})
 }
 
-func (c *core) clearCookie(x *fiber.Ctx) {
-	x.Cookie(&fiber.Cookie{Name: c.cookieName(), Path: "/", HTTPOnly: true, Secure: c.secure(),
+// guestCookie holds a guest's session, which belongs to the results only.
+func (c *core) guestCookie() string { return c.cookieName() + "-guest" }
+
+func (c *core) clearCookie(x *fiber.Ctx, name string) {
+	x.Cookie(&fiber.Cookie{Name: name, Path: "/", HTTPOnly: true, Secure: c.secure(),
 		SameSite: fiber.CookieSameSiteLaxMode, Expires: time.Unix(1, 0), MaxAge: -1})
 }

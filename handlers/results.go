@@ -2,25 +2,23 @@ package handlers
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"io"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/blobs"
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
-	"zencrypt/crypto/fernet"
 	"zencrypt/models"
 	"zencrypt/views"
 )
 
 type resultStore interface {
 	Get(ctx context.Context, s *models.Session, id models.ID) (*models.Result, error)
-	Update(ctx context.Context, s *models.Session, r *models.Result) error
+	TakeTry(ctx context.Context, s *models.Session, id models.ID) (left int, err error)
+	GiveBack(ctx context.Context, s *models.Session, id models.ID) error
+	MakeReady(ctx context.Context, s *models.Session, r *models.Result) error
 	Delete(ctx context.Context, s *models.Session, id models.ID) (*models.Result, error)
 }
 
@@ -55,7 +53,7 @@ func (r *results) get(x *fiber.Ctx) (*models.Result, error) {
 }
 
 func spoolRef(r *models.Result) blobs.Ref {
-	return blobs.Ref{ID: blobs.ID(r.Blob), Key: r.Meta.WrapKey, Size: r.Meta.SpoolSize, Disk: r.Disk}
+	return blobs.Ref{ID: blobs.ID(r.Blob), Key: r.Meta.WrapKey, Size: r.Meta.SpoolSize, Disk: r.Disk - rowBytes}
 }
 
 // Show handles GET /results/:id: 200 with the download link or the form to open it, 404 for anybody
@@ -90,52 +88,22 @@ func (r *results) File(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	body, done, err := r.plain(x, res, spool)
+	body, err := plainOf(res, spool)
 	if err != nil {
 		_ = spool.Close()
 		return err
 	}
-	return r.send(x, res.Meta.Name, res.Size, body, func() { _ = spool.Close(); done() })
+	return r.send(x, res.Meta.Name, res.Size, body, func() { _ = spool.Close() })
 }
 
-// plain is what a result's download consists of. done gives back what it holds.
-func (c *core) plain(x *fiber.Ctx, res *models.Result, spool *blobs.Reader) (body io.Reader, done func(), err error) {
-	done = func() {}
-	switch {
-	case res.Verb == "encrypt":
-		return spool, done, nil
-	case res.Meta.Format == string(crypto.FormatFernet):
-		// A Fernet message is checked as a whole, so it stands in memory.
-		release, err := c.memory.Acquire(x.UserContext(), class(visitorOf(x)), wholeWeight(res.Meta.SpoolSize))
-		if err != nil {
-			return nil, nil, err
-		}
-		plain, err := openFernet(spool, res.Meta.Fernet, c.opt.Now)
-		if err != nil {
-			release()
-			return nil, nil, err
-		}
-		return bytes.NewReader(plain), release, nil
+// plainOf is what a result's download consists of: an age file is decrypted while it is sent; what was
+// encrypted, and the plaintext of a Fernet token, stand there as they go out.
+func plainOf(res *models.Result, spool *blobs.Reader) (io.Reader, error) {
+	if res.Verb == "decrypt" && res.Meta.Format == string(crypto.FormatAge) {
+		return agefile.OpenWithFileKeyAt(spool, spool.Size(), res.Meta.FileKey)
 	}
-	body, err = agefile.OpenWithFileKeyAt(spool, spool.Size(), res.Meta.FileKey)
-	return body, done, err
+	return spool, nil
 }
-
-func openFernet(spool io.Reader, key string, now func() time.Time) ([]byte, error) {
-	k, err := fernet.ParseKey(key)
-	if err != nil {
-		return nil, err
-	}
-	token, err := io.ReadAll(spool)
-	if err != nil {
-		return nil, err
-	}
-	plain, _, err := fernet.Decrypt(bytes.TrimSpace(token), 0, now, k)
-	return plain, err
-}
-
-// wholeWeight is the memory of a Fernet message of n token bytes: the token, its bytes, the plaintext.
-func wholeWeight(n int64) int64 { return min(max(n, 64<<10)*3, wholeBytes) }
 
 // send streams a file answer. It owns done, which runs when the answer is sent or broken.
 func (c *core) send(x *fiber.Ctx, name string, size int64, body io.Reader, done func()) error {
@@ -197,32 +165,37 @@ func (r *results) Open(x *fiber.Ctx) error {
 		return r.answer(x, fiber.StatusUnprocessableEntity, res, &p)
 	}
 	session := visitorOf(x).session
-	res.Tries-- // before the try, so that a crash does not give tries away
-	if res.Tries < 0 {
-		return r.spent(x, session, res)
-	}
-	if err := r.store.Update(x.UserContext(), session, res); err != nil {
-		return err
-	}
-	openErr := r.try(x, res, keys)
-	if openErr == nil {
-		if err := r.store.Update(x.UserContext(), session, res); err != nil {
-			return err
-		}
+	left, err := r.store.TakeTry(x.UserContext(), session, res.ID)
+	if models.ErrorCode(err) == models.NotFound { // another request was first: the page says how it stands
 		return redirect(x, "/results/"+res.ID.String())
 	}
-	p, err := openProblem(openErr, keys, visitorOf(x).user != nil)
 	if err != nil {
-		res.Tries++ // not the person's fault: a busy server costs no try
-		if err := r.store.Update(x.UserContext(), session, res); err != nil {
-			return err
+		return err
+	}
+	openErr := r.try(x, session, res, keys)
+	if openErr == nil {
+		return r.opened(x, res)
+	}
+	p, err := openProblem(openErr, keys, visitorOf(x).user != nil)
+	if err != nil { // not the person's fault: a busy server costs no try
+		if back := r.store.GiveBack(x.UserContext(), session, res.ID); back != nil {
+			r.opt.Log.Warn("give back try failed")
 		}
 		return err
 	}
-	if res.Tries == 0 {
+	if left == 0 {
 		return r.spent(x, session, res)
 	}
+	res.Tries = left
 	return r.answer(x, fiber.StatusUnprocessableEntity, res, p)
+}
+
+// opened goes on after a locked file was opened: into the vault, when that was asked for at the start.
+func (r *results) opened(x *fiber.Ctx, res *models.Result) error {
+	if res.Meta.Save && visitorOf(x).user != nil {
+		return r.saveResult(x, res)
+	}
+	return redirect(x, "/results/"+res.ID.String())
 }
 
 // spent ends a result after its last try.
@@ -237,26 +210,100 @@ func (r *results) spent(x *fiber.Ctx, s *models.Session, res *models.Result) err
 }
 
 // try reads the spooled file to its last byte and, when a key fits, makes the result ready.
-func (r *results) try(x *fiber.Ctx, res *models.Result, keys crypto.Keys) error {
+func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys crypto.Keys) error {
+	before := *res
 	spool, err := r.files.Open(blobs.Spool, spoolRef(res))
 	if err != nil {
 		return err
 	}
 	defer spool.Close()
-	p, err := r.unseal(x, spool, keys)
-	if err != nil {
+	start := make([]byte, 512)
+	n, err := spool.ReadAt(start, 0)
+	if err != nil && err != io.EOF {
 		return err
 	}
-	n, err := copyTo(io.Discard, p)
-	if err != nil {
+	var o attempt
+	if format, _ := crypto.Detect(start[:n]); format == crypto.FormatFernet {
+		var ref blobs.Ref
+		if ref, o, err = r.openWhole(x, spoolRef(res), keys, r.files.Create); err != nil {
+			return err
+		}
+		if o.err == nil {
+			res.Blob, res.Meta.WrapKey, res.Meta.SpoolSize, res.Disk = models.ID(ref.ID), ref.Key, ref.Size, ref.Disk+rowBytes
+		}
+	} else if o.plain, o.err = r.unseal(x, spool, keys); o.err == nil {
+		o.size, o.err = copyTo(io.Discard, o.plain)
+	}
+	if o.err != nil {
+		return o.err
+	}
+	o.into(res)
+	stale := before.Blob // the token, whose plaintext took its place
+	if err := r.store.MakeReady(x.UserContext(), s, res); err != nil {
+		if res.Blob != before.Blob {
+			_ = r.files.Remove(blobs.Spool, blobs.ID(res.Blob))
+		}
 		return err
 	}
-	res.State, res.Size, res.Meta.Format, res.Meta.FileKey, res.Meta.Headline = "ready", n, string(p.Format), p.FileKey, "Opened with "+p.Label
-	res.Meta.Facts = [][2]string{{"Format", string(p.Format)}, {"Checked", "to the last byte"}}
-	if p.Format == crypto.FormatFernet {
-		res.Meta.Fernet = keys.Fernet[p.KeyIndex].Key.Encode()
+	if res.Blob != stale {
+		_ = r.files.Remove(blobs.Spool, blobs.ID(stale))
+		r.files.FreeOwner(owner(visitorOf(x)), before.Disk-res.Disk) // a plaintext is smaller than its token
 	}
 	return nil
+}
+
+// Save handles POST /results/:id/save: keeps a file result in the vault; 303 to the item.
+func (r *results) Save(x *fiber.Ctx) error {
+	res, err := r.get(x)
+	if err != nil {
+		return err
+	}
+	if res.State != models.StateReady {
+		return fiber.ErrNotFound
+	}
+	return r.saveResult(x, res)
+}
+
+func (r *results) saveResult(x *fiber.Ctx, res *models.Result) error {
+	u, err := r.startUpload(x, res.Disk)
+	if err != nil {
+		return err
+	}
+	defer u.finish()
+	path, err := r.save(u, res)
+	if err != nil {
+		return err
+	}
+	if err := u.commit(); err != nil {
+		return err
+	}
+	return redirect(x, path)
+}
+
+// save puts a result into the vault: a ciphertext as it is (both names lead to the same bytes until the
+// result's time is over), a plaintext under a seal of its own.
+func (c *core) save(u *upload, res *models.Result) (path string, err error) {
+	item := &models.Item{Kind: "ciphertext", Title: res.Meta.Name, Size: res.Size, Meta: res.Meta.Item}
+	ref := spoolRef(res)
+	if res.Verb == "encrypt" {
+		if err := c.files.Move(ref, blobs.Spool, blobs.Blobs); err != nil {
+			return "", err
+		}
+		err = u.keep(item, ref)
+	} else {
+		item.Kind = "file"
+		var spool *blobs.Reader
+		if spool, err = c.files.Open(blobs.Spool, ref); err != nil {
+			return "", err
+		}
+		defer spool.Close()
+		var plain io.Reader
+		if plain, err = plainOf(res, spool); err != nil {
+			return "", err
+		}
+		err = c.keepPlain(u, u.open(plain), item)
+	}
+	return "/vault/" + item.ID.String(), err
 }
 
 // Delete handles POST /results/:id/delete: 303 to the verb.
@@ -286,19 +333,4 @@ func (r *results) Echo(x *fiber.Ctx) error {
 	}
 	attachment(x, orElse(f.get("name"), "message.txt"))
 	return x.Send(b)
-}
-
-// holdMemory takes the memory that a Fernet file will stand in, judged by its first bytes and the
-// request's length; any other file streams and holds none.
-func (d *decrypt) holdMemory(u *upload, src *remember) (func(), error) {
-	head := make([]byte, 512)
-	n, err := io.ReadFull(src.r, head)
-	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	src.r = io.MultiReader(bytes.NewReader(head[:n]), src.r)
-	if format, _ := crypto.Detect(head[:n]); format != crypto.FormatFernet {
-		return func() {}, nil
-	}
-	return d.memory.Acquire(u.x.UserContext(), class(u.v), wholeWeight(u.length()))
 }

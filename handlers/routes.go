@@ -69,6 +69,7 @@ func (a *App) table() []Route {
 		{"GET", "/results/:id", Visitor, results.Show},
 		{"GET", "/results/:id/file", Visitor, results.File},
 		{"POST", "/results/:id/open", Visitor, results.Open},
+		{"POST", "/results/:id/save", User, results.Save},
 		{"POST", "/results/:id/delete", Visitor, results.Delete},
 
 		{"GET", "/vault", User, vault.List},

@@ -15,7 +15,7 @@ var declared = map[string]Access{
 	"GET /recover": Public, "POST /recover": Public, "POST /logout": Public,
 	"GET /hash": Guest, "POST /hash": Guest, "GET /encrypt": Guest, "POST /encrypt": Guest, "GET /decrypt": Guest, "POST /decrypt": Guest,
 	"POST /results/download": Guest, "GET /results/:id": Visitor, "GET /results/:id/file": Visitor,
-	"POST /results/:id/open": Visitor, "POST /results/:id/delete": Visitor,
+	"POST /results/:id/open": Visitor, "POST /results/:id/delete": Visitor, "POST /results/:id/save": User,
 	"GET /vault": User, "POST /vault": User, "POST /vault/delete": User, "POST /vault/restore": User,
 	"GET /vault/:id": User, "GET /vault/:id/file": User, "POST /vault/:id/rename": User, "POST /vault/:id/delete": User,
 	"GET /account": User, "POST /account/password": User, "POST /account/recovery": User, "POST /account/renew": User,

@@ -4,17 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime/multipart"
-	"net/url"
-	"path/filepath"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/blobs"
-	"zencrypt/crypto/fernet"
 	"zencrypt/limits"
 	"zencrypt/models"
 	"zencrypt/views"
@@ -59,16 +53,18 @@ func (c *core) bodyLimit() int64 { return c.opt.MaxUpload + 4*maxText }
 // has to be undone when the request fails.
 type upload struct {
 	*core
-	x     *fiber.Ctx
-	v     *visitor
-	tr    *transfer
-	size  int64 // of what comes, in bytes; negative when it is not known
-	space *blobs.Reservation
-	kept  int64
-	leave func()
-	undo  []func()
-	good  bool
+	x       *fiber.Ctx
+	v       *visitor
+	tr      *transfer
+	space   *blobs.Reservation
+	leave   func()
+	undo    []func()
+	good    bool
+	results []models.ID // of this request
 }
+
+// rowBytes is what each stored file counts besides its bytes: its row, its inode and its last block.
+const rowBytes = 16 << 10
 
 // bodyLength is the Content-Length of a request, negative for one in chunks.
 func bodyLength(x *fiber.Ctx) int64 { return int64(x.Request().Header.ContentLength()) }
@@ -77,24 +73,6 @@ func bodyLength(x *fiber.Ctx) int64 { return int64(x.Request().Header.ContentLen
 // how many. The caller must defer finish, and call commit when everything went well.
 func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 	v := visitorOf(x)
-	leave, err := c.enter(v)
-	if err != nil {
-		return nil, err
-	}
-	size := n
-	if n > 0 {
-		n += n/1024 + 64<<10 // tags and headers of the encryption around it
-	}
-	space, err := c.files.Reserve(owner(v), c.quota(v), n)
-	if err != nil {
-		leave()
-		return nil, err
-	}
-	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), size: size, space: space, leave: leave}, nil
-}
-
-// enter takes one of the two places that a person, or a guest's client, has for uploads.
-func (c *core) enter(v *visitor) (leave func(), err error) {
 	place := v.client
 	if v.user != nil {
 		place = [16]byte(v.user.Account.ID)
@@ -104,7 +82,62 @@ func (c *core) enter(v *visitor) (leave func(), err error) {
 		return nil, &refusal{status: fiber.StatusTooManyRequests, problem: problem("Two uploads are under way already",
 			"Each person can send two at a time. Nothing was stored.", "Wait until one is done, then send this again.")}
 	}
-	return leave, nil
+	if n > 0 {
+		n += n/1024 + rowBytes // tags and headers of the encryption around it
+	}
+	space, err := c.files.Reserve(owner(v), c.quota(v), n)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), space: space, leave: leave}, nil
+}
+
+// eachFile runs one for every file of a form, in order; space is what to reserve for all of them. When
+// it fails, everything that was registered with onFail is taken back.
+func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, name string, content io.Reader) error) error {
+	u, err := c.startUpload(x, space)
+	if err != nil {
+		return err
+	}
+	defer u.finish()
+	for {
+		p, err := f.file()
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			return u.commit()
+		}
+		// A read error of the body is the connection's, whatever the formats above make of it.
+		body := &remember{r: p}
+		err = one(u, fileName(p), u.open(body))
+		switch {
+		case errors.Is(body.err, errTooLarge):
+			return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The upload is too large",
+				"It went over this server's limit on the way. Nothing was stored.", "Send fewer files at a time.")}
+		case body.err != nil:
+			return bodyError(body.err)
+		case errors.Is(err, errCut):
+			return errMalformed
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// remember keeps a read error other than the end.
+type remember struct {
+	r   io.Reader
+	err error
+}
+
+func (m *remember) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if err != nil && err != io.EOF {
+		m.err = err
+	}
+	return n, err
 }
 
 // open gives content's bytes, ended when the session is.
@@ -120,14 +153,6 @@ func (u *upload) create(a blobs.Area) (*blobs.Writer, error) {
 	}
 	w.Charge(u.space)
 	return w, nil
-}
-
-// length is the most bytes that a whole message of this request can have.
-func (u *upload) length() int64 {
-	if u.size >= 0 {
-		return u.size
-	}
-	return fernet.MaxMessage
 }
 
 func (c *core) touchSession(id models.ID) func() {
@@ -153,12 +178,12 @@ func (u *upload) session() (*models.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.setCookie(u.x, u.cookieName(), token, 0)
+	u.setCookie(u.x, u.guestCookie(), token, 0)
 	u.v.session = s
 	u.transfers.belong(u.tr, s.ID)
 	u.onFail(func() { // a guest whose only upload failed leaves no row either
 		u.v.session = nil
-		u.clearCookie(u.x)
+		u.clearCookie(u.x, u.guestCookie())
 		if err := u.db.Sessions.End(context.Background(), s.ID); err != nil {
 			u.opt.Log.Warn("take back session failed; it ends by itself")
 		}
@@ -169,43 +194,105 @@ func (u *upload) session() (*models.Session, error) {
 // onFail registers what takes back a step when the request fails later.
 func (u *upload) onFail(f func()) { u.undo = append(u.undo, f) }
 
-func (u *upload) keep(disk int64) { u.kept += disk }
-
-func (u *upload) commit() { u.good = true }
+// commit is called after the last byte: what was stored stays. Results live their whole time from here.
+func (u *upload) commit() error {
+	if len(u.results) > 0 {
+		if err := u.db.Results.Renew(u.x.UserContext(), u.v.session, u.opt.Now().Add(u.opt.ResultTTL), u.results...); err != nil {
+			return err
+		}
+	}
+	u.good = true
+	return nil
+}
 
 func (u *upload) finish() {
 	if !u.good {
 		for i := len(u.undo) - 1; i >= 0; i-- {
 			u.undo[i]()
 		}
-		u.kept = 0
 	}
-	u.space.Keep(u.kept)
+	u.space.Release()
 	u.transfers.done(u.tr)
 	u.leave()
 }
 
-// store records a spooled file as a result of the session.
-func (u *upload) store(r *models.Result, ref blobs.Ref) error {
+// uploadTime is how long a result of a request that still runs lives at least; commit sets the right
+// time, and a session that ends takes it along in any case.
+const uploadTime = 24 * time.Hour
+
+// store records a spooled file as a result of the session. The bytes count from the row on, so that
+// whoever removes the row gives back what was counted.
+func (u *upload) store(r *models.Result, ref blobs.Ref) (err error) {
+	defer func() {
+		if err != nil {
+			_ = u.files.Remove(blobs.Spool, ref.ID)
+		}
+	}()
 	s, err := u.session()
 	if err != nil {
 		return err
 	}
-	r.Session, r.Owner, r.Blob, r.Disk = s.ID, owner(u.v), models.ID(ref.ID), ref.Disk
+	r.ID, r.Session, r.Owner, r.Blob, r.Disk = models.NewID(), s.ID, owner(u.v), models.ID(ref.ID), ref.Disk+rowBytes
+	r.Meta.WrapKey, r.Meta.SpoolSize = ref.Key, ref.Size
+	r.Created = u.opt.Now()
+	r.Expires = r.Created.Add(u.opt.ResultTTL + uploadTime)
 	if u.v.user == nil {
 		// What stands for a guest's address is held in memory only, never in a row.
-		u.guests.Store(r.Blob, r.Owner)
+		u.guests.Store(r.ID, r.Owner)
 		r.Owner = guestOwner
 	}
-	r.Created = u.opt.Now()
-	r.Expires = r.Created.Add(u.opt.ResultTTL)
-	r.Meta.WrapKey, r.Meta.SpoolSize = ref.Key, ref.Size
-	if err := u.db.Results.Create(u.x.UserContext(), s, r); err != nil {
+	if err := u.space.Spend(r.Disk); err != nil {
+		u.guests.Delete(r.ID)
 		return err
 	}
-	u.keep(ref.Disk)
-	u.onFail(func() { _, _ = u.db.Results.Delete(context.Background(), s, r.ID) })
+	if err := u.db.Results.Create(u.x.UserContext(), s, r); err != nil {
+		u.release(*r)
+		return err
+	}
+	u.results = append(u.results, r.ID)
+	u.onFail(func() {
+		if gone, err := u.db.Results.Delete(context.Background(), s, r.ID); err == nil {
+			u.dropResults([]models.Result{*gone})
+		}
+	})
+	r.Expires = r.Created.Add(u.opt.ResultTTL) // as the person is told
 	return nil
+}
+
+// keep records a file that was written into the vault. It counts as a result does.
+func (u *upload) keep(item *models.Item, ref blobs.Ref) error {
+	item.Blob = &models.BlobRef{ID: models.ID(ref.ID), Key: ref.Key, Size: ref.Size, Disk: ref.Disk + rowBytes}
+	err := u.space.Spend(item.Blob.Disk)
+	if err == nil {
+		if err = u.db.Items.Save(u.x.UserContext(), u.v.user, item); err != nil {
+			u.files.FreeOwner(owner(u.v), item.Blob.Disk)
+		}
+	}
+	if err != nil {
+		_ = u.files.Remove(blobs.Blobs, ref.ID)
+		return err
+	}
+	u.onFail(func() { u.forget(u.x, item) })
+	return nil
+}
+
+// forget takes back an item of a request that failed later, unless the person deleted it meanwhile: then
+// whoever purges it gives its space back.
+func (c *core) forget(x *fiber.Ctx, item *models.Item) {
+	v := visitorOf(x)
+	gone, err := c.db.Items.Forget(context.WithoutCancel(x.UserContext()), v.user, item.ID)
+	if err != nil {
+		c.opt.Log.Warn("take back item failed; it stays in the vault")
+	}
+	if err != nil || !gone {
+		return
+	}
+	n := int64(len(item.Body))
+	if item.Blob != nil {
+		n += item.Blob.Disk
+		c.dropBlobs([]models.ID{item.Blob.ID})
+	}
+	c.files.FreeOwner(owner(v), n)
 }
 
 // guestOwner stands in the rows of guests' results.
@@ -214,14 +301,19 @@ const guestOwner = "guest"
 // dropResults removes the files of results whose rows are gone, and gives their space back.
 func (c *core) dropResults(gone []models.Result) {
 	for _, r := range gone {
-		if client, ok := c.guests.LoadAndDelete(r.Blob); ok {
-			r.Owner = client.(string)
-		}
 		if err := c.files.Remove(blobs.Spool, blobs.ID(r.Blob)); err != nil {
 			c.opt.Log.Warn("remove spool file failed; the janitor tries again")
 		}
-		c.files.FreeOwner(r.Owner, r.Disk)
+		c.release(r)
 	}
+}
+
+// release gives back the space that a result's row counted.
+func (c *core) release(r models.Result) {
+	if client, ok := c.guests.LoadAndDelete(r.ID); ok {
+		r.Owner = client.(string)
+	}
+	c.files.FreeOwner(r.Owner, r.Disk)
 }
 
 // dropBlobs removes vault files whose rows are gone.
@@ -231,75 +323,6 @@ func (c *core) dropBlobs(ids []models.ID) {
 			c.opt.Log.Warn("remove blob failed; the next start tries again")
 		}
 	}
-}
-
-// uploadError tells a body that ended early from an error of ours.
-func uploadError(err error) error {
-	switch {
-	case errors.Is(err, errTooLarge):
-		return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The upload is too large",
-			"It went over this server's limit on the way. Nothing was stored.", "Send fewer files at a time.")}
-	case errors.Is(err, errCut):
-		return errMalformed
-	}
-	return err
-}
-
-// fileName is an uploaded file's own name, without folders and what could deceive or break a header.
-func fileName(p *multipart.Part) string {
-	name := p.FileName()
-	// Browsers write these three as percent signs and leave all others, also the percent sign itself.
-	name = strings.NewReplacer("%22", `"`, "%0D", " ", "%0A", " ").Replace(name)
-	return cleanName(name)
-}
-
-func cleanName(name string) string {
-	name = filepath.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "_"), `\`, "/"))
-	name = strings.TrimSpace(printable(name))
-	if name == "" || name == "." || name == ".." || name == "/" {
-		return "file"
-	}
-	for utf8.RuneCountInString(name) > 180 {
-		_, n := utf8.DecodeLastRuneInString(name)
-		name = name[:len(name)-n]
-	}
-	return name
-}
-
-// printable drops control and bidirectional characters, which can make a name look like another, and
-// what is not UTF-8.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
-			return -1
-		}
-		return r
-	}, s)
-	for utf8.RuneCountInString(s) > 400 {
-		s = string([]rune(s)[:400])
-	}
-	return s
-}
-
-// attachment sets the headers of every file answer: never shown in place, never run, never kept.
-func attachment(x *fiber.Ctx, name string) {
-	h := &x.Response().Header
-	h.Set(fiber.HeaderContentType, fiber.MIMEOctetStream)
-	h.Set(fiber.HeaderContentDisposition, disposition(name))
-	h.Set(fiber.HeaderContentSecurityPolicy, "sandbox")
-	h.Set(fiber.HeaderCacheControl, "no-store")
-}
-
-// disposition writes an attachment's name by RFC 6266: a plain fallback, and the name by RFC 8187.
-func disposition(name string) string {
-	name = cleanName(name)
-	plain := strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' || r == '%' {
-			return '_'
-		}
-		return r
-	}, name)
-	return `attachment; filename="` + plain + `"; filename*=UTF-8''` + strings.ReplaceAll(url.QueryEscape(name), "+", "%20")
 }
 
 // problem is a refusal's page.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"io"
 	"net/url"
 	"strings"
 	"time"
@@ -200,16 +201,6 @@ func (c *core) saveText(x *fiber.Ctx, item *models.Item) error {
 	return nil
 }
 
-// forgetText takes back what saveText kept, for a request that failed later.
-func (c *core) forgetText(x *fiber.Ctx, item *models.Item) {
-	who := visitorOf(x)
-	if err := c.db.Items.Forget(context.WithoutCancel(x.UserContext()), who.user, item.ID); err != nil {
-		c.opt.Log.Warn("take back item failed")
-		return
-	}
-	c.files.FreeOwner(owner(who), int64(len(item.Body)))
-}
-
 // firstLine is a title for a text without one.
 func firstLine(body []byte) string {
 	if !isText(body) {
@@ -226,45 +217,40 @@ func firstLine(body []byte) string {
 
 // createFiles takes files straight into the vault, sealed as they arrive.
 func (v *vault) createFiles(x *fiber.Ctx, f *form) error {
-	u, err := v.startUpload(x, bodyLength(x))
+	var items []*models.Item
+	err := v.eachFile(x, f, bodyLength(x), func(u *upload, name string, content io.Reader) error {
+		item := &models.Item{Kind: "file", Title: name, Meta: models.ItemMeta{FileName: name}}
+		if t := strings.TrimSpace(f.get("title")); t != "" && len(items) == 0 {
+			item.Title = t
+		}
+		items = append(items, item)
+		return v.keepPlain(u, content, item)
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(items) == 1:
+		return redirect(x, "/vault/"+items[0].ID.String())
+	}
+	return redirect(x, "/vault")
+}
+
+// keepPlain seals content into the vault as it arrives.
+func (c *core) keepPlain(u *upload, content io.Reader, item *models.Item) error {
+	w, err := u.create(blobs.Blobs)
 	if err != nil {
 		return err
 	}
-	defer u.finish()
-	var last string
-	n := 0
-	for {
-		p, err := f.file()
-		if err != nil {
-			return err
-		}
-		if p == nil {
-			break
-		}
-		name := fileName(p)
-		title := name
-		if t := strings.TrimSpace(f.get("title")); t != "" && n == 0 {
-			title = t
-		}
-		w, err := u.create(blobs.Blobs)
-		if err != nil {
-			return err
-		}
-		if _, err := copyTo(w, u.open(p)); err != nil {
-			_ = w.Abort()
-			return uploadError(err)
-		}
-		if last, err = v.keepPlain(u, w, title, name); err != nil {
-			_ = w.Abort()
-			return err
-		}
-		n++
+	defer w.Abort()
+	if _, err := copyTo(w, content); err != nil {
+		return err
 	}
-	u.commit()
-	if n != 1 {
-		last = "/vault"
+	ref, err := w.Commit()
+	if err != nil {
+		return err
 	}
-	return redirect(x, last)
+	item.Size = ref.Size
+	return u.keep(item, ref)
 }
 
 // Show handles GET /vault/:id: 200 with the opened item, 404 for anybody else's.
@@ -428,11 +414,4 @@ func (v *vault) ids(x *fiber.Ctx) ([]models.ID, error) {
 		ids = append(ids, id)
 	}
 	return ids, nil
-}
-
-// forgetItem takes back an item of a request that failed later.
-func (c *core) forgetItem(u *upload, id models.ID) {
-	if err := c.db.Items.Forget(context.Background(), u.v.user, id); err != nil {
-		c.opt.Log.Warn("take back item failed")
-	}
 }

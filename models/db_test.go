@@ -143,7 +143,7 @@ func TestRedacted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, k := u.Ring.Current()
-	meta := ResultMeta{Name: "swordfish", Fernet: "swordfish"}
+	meta := ResultMeta{Name: "swordfish", Headline: "swordfish"}
 	secrets := []string{"swordfish", string(key.Versions[0].Secret), fmt.Sprintf("%x", k[:]), fmt.Sprintf("%x", s.Key[:]), "[7 7 0", "77000",
 		strings.Trim(fmt.Sprint(k[:]), "[]"), strings.Trim(fmt.Sprint(s.Key[:]), "[]"), strings.Trim(fmt.Sprint(s.unlock[:]), "[]")}
 	values := map[string]any{

@@ -210,15 +210,15 @@ func TestItems_Trash(t *testing.T) {
 		t.Fatalf("restored what is gone: %d, %v", n, err)
 	}
 	gone := save(t, db, u, "three", "abc")
-	if err := db.Items.Forget(t.Context(), other, gone.ID); err != nil {
-		t.Fatal(err)
+	if was, err := db.Items.Forget(t.Context(), other, gone.ID); err != nil || was {
+		t.Fatalf("forgot another's: %t, %v", was, err)
 	}
 	usage, err := db.Items.UsageByAccount(t.Context())
 	if err != nil || usage[u.Account.ID] != 3 || usage[other.Account.ID] != 1 {
 		t.Fatalf("usage %v, %v", usage, err)
 	}
-	if err := db.Items.Forget(t.Context(), u, gone.ID); err != nil {
-		t.Fatal(err)
+	if was, err := db.Items.Forget(t.Context(), u, gone.ID); err != nil || !was {
+		t.Fatalf("did not forget: %t, %v", was, err)
 	}
 	if n := count(t, db.main, "SELECT count(*) FROM items"); n != 1 {
 		t.Fatalf("%d items left", n)

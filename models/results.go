@@ -42,11 +42,12 @@ type ResultMeta struct {
 	SpoolSize  int64
 	Format     string
 	FileKey    [16]byte // of the age file inside, when it is sent decrypted
-	Fernet     string
 	Headline   string
 	Facts      [][2]string
 	Commands   []string
 	Passphrase bool
+	Save       bool     // into the vault once it is open
+	Item       ItemMeta // of the vault item that it becomes when it is saved
 }
 
 // Results is the store of results, in sessions.db.

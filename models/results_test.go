@@ -17,7 +17,7 @@ func TestResults(t *testing.T) {
 	}
 	r := &Result{
 		Owner: "account", Verb: "decrypt", State: StateLocked, Tries: 5, Blob: NewID(), Disk: 100, Size: -1,
-		Meta: ResultMeta{Name: "a\"b.txt", WrapKey: [16]byte{1, 2}, FileKey: [16]byte{3}, SpoolSize: 90, Fernet: "F", Facts: [][2]string{{"a", "b"}}, Commands: []string{"age -d"}, Passphrase: true},
+		Meta: ResultMeta{Name: "a\"b.txt", WrapKey: [16]byte{1, 2}, FileKey: [16]byte{3}, SpoolSize: 90, Facts: [][2]string{{"a", "b"}}, Commands: []string{"age -d"}, Passphrase: true},
 	}
 	if err := db.Results.Create(t.Context(), s, r); err != nil {
 		t.Fatal(err)
