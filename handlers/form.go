@@ -28,7 +28,7 @@ var errMalformed = fiber.ErrBadRequest
 // handler knows what to do when the first byte of content arrives. Nothing touches the disk.
 type form struct {
 	values url.Values
-	text   []byte // the text field as it came
+	text   []byte // the text field, with line ends as LF
 	body   *bodyReader
 	parts  *multipart.Reader
 	next   *multipart.Part // the first file, not read yet
@@ -91,7 +91,7 @@ func (f *form) readEncoded() error {
 			}
 		}
 	}
-	f.values, f.text = v, []byte(v.Get("text"))
+	f.values, f.text = v, lineEnds([]byte(v.Get("text")))
 	f.values.Del("text")
 	return nil
 }
@@ -131,7 +131,7 @@ func (f *form) advance() (*multipart.Part, error) {
 			return nil, tooLong(name)
 		}
 		if name == "text" {
-			f.text = b.Bytes()
+			f.text = lineEnds(b.Bytes())
 		} else {
 			f.values.Add(name, b.String())
 		}
@@ -160,25 +160,27 @@ func (f *form) file() (*multipart.Part, error) {
 // hasFile tells whether a file waits to be read.
 func (f *form) hasFile() bool { return f.next != nil }
 
-// content is the text field's bytes: decoded when the page sent them as base64, since a browser turns
-// every line end of a text field into CRLF; otherwise with line ends as LF, which is what was typed.
-// max is the limit in bytes.
+// content is the text field's bytes: what was typed, or what the page sent as base64, so that not one
+// byte of a result changes on its way back. max is the limit in bytes of what comes out.
 func (f *form) content(max int) ([]byte, error) {
-	if f.get("encoding") == "base64" {
-		b, err := base64.StdEncoding.AppendDecode(nil, bytes.TrimSpace(f.text))
-		switch {
-		case err != nil:
+	b := f.text
+	if f.encoded() {
+		var err error
+		if b, err = base64.StdEncoding.AppendDecode(nil, bytes.TrimSpace(b)); err != nil {
 			return nil, errMalformed
-		case len(b) > max:
-			return nil, tooLong("text")
 		}
-		return b, nil
 	}
-	if len(f.text) > max {
+	if len(b) > max {
 		return nil, tooLong("text")
 	}
-	return bytes.ReplaceAll(f.text, []byte("\r\n"), []byte("\n")), nil
+	return b, nil
 }
+
+// encoded tells whether the text is a result that comes back, and not typed.
+func (f *form) encoded() bool { return f.get("encoding") == "base64" }
+
+// lineEnds gives a text as it was typed: a browser sends every line end of a text field as CRLF.
+func lineEnds(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")) }
 
 func (f *form) get(name string) string { return f.values.Get(name) }
 
@@ -191,8 +193,8 @@ func (f *form) on(name string) bool {
 	return true
 }
 
-// bound is how many bytes a field may have; the text may come as base64 of a text result, whose armor
-// is itself a third larger than what was typed.
+// bound is how many bytes a field may have. The text may be nothing but line ends, which come as two
+// bytes each, or base64 of a text result, whose armor is itself a third larger than what was typed.
 func bound(name string) int {
 	if name == "text" {
 		return 2 * maxText

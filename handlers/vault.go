@@ -145,7 +145,11 @@ func (v *vault) Create(x *fiber.Ctx) error {
 	if f.hasFile() {
 		return v.createFiles(x, f)
 	}
-	body, err := f.content(2 * maxText)
+	most := maxText
+	if f.encoded() {
+		most = 2 * maxText // a result is longer than the text it was made from
+	}
+	body, err := f.content(most)
 	if err != nil {
 		return err
 	}
