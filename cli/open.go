@@ -63,9 +63,9 @@ func openModels(ctx context.Context, cfg config.Config, ring *secrets.Keyring) (
 	if err != nil {
 		return nil, err
 	}
-	peppers := models.PepperKeys{Active: ring.Active.Fingerprint, Keys: map[string][32]byte{}, LoginDigest: ring.Derive(loginInfo)}
+	peppers := models.PepperKeys{Active: ring.Active.Fingerprint, Keys: map[string]models.ServerKey{}}
 	for _, k := range ring.All() {
-		peppers.Keys[k.Fingerprint] = k.Derive(pepperInfo)
+		peppers.Keys[k.Fingerprint] = models.ServerKey{Pepper: k.Derive(pepperInfo), Logins: k.Derive(loginInfo)}
 	}
 	db, err := models.Open(ctx, models.Options{Dir: cfg.Data, Main: main, Sessions: sessions, Pepper: peppers,
 		SessionIdle: cfg.SessionIdle, SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL})

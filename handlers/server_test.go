@@ -54,7 +54,7 @@ func newServer(t *testing.T, change ...func(*Options)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pepper := models.PepperKeys{Active: "test", Keys: map[string][32]byte{"test": {1}}, LoginDigest: [32]byte{2}}
+	pepper := models.PepperKeys{Active: "test", Keys: map[string]models.ServerKey{"test": {Pepper: [32]byte{1}, Logins: [32]byte{2}}}}
 	db, err := models.Open(t.Context(), models.Options{Dir: dir, Main: main, Sessions: sessions, Pepper: pepper,
 		KDF: password.Params{Time: 1, MemoryKiB: 32, Threads: 4}})
 	if err != nil {

@@ -187,7 +187,7 @@ func errTaken() error { return Errorf(Conflict, "login", "this login is taken, c
 func (a *Accounts) free(ctx context.Context, db bun.IDB, loginKey string) error {
 	taken, err := db.NewSelect().Model((*accountRow)(nil)).Where("login_key = ?", loginKey).Exists(ctx)
 	if err == nil && !taken {
-		taken, err = db.NewSelect().Model((*retiredRow)(nil)).Where("digest = ?", a.db.retiredDigest(loginKey)).Exists(ctx)
+		taken, err = db.NewSelect().Model((*retiredRow)(nil)).Where("digest IN (?)", bun.List(a.db.opts.Pepper.retiredDigests(loginKey))).Exists(ctx)
 	}
 	if err == nil && taken {
 		return errTaken()

@@ -41,11 +41,16 @@ type Options struct {
 	SessionIdle, SessionMax, ResultTTL time.Duration
 }
 
-// PepperKeys are derived from the server key and its older versions, by fingerprint.
+// PepperKeys are the server key and its older versions, by fingerprint.
 type PepperKeys struct {
-	Active      string
-	Keys        map[string][32]byte
-	LoginDigest [32]byte // for the digests of retired logins
+	Active string
+	Keys   map[string]ServerKey
+}
+
+// ServerKey is what one version of the server key is used for here; both are derived from it.
+type ServerKey struct {
+	Pepper [32]byte // of passwords
+	Logins [32]byte // of the digests of logins that were given up
 }
 
 // ErrServerKey is returned by Open, wrapped with both fingerprints, when the

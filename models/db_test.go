@@ -67,7 +67,7 @@ func TestOpen(t *testing.T) {
 	}
 	t.Run("OtherServerKey", func(t *testing.T) {
 		o := testOptions(t, dir, c)
-		o.Pepper = PepperKeys{Active: "ffff", Keys: map[string][32]byte{"ffff": {3}}}
+		o.Pepper = PepperKeys{Active: "ffff", Keys: map[string]ServerKey{"ffff": {Pepper: [32]byte{3}}}}
 		_, err := Open(t.Context(), o)
 		if !errors.Is(err, ErrServerKey) || !strings.Contains(err.Error(), "0011223344556677") || !strings.Contains(err.Error(), "recovery codes") {
 			t.Fatalf("error %v", err)
@@ -92,7 +92,7 @@ func TestOpen(t *testing.T) {
 	})
 	t.Run("RotatedServerKey", func(t *testing.T) {
 		o := testOptions(t, dir, c)
-		o.Pepper.Active, o.Pepper.Keys["next"] = "next", [32]byte{5}
+		o.Pepper.Active, o.Pepper.Keys["next"] = "next", ServerKey{Pepper: [32]byte{5}, Logins: [32]byte{6}}
 		db := openTest(t, o)
 		again, err := db.Accounts.Authenticate(t.Context(), "ada", goodPassword)
 		if err != nil {

@@ -35,7 +35,8 @@ func (a *Accounts) DeleteByAdmin(ctx context.Context, id ID) ([]ID, error) {
 		if err != nil {
 			return err
 		}
-		retired := retiredRow{Digest: a.db.retiredDigest(row.LoginKey), Pepper: a.db.opts.Pepper.Active}
+		pepper := a.db.opts.Pepper
+		retired := retiredRow{Digest: pepper.Keys[pepper.Active].retiredDigest(row.LoginKey), Pepper: pepper.Active}
 		if _, err := tx.NewInsert().Model(&retired).On("CONFLICT DO NOTHING").Exec(ctx); err != nil {
 			return err
 		}

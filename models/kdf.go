@@ -55,7 +55,7 @@ func (k *kdf) run(work func()) {
 func (k *kdf) create(p PepperKeys, normalized string) (credentials, seal.Key, error) {
 	c := credentials{pepper: p.Active, salt: make([]byte, saltSize)}
 	rand.Read(c.salt)
-	peppered := password.Pepper(p.Keys[p.Active], normalized)
+	peppered := password.Pepper(p.Keys[p.Active].Pepper, normalized)
 	var err error
 	k.run(func() { c.verifier, err = password.Hash(peppered, k.params) })
 	if err != nil {
@@ -78,7 +78,7 @@ func (k *kdf) check(p PepperKeys, c *credentials, normalized string) (seal.Key, 
 	if !ok {
 		key, known = p.Keys[p.Active], false
 	}
-	peppered := password.Pepper(key, normalized)
+	peppered := password.Pepper(key.Pepper, normalized)
 	var (
 		fits   bool
 		unlock seal.Key
@@ -107,7 +107,7 @@ func (k *kdf) verify(p PepperKeys, c *credentials, normalized string) (bool, err
 	}
 	var fits bool
 	var err error
-	k.run(func() { fits, err = password.Verify(password.Pepper(key, normalized), c.verifier) })
+	k.run(func() { fits, err = password.Verify(password.Pepper(key.Pepper, normalized), c.verifier) })
 	return fits, err
 }
 

@@ -58,8 +58,17 @@ func NormalizeLogin(s string) (spelling, key string, err error) {
 }
 
 // retiredDigest is what is kept of a login that was given up.
-func (db *DB) retiredDigest(loginKey string) []byte {
-	mac := hmac.New(sha256.New, db.opts.Pepper.LoginDigest[:])
+func (k ServerKey) retiredDigest(loginKey string) []byte {
+	mac := hmac.New(sha256.New, k.Logins[:])
 	mac.Write([]byte(loginKey))
 	return mac.Sum(nil)
+}
+
+// retiredDigests are that of the active server key and those of the older ones, under which a login may
+// have been given up.
+func (p PepperKeys) retiredDigests(loginKey string) (out [][]byte) {
+	for _, k := range p.Keys {
+		out = append(out, k.retiredDigest(loginKey))
+	}
+	return out
 }

@@ -51,7 +51,7 @@ func testOptions(t *testing.T, dir string, c *clock) Options {
 	}
 	return Options{
 		Dir: dir, Main: main, Sessions: sessions, Now: c.now, KDF: cheap,
-		Pepper: PepperKeys{Active: "0011223344556677", Keys: map[string][32]byte{"0011223344556677": {1}}, LoginDigest: [32]byte{2}},
+		Pepper: PepperKeys{Active: "0011223344556677", Keys: map[string]ServerKey{"0011223344556677": {Pepper: [32]byte{1}, Logins: [32]byte{2}}}},
 	}
 }
 

@@ -71,7 +71,7 @@ func TestAccounts_Authenticate_Raise(t *testing.T) {
 	o = testOptions(t, o.Dir, c)
 	o.KDF = password.Params{Time: 2, MemoryKiB: 16, Threads: 1}
 	o.Pepper.Active = "new"
-	o.Pepper.Keys["new"] = [32]byte{9}
+	o.Pepper.Keys["new"] = ServerKey{Pepper: [32]byte{9}}
 	db = openTest(t, o)
 	for i, runs := range []int64{4, 2} {
 		before := db.kdf.runs.Load()

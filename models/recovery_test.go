@@ -76,7 +76,7 @@ func TestAccounts_Recover(t *testing.T) {
 		t.Fatal(err)
 	}
 	o = testOptions(t, o.Dir, c)
-	o.Pepper.Keys["0011223344556677"] = [32]byte{99}
+	o.Pepper.Keys["0011223344556677"] = ServerKey{Pepper: [32]byte{99}}
 	db = openTest(t, o)
 	_, err := db.Accounts.Authenticate(t.Context(), "ada", goodPassword)
 	wantCode(t, err, Unauthorized, "")
