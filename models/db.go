@@ -11,7 +11,6 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -40,23 +39,6 @@ type Options struct {
 	// result. Zero: 30 minutes, 12 hours, 1 hour.
 	SessionIdle, SessionMax, ResultTTL time.Duration
 }
-
-// PepperKeys are the server key and its older versions, by fingerprint.
-type PepperKeys struct {
-	Active string
-	Keys   map[string]ServerKey
-}
-
-// ServerKey is what one version of the server key is used for here; both are derived from it.
-type ServerKey struct {
-	Pepper [32]byte // of passwords
-	Logins [32]byte // of the digests of logins that were given up
-}
-
-// ErrServerKey is returned by Open, wrapped with both fingerprints, when the
-// database belongs to another server key.
-var ErrServerKey = errors.New("server key does not fit this database: put the key back that was used with it. " +
-	"Without it no password opens an account; recovery codes do not depend on it and still open everything")
 
 // DB is both databases and the stores on them.
 type DB struct {
@@ -137,33 +119,6 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 		return otherwise
 	}
 	return d
-}
-
-// checkServerKey notes the server key of a new database and refuses a database of
-// another. After a rotation the noted key is among the older ones, and the active
-// one is noted in its place.
-func (db *DB) checkServerKey(ctx context.Context) error {
-	active := db.opts.Pepper.Active
-	return db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		row := metaRow{Name: metaServerKey}
-		err := tx.NewSelect().Model(&row).WherePK().Scan(ctx)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			row.Value = active
-			_, err = tx.NewInsert().Model(&row).Exec(ctx)
-			return err
-		case err != nil:
-			return err
-		case row.Value == active:
-			return nil
-		}
-		if _, ok := db.opts.Pepper.Keys[row.Value]; !ok {
-			return &Error{Code: Unavailable, Message: fmt.Sprintf("open database: it was made with server key %s and the key given is %s", row.Value, active), Err: ErrServerKey}
-		}
-		row.Value = active
-		_, err = tx.NewUpdate().Model(&row).WherePK().Exec(ctx)
-		return err
-	})
 }
 
 // Ready writes one row to the disk: the error says why no write works.

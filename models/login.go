@@ -1,8 +1,6 @@
 package models
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -55,20 +53,4 @@ func NormalizeLogin(s string) (spelling, key string, err error) {
 		}
 	}
 	return spelling, key, nil
-}
-
-// retiredDigest is what is kept of a login that was given up.
-func (k ServerKey) retiredDigest(loginKey string) []byte {
-	mac := hmac.New(sha256.New, k.Logins[:])
-	mac.Write([]byte(loginKey))
-	return mac.Sum(nil)
-}
-
-// retiredDigests are that of the active server key and those of the older ones, under which a login may
-// have been given up.
-func (p PepperKeys) retiredDigests(loginKey string) (out [][]byte) {
-	for _, k := range p.Keys {
-		out = append(out, k.retiredDigest(loginKey))
-	}
-	return out
 }

@@ -1,6 +1,10 @@
 package models
 
-import "testing"
+import (
+	"errors"
+	"strings"
+	"testing"
+)
 
 // A rotation puts another key in the active one's place and keeps the old one beside it.
 func rotated(t *testing.T, o Options, to string, secret byte) Options {
@@ -47,4 +51,52 @@ func TestAccounts_Register_RetiredBeforeRotation(t *testing.T) {
 			}
 		}
 	}
+}
+
+// After a rotation the older key is needed until its accounts have logged in again, and for good by the
+// logins that were given up under it.
+func TestOpen_OlderServerKeyMissing(t *testing.T) {
+	const first = "0011223344556677"
+	o := testOptions(t, t.TempDir(), newClock())
+	db := openTest(t, o)
+	register(t, db, "ada")
+	register(t, db, "bob")
+	gone := register(t, db, "eve")
+	o = rotated(t, o, "next", 9)
+	db = reopen(t, db, o)
+	alone := testOptions(t, o.Dir, newClock())
+	alone.Pepper = PepperKeys{Active: "next", Keys: map[string]ServerKey{"next": o.Pepper.Keys["next"]}}
+	refused := func(parts ...string) {
+		t.Helper()
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), alone)
+		if !errors.Is(err, ErrServerKey) {
+			t.Fatalf("error %v", err)
+		}
+		for _, part := range append(parts, first, "recovery codes") {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("the error lacks %q: %v", part, err)
+			}
+		}
+		db = openTest(t, o)
+	}
+	refused("passwords of 3")
+	if _, err := db.Accounts.DeleteByAdmin(t.Context(), gone.Account.ID); err != nil { // under the new key
+		t.Fatal(err)
+	}
+	if _, err := db.Accounts.Authenticate(t.Context(), "bob", goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	refused("passwords of 1")
+	if _, err := db.Accounts.Authenticate(t.Context(), "ada", goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	db = reopen(t, db, alone) // nothing depends on the first key any more
+	if _, err := db.Accounts.Authenticate(t.Context(), "ada", goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, db.main, "INSERT INTO retired_logins VALUES (x'00', ?)", first)
+	refused("1 logins")
 }
