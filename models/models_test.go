@@ -3,9 +3,13 @@ package models
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/uptrace/bun"
 
 	"zencrypt/crypto/password"
 	"zencrypt/migrations"
@@ -119,6 +123,32 @@ func wantCode(t *testing.T, err error, code Code, field string) {
 	}
 	if e, ok := err.(*Error); ok && e.Field != field {
 		t.Fatalf("error names field %q, want %q", e.Field, field)
+	}
+}
+
+// meanwhile runs f once, between the first query that begins with a text on one of the
+// pools and what its caller does next.
+func meanwhile(db *bun.DB, query string, f func()) {
+	db.AddQueryHook(&queryHook{after: func(q string) bool {
+		if strings.HasPrefix(q, query) {
+			f()
+			return true
+		}
+		return false
+	}})
+}
+
+// queryHook shows every query to its functions until they return true.
+type queryHook struct {
+	after func(query string) (done bool)
+	busy  atomic.Bool
+}
+
+func (*queryHook) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
+
+func (h *queryHook) AfterQuery(_ context.Context, e *bun.QueryEvent) {
+	if h.busy.CompareAndSwap(false, true) {
+		h.busy.Store(h.after(e.Query))
 	}
 }
 

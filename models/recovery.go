@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -49,25 +50,40 @@ func (a *Accounts) Pending(ctx context.Context, u *Unlocked) (code, reason strin
 	if row.SealedCode == nil {
 		return "", "", false, nil
 	}
-	var c sealedCode
-	if err := openJSON(u.Ring, seal.Account, row.place("sealed_code"), row.SealedCode, &c); err != nil {
-		return "", "", false, fail(Internal, "open recovery code", err)
+	c, err := row.openCode(u.Ring)
+	if err != nil {
+		return "", "", false, err
 	}
 	return c.Code, c.Reason, true, nil
 }
 
+func (r *accountRow) openCode(ring *seal.Ring) (c sealedCode, err error) {
+	if err := openJSON(ring, seal.Account, r.place("sealed_code"), r.SealedCode, &c); err != nil {
+		return sealedCode{}, fail(Internal, "open recovery code", err)
+	}
+	return c, nil
+}
+
 // Confirm takes the recovery code typed back and forgets it. Invalid for field "code"
-// when it is another; nothing happens when none waits.
+// when it is another, Conflict when another one was made meanwhile, which nobody has
+// typed back yet; nothing happens when none waits.
 func (a *Accounts) Confirm(ctx context.Context, u *Unlocked, code string) error {
 	typed, err := password.ParseRecoveryCode(code)
 	if err != nil {
 		return Errorf(Invalid, "code", "%v", err)
 	}
-	want, _, ok, err := a.Pending(ctx, u)
-	if err != nil || !ok {
+	checked, err := accountBy(ctx, a.db.main.r, "id", u.Account.ID)
+	if err != nil {
+		return storeError(err)
+	}
+	if checked.SealedCode == nil {
+		return nil
+	}
+	c, err := checked.openCode(u.Ring)
+	if err != nil {
 		return err
 	}
-	secret, err := password.ParseRecoveryCode(want)
+	secret, err := password.ParseRecoveryCode(c.Code)
 	if err != nil {
 		return fail(Internal, "read recovery code", err)
 	}
@@ -75,6 +91,9 @@ func (a *Accounts) Confirm(ctx context.Context, u *Unlocked, code string) error 
 		return Errorf(Invalid, "code", "this is not the code shown: compare it letter by letter")
 	}
 	return a.change(ctx, u, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+		if row.SealedCode != nil && !bytes.Equal(row.SealedCode, checked.SealedCode) {
+			return Errorf(Conflict, "code", "another recovery code was made meanwhile: type that one back")
+		}
 		row.SealedCode = nil
 		return nil
 	})

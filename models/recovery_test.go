@@ -38,6 +38,26 @@ func TestAccounts_Confirm(t *testing.T) {
 	}
 }
 
+// A code that was shown in another tab while this one was typed back has not been seen yet.
+func TestAccounts_Confirm_Replaced(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, "ada")
+	code := pending(t, db, u, ReasonNew)
+	meanwhile(db.main.r, "SELECT", func() {
+		if err := db.Accounts.NewRecovery(t.Context(), u, goodPassword); err != nil {
+			t.Error(err)
+		}
+	})
+	wantCode(t, db.Accounts.Confirm(t.Context(), u, code), Conflict, "code")
+	next := pending(t, db, u, ReasonNew)
+	if next == code {
+		t.Fatal("nothing happened meanwhile")
+	}
+	if err := db.Accounts.Confirm(t.Context(), u, next); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAccounts_Recover(t *testing.T) {
 	c := newClock()
 	o := testOptions(t, t.TempDir(), c)
