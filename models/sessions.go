@@ -203,13 +203,15 @@ func (s *Sessions) open(ctx context.Context, row *sessionRow, by seal.Key) (u *U
 	return u, nil
 }
 
+func errTooLate() error { return Errorf(Gone, "", "the log-in took too long: begin again") }
+
 // Promote turns a pending session into a full one under a new token, after the second
-// factor fitted. Gone when the pending one has ended.
+// factor fitted, once. Gone when the pending one has ended.
 func (s *Sessions) Promote(ctx context.Context, pending *Session) (token string, session *Session, u *Unlocked, err error) {
 	row := new(sessionRow)
 	err = s.db.sessions.r.NewSelect().Model(row).Where("id = ?", pending.ID).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && (!row.Pending || row.AccountID == nil || s.ended(row)) {
-		return "", nil, nil, Errorf(Gone, "", "the log-in took too long: begin again")
+		return "", nil, nil, errTooLate()
 	}
 	if err != nil {
 		return "", nil, nil, storeError(err)
@@ -221,10 +223,14 @@ func (s *Sessions) Promote(ctx context.Context, pending *Session) (token string,
 	rand.Read(secret)
 	fresh, session := s.newSession(u, false, secret)
 	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := tx.NewDelete().Model(row).WherePK().Exec(ctx); err != nil {
+		res, err := tx.NewDelete().Model(row).WherePK().Where("pending").Exec(ctx)
+		if err != nil {
 			return err
 		}
-		_, err := tx.NewInsert().Model(fresh).Exec(ctx)
+		if n, err := res.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(err, errTooLate()) // promoted or out of tries meanwhile
+		}
+		_, err = tx.NewInsert().Model(fresh).Exec(ctx)
 		return err
 	})
 	if err != nil {

@@ -189,6 +189,20 @@ func TestSessions_Pending(t *testing.T) {
 		_, _, _, err = db.Sessions.Promote(t.Context(), full)
 		wantCode(t, err, Gone, "")
 	})
+	t.Run("PromotedMeanwhile", func(t *testing.T) {
+		_, s := begin()
+		before := count(t, db.sessions, "SELECT count(*) FROM sessions WHERE NOT pending")
+		meanwhile(db.sessions.r, "SELECT", func() {
+			if _, _, _, err := db.Sessions.Promote(t.Context(), s); err != nil {
+				t.Error(err)
+			}
+		})
+		_, _, _, err := db.Sessions.Promote(t.Context(), s)
+		wantCode(t, err, Gone, "")
+		if n := count(t, db.sessions, "SELECT count(*) FROM sessions WHERE NOT pending"); n != before+1 {
+			t.Fatalf("%d sessions of one log-in", n-before)
+		}
+	})
 	t.Run("Tries", func(t *testing.T) {
 		token, s := begin()
 		for want := 4; want >= 0; want-- {
