@@ -129,22 +129,27 @@ func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocke
 	}
 	session := row.session().withToken(secret)
 	if s.ended(row) {
-		return nil, nil, s.gone(ctx, row.ID)
+		s.remove(ctx, row.ID)
+		return nil, nil, errGone()
 	}
 	var u *Unlocked
 	if row.AccountID != nil {
 		if u, err = s.open(ctx, row, session.unlock); err != nil {
 			if ErrorCode(err) == Gone {
-				return nil, nil, s.gone(ctx, row.ID)
+				s.remove(ctx, row.ID)
 			}
 			return nil, nil, err
 		}
 	}
 	if now := s.db.now(); now.Sub(session.Touched) >= touchEvery {
-		if err := s.Touch(ctx, row.ID); err != nil {
+		// With a full disk people must still reach what they have: the next use tries again.
+		switch err := s.Touch(ctx, row.ID); ErrorCode(err) {
+		case "":
+			session.Touched = fromMillis(millis(now))
+		case Unavailable:
+		default:
 			return nil, nil, err
 		}
-		session.Touched = fromMillis(millis(now))
 	}
 	if row.Pending {
 		u = nil
@@ -158,40 +163,37 @@ func (s *Sessions) ended(row *sessionRow) bool {
 	return idle || millis(now) >= row.Expires
 }
 
-// gone removes a session that has ended. Its results stay for Results.Expire, which
-// reports their files.
-func (s *Sessions) gone(ctx context.Context, id ID) error {
-	err := s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+// remove takes away the row of a session that has ended; where that fails, Expire does it
+// later. Its results stay for Results.Expire, which reports their files.
+func (s *Sessions) remove(ctx context.Context, id ID) {
+	_ = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id = ?", id).Exec(ctx)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return Errorf(Gone, "", "this session has ended: log in again")
 }
+
+func errGone() error { return Errorf(Gone, "", "this session has ended: log in again") }
 
 // open opens the account of a session in one state of zencrypt.db. Gone when the
 // account is, or its epoch has risen.
 func (s *Sessions) open(ctx context.Context, row *sessionRow, by seal.Key) (u *Unlocked, err error) {
-	gone := Errorf(Gone, "", "this session has ended: log in again")
 	err = s.db.main.read(ctx, func(ctx context.Context, tx bun.Tx) error {
 		account, err := accountBy(ctx, tx, "id", *row.AccountID)
 		if errors.Is(err, sql.ErrNoRows) {
-			return gone
+			return errGone()
 		}
 		if err != nil {
 			return err
 		}
 		if account.Epoch != row.Epoch {
-			return gone
+			return errGone()
 		}
 		key, err := seal.Open(by, row.place(), row.SealedAccountKey)
 		if err != nil {
 			return fail(Unauthorized, "open session: it was changed, log in again", err)
 		}
 		if v, _ := seal.Version(row.SealedAccountKey); v != account.KeyVersion || len(key) != seal.KeySize {
-			return gone
+			return errGone()
 		}
 		r, err := ring(ctx, tx, account, seal.Key(key))
 		u = &Unlocked{Account: account.account(), Ring: r}
