@@ -2,6 +2,8 @@ package models
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/uptrace/bun/migrate"
 )
@@ -190,5 +193,27 @@ func TestErrorMessage(t *testing.T) {
 		if _, err := ParseID(bad); ErrorCode(err) != NotFound {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+// A request that was too slow is nobody's fault: it is told to try again.
+func TestStoreError(t *testing.T) {
+	for err, want := range map[error]Code{
+		context.DeadlineExceeded: Unavailable, sql.ErrTxDone: Unavailable, sql.ErrNoRows: NotFound, errors.New("other"): Internal,
+	} {
+		if got := storeError(fmt.Errorf("wrapped: %w", err)); ErrorCode(got) != want || want != NotFound && !errors.Is(got, err) {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+	db, _ := newTestDB(t)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	_, err := db.Accounts.List(ctx, ID{}, 1)
+	wantCode(t, err, Unavailable, "")
+	if ErrorMessage(err) == "internal error" {
+		t.Fatal("it says nothing")
+	}
+	if err := db.Items.Forget(ctx, &Unlocked{Account: &Account{}}, NewID()); ErrorCode(err) != Unavailable {
+		t.Fatal(err)
 	}
 }

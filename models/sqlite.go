@@ -234,12 +234,17 @@ func storeError(err error) error {
 			return fail(Unavailable, "save it: the disk is full, nothing was changed", err)
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 			return fail(Unavailable, "reach the database: it is busy, try again", err)
+		case sqlite3.SQLITE_INTERRUPT:
+			return fail(Unavailable, "reach the database: it took too long, nothing was changed", err)
 		case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
 			return fail(Unavailable, "save it: the disk refused, nothing was changed", err)
 		}
 	}
-	if errors.Is(err, sql.ErrNoRows) {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return fail(NotFound, "find it: it is not there", nil)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrTxDone): // the context ended between two queries
+		return fail(Unavailable, "reach the database: it took too long, nothing was changed", err)
 	}
 	return fail(Internal, "use database", err)
 }
