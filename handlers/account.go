@@ -161,21 +161,25 @@ func (a *account) Renew(x *fiber.Ctx) error {
 	return a.anew(x, "/register/confirm")
 }
 
-// anew gives the person a session under a new token after the epoch rose and ended all others.
+// anew gives the person a session under a new token after the epoch rose and ended all others. What
+// waits for its download comes along.
 func (a *account) anew(x *fiber.Ctx, next string) error {
-	v := visitorOf(x)
+	ctx, v := x.UserContext(), visitorOf(x)
 	a.transfers.cutAccount(v.user.Account.ID, nil)
-	gone, err := a.db.Sessions.EndAll(x.UserContext(), v.user.Account.ID, nil)
+	token, s, err := a.sessions.Create(ctx, v.user, false)
+	if err != nil {
+		return err
+	}
+	if err := a.db.Results.Rebind(ctx, v.session, s); err != nil {
+		return err
+	}
+	gone, err := a.db.Sessions.EndAll(ctx, v.user.Account.ID, &s.ID)
 	if err != nil {
 		return err
 	}
 	a.dropResults(gone)
-	token, s, err := a.sessions.Create(x.UserContext(), v.user, false)
-	if err != nil {
-		return err
-	}
 	a.setCookie(x, a.cookieName(), token, 0)
-	if err := a.reseal(x.UserContext(), v.user, s); err != nil {
+	if err := a.reseal(ctx, v.user, s); err != nil {
 		return err
 	}
 	return redirect(x, next)

@@ -31,7 +31,12 @@ const openTries = 5
 
 // New handles GET /decrypt: the empty form.
 func (d *decrypt) New(x *fiber.Ctx) error {
-	return d.render(x, fiber.StatusOK, decryptPage, views.Decrypt(d.form(x, nil), views.Outcome{}))
+	vm := d.form(x, nil)
+	var err error
+	if vm.Waiting, err = d.waiting(x, "decrypt"); err != nil {
+		return err
+	}
+	return d.render(x, fiber.StatusOK, decryptPage, views.Decrypt(vm, views.Outcome{}))
 }
 
 func (d *decrypt) form(x *fiber.Ctx, f *form) views.DecryptForm {

@@ -30,7 +30,12 @@ const generatedWords = 10
 
 // New handles GET /encrypt: the empty form.
 func (e *encrypt) New(x *fiber.Ctx) error {
-	return e.render(x, fiber.StatusOK, encryptPage, views.Encrypt(e.form(x, nil), views.Outcome{}))
+	vm := e.form(x, nil)
+	var err error
+	if vm.Waiting, err = e.waiting(x, "encrypt"); err != nil {
+		return err
+	}
+	return e.render(x, fiber.StatusOK, encryptPage, views.Encrypt(vm, views.Outcome{}))
 }
 
 func (e *encrypt) form(x *fiber.Ctx, f *form) views.EncryptForm {

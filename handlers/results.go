@@ -44,6 +44,24 @@ func resultView(r *models.Result, saved string, v *visitor) *views.FileResult {
 	return vm
 }
 
+// waiting are the results of a verb that wait for their download, newest first.
+func (c *core) waiting(x *fiber.Ctx, verb string) (list []views.FileResult, err error) {
+	v := visitorOf(x)
+	if v.session == nil {
+		return nil, nil
+	}
+	all, err := c.db.Results.List(x.UserContext(), v.session)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].Verb == verb {
+			list = append(list, *resultView(&all[i], "", v))
+		}
+	}
+	return list, nil
+}
+
 func (r *results) get(x *fiber.Ctx) (*models.Result, error) {
 	id, err := models.ParseID(x.Params("id"))
 	if err != nil {

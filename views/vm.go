@@ -80,7 +80,8 @@ type EncryptForm struct {
 	AlsoMe     bool
 	Format     string // "age", "fernet"
 	Save       bool
-	Passphrase string // only ever set when the server has just made one
+	Passphrase string       // only ever set when the server has just made one
+	Waiting    []FileResult // results that wait for their download
 	Errors     Fields
 	MaxUpload  int64
 	QuotaUsed  int64
@@ -97,6 +98,7 @@ type DecryptForm struct {
 	MaxUpload int64
 	QuotaUsed int64
 	Quota     int64
+	Waiting   []FileResult
 }
 
 // Outcome is what stands below a verb's form: any mix of these, all optional.
