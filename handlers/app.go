@@ -63,6 +63,7 @@ type core struct {
 	rates      rates
 	guests     sync.Map       // blob of a guest's result to its client, as owner says it
 	memory     *limits.Budget // whole messages that have to stand in memory (Fernet files)
+	forms      *limits.Budget // fields of forms on their way in
 }
 
 // rates are the limits on guessing and on making things.
@@ -94,6 +95,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		uploads:   limits.NewGate(uploadsPerClient),
 		transfers: newTransfers(),
 		memory:    limits.NewBudget(wholeBytes, 0, 8, 5*time.Second),
+		forms:     limits.NewBudget(formBytes, 0, 64, 5*time.Second),
 		rates: rates{
 			loginClient: limits.NewLimiter(60, 10*time.Second, keys, o.Now),
 			loginName:   limits.NewLimiter(10, time.Minute, keys, o.Now),

@@ -36,8 +36,8 @@ type auth struct {
 	sessions sessionStore
 }
 
-// formLimit bounds the forms that carry no file, in bytes.
-const formLimit = 256 << 10
+// formLimit bounds the forms that carry neither a text nor a file, in bytes: 64 pasted private keys are 5 KiB.
+const formLimit = 64 << 10
 
 // NewAccount handles GET /register: 200 with the form, or that registration is closed.
 func (a *auth) NewAccount(x *fiber.Ctx) error {

@@ -33,12 +33,20 @@ type form struct {
 	parts  *multipart.Reader
 	next   *multipart.Part // the first file, not read yet
 	count  int
+	most   int64        // bytes that the fields may have in all
+	held   int64        // bytes of fields that came
+	take   func() error // takes most from the budget for forms; nil once that is done
 }
 
 // readForm reads the fields of an urlencoded or multipart form up to the first file. limit bounds the
-// whole body in bytes, maxEncoded that of an urlencoded one as well: it stands in memory.
+// whole body in bytes. Fields stand in memory, so what they may hold is taken from the budget for forms
+// until the answer is made; files stream and hold none.
 func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
-	f := &form{values: url.Values{}}
+	f := &form{values: url.Values{}, most: min(limit, maxEncoded)}
+	if n := bodyLength(x); n >= 0 {
+		f.most = min(f.most, n)
+	}
+	f.take = func() error { return c.holdForm(x, f.most) }
 	kind, params, err := mime.ParseMediaType(x.Get(fiber.HeaderContentType))
 	if err != nil {
 		if n := x.Request().Header.ContentLength(); n == 0 || n == -2 {
@@ -72,11 +80,11 @@ type cutForm struct{}
 func (cutForm) Read([]byte) (int, error) { return 0, errCutForm }
 
 func (f *form) readEncoded() error {
-	raw, err := io.ReadAll(f.body)
-	if err != nil {
+	raw := counting{form: f}
+	if _, err := io.Copy(&raw, f.body); err != nil {
 		return bodyError(err)
 	}
-	v, err := url.ParseQuery(string(raw))
+	v, err := url.ParseQuery(raw.bytes.String())
 	if err != nil {
 		return errMalformed
 	}
@@ -122,7 +130,7 @@ func (f *form) advance() (*multipart.Part, error) {
 			}
 			return p, nil
 		}
-		var b bytes.Buffer
+		b := counting{form: f}
 		n, err := io.Copy(&b, io.LimitReader(p, int64(bound(name))+1))
 		if err != nil {
 			return nil, bodyError(err)
@@ -131,9 +139,9 @@ func (f *form) advance() (*multipart.Part, error) {
 			return nil, tooLong(name)
 		}
 		if name == "text" {
-			f.text = lineEnds(b.Bytes())
+			f.text = lineEnds(b.bytes.Bytes())
 		} else {
-			f.values.Add(name, b.String())
+			f.values.Add(name, b.bytes.String())
 		}
 	}
 }
@@ -213,7 +221,10 @@ func tooLong(name string) error {
 
 // bodyError tells a body that was cut or refused from one that is malformed.
 func bodyError(err error) error {
+	var r *refusal
 	switch {
+	case errors.As(err, &r):
+		return r
 	case errors.Is(err, errTooLarge):
 		return fiber.ErrRequestEntityTooLarge
 	case errors.Is(err, errSlow), errors.Is(err, errGone):

@@ -26,6 +26,7 @@ type visitor struct {
 const (
 	localVisitor = "visitor"
 	localRequest = "request"
+	localForm    = "form"
 )
 
 func visitorOf(x *fiber.Ctx) *visitor {
@@ -54,6 +55,7 @@ func (c *core) observe(x *fiber.Ctx) (err error) {
 	_, _ = rand.Read(id[:])
 	x.Locals(localRequest, hex.EncodeToString(id[:]))
 	start := c.opt.Now()
+	defer releaseForm(x)
 	defer func() {
 		if r := recover(); r != nil {
 			// The panic's text may hold content, so only its place is worth a line.
