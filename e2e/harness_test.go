@@ -83,7 +83,8 @@ type server struct {
 	data, secrets string
 	url           string // http://127.0.0.1:PORT, known after the first start
 	args, env     []string
-	origin        string // what --origin says instead, where a test gives it
+	under         []string // a program that starts the server, with its arguments: prlimit
+	origin        string   // what --origin says instead, where a test gives it
 
 	cmd  *exec.Cmd
 	out  *output
@@ -120,8 +121,8 @@ func (s *server) start() {
 	if s.url != "" {
 		addr = strings.TrimPrefix(s.url, "http://")
 	}
-	args := append([]string{"serve", "--addr", addr, "--data", s.data, "--secrets", s.secrets}, s.args...)
-	s.run(exec.Command(binary(s.t), args...))
+	line := slices.Concat(s.under, []string{binary(s.t), "serve", "--addr", addr, "--data", s.data, "--secrets", s.secrets}, s.args)
+	s.run(exec.Command(line[0], line[1:]...))
 }
 
 // run starts cmd as this server's process. Apart from start only for tests of this harness.
