@@ -167,11 +167,16 @@ func (e *encrypt) job(x *fiber.Ctx, f *form, vm *views.EncryptForm) (*encryptJob
 			return job, nil
 		}
 		job.target.Recipients, job.headline, job.detail = rs, "Encrypted for "+count(len(rs), "public key", "public keys"), "age, public key"
+		own := false
 		if vm.AlsoMe && vm.LoggedIn {
+			own = agefile.Check(rs...) == nil
 			if err := e.addMe(x, job); err != nil {
 				return nil, err
 			}
 			job.headline += " and you"
+		}
+		if err := agefile.Check(job.target.Recipients...); err != nil {
+			vm.Errors["recipients"] = leaveOut(err, own)
 		}
 	case "me":
 		job.headline = "Encrypted for you"
@@ -241,7 +246,7 @@ func (e *encrypt) text(x *fiber.Ctx, f *form, job *encryptJob, vm *views.Encrypt
 	var b bytes.Buffer
 	w, err := e.seal(x, job, &b)
 	if err != nil {
-		return nil, recipientError(err, vm)
+		return nil, err
 	}
 	if _, err := w.Write(plain); err != nil {
 		return nil, err
@@ -270,13 +275,18 @@ func (j *encryptJob) meta(name string) models.ItemMeta {
 	return m
 }
 
-// recipientError puts what age says of a mix of recipients beside their field.
-func recipientError(err error, vm *views.EncryptForm) error {
-	if vm.To == "people" && errors.Is(err, crypto.ErrFormat) || strings.Contains(err.Error(), "incompatible recipients") {
-		vm.Errors["recipients"] = sentence(err.Error())
-		return nil
+// leaveOut says which public keys to drop when one file can't have them all. own is set when they could
+// do without the person's own.
+func leaveOut(err error, own bool) string {
+	switch {
+	case own && errors.Is(err, agefile.ErrMixed):
+		return "Post-quantum keys (age1pq1…) can't share a file with your own key, which is not one. Clear “Also to me”, or give other keys."
+	case own:
+		return fmt.Sprintf("With your own key these are more than the %d public keys a file may have. Clear “Also to me”, or leave one out.", agefile.MaxStanzas)
+	case errors.Is(err, agefile.ErrMixed):
+		return "Post-quantum keys can't share a file with other keys. Leave out those that begin with age1pq1, or all the others."
 	}
-	return err
+	return sentence(err.Error())
 }
 
 func (e *encrypt) filesOf(x *fiber.Ctx, f *form, job *encryptJob) (out []views.FileResult, err error) {

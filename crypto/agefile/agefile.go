@@ -41,13 +41,8 @@ const (
 // written at once, so a recipient that cannot be used is an error here. Close writes the
 // last chunk and the end of the armor, and does not close dst; without it the file is cut short.
 func Encrypt(dst io.Writer, armored bool, rs ...age.Recipient) (io.WriteCloser, error) {
-	switch {
-	case len(rs) == 0:
-		return nil, ErrNoRecipient
-	case len(rs) > MaxStanzas:
-		return nil, fmt.Errorf("encrypt file: %d recipients are more than the %d a file may have", len(rs), MaxStanzas)
-	case len(rs) > 1 && mixed(rs):
-		return nil, ErrMixed
+	if err := Check(rs...); err != nil {
+		return nil, err
 	}
 	out := &writer{}
 	if armored {
@@ -60,6 +55,20 @@ func Encrypt(dst io.Writer, armored bool, rs ...age.Recipient) (io.WriteCloser, 
 	}
 	out.age = w
 	return out, nil
+}
+
+// Check tells whether one file may have all these recipients, before there is any content: the error is
+// [ErrNoRecipient], [ErrManyRecipients], or [ErrMixed].
+func Check(rs ...age.Recipient) error {
+	switch {
+	case len(rs) == 0:
+		return ErrNoRecipient
+	case len(rs) > MaxStanzas:
+		return ErrManyRecipients
+	case len(rs) > 1 && mixed(rs):
+		return ErrMixed
+	}
+	return nil
 }
 
 // mixed tells whether age would refuse the recipients together: passphrases stand alone,

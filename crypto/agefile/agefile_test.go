@@ -334,8 +334,11 @@ func TestEncrypt_Errors(t *testing.T) {
 	for i := range many {
 		many[i] = p.rec
 	}
-	if _, err := agefile.Encrypt(io.Discard, false, many...); err == nil {
-		t.Error("made a file that would not open")
+	if _, err := agefile.Encrypt(io.Discard, false, many...); !errors.Is(err, agefile.ErrManyRecipients) {
+		t.Errorf("a file that would not open: %v, want ErrManyRecipients", err)
+	}
+	if err := agefile.Check(many[1:]...); err != nil {
+		t.Errorf("Check of %d recipients: %v", agefile.MaxStanzas, err)
 	}
 	file := encrypt(t, false, []byte("x"), many[1:]...)
 	if _, err := decrypt(file, p.id); err != nil {

@@ -21,6 +21,8 @@ var (
 	ErrWorkFactor = errors.New("open age file: its passphrase needs more work than is accepted")
 	// ErrNoRecipient is returned by [Encrypt] when nobody could open the file.
 	ErrNoRecipient = errors.New("encrypt file: no recipient given")
+	// ErrManyRecipients is returned by [Encrypt] for more recipients than [Open] accepts.
+	ErrManyRecipients = fmt.Errorf("encrypt file: there are more public keys than the %d a file may have", MaxStanzas)
 	// ErrMixed is returned by [Encrypt] for recipients that age keeps apart.
 	ErrMixed = errors.New("encrypt file: a passphrase stands alone, and post-quantum keys (age1pq1) and other keys cannot be used in one file")
 )
