@@ -1,8 +1,10 @@
 package handlers
 
 import (
+	"database/sql"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -169,4 +171,29 @@ func TestBadInput_TooLarge(t *testing.T) {
 		}
 		refused(t, s, c, cases)
 	})
+}
+
+// TestBadInput_BusyDatabase: a database that somebody else holds is no full disk.
+func TestBadInput_BusyDatabase(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("busy")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "zencrypt.db")+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := c.post("/vault", "text", "not now").want(t, 503, "The server is busy", "Nothing was changed", "Try again")
+	if a.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	c.get("/vault").want(t, 200) // reading goes on
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	c.post("/vault", "text", "now").want(t, 303)
 }
