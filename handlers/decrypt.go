@@ -52,9 +52,8 @@ func (d *decrypt) form(x *fiber.Ctx, f *form) views.DecryptForm {
 	} else {
 		vm.Text = shown(f.text)
 	}
-	if f.get("mode") == "files" || f.hasFile() {
-		vm.Mode = "files"
-	}
+	vm.Mode = f.mode()
+	f.check(vm.Errors)
 	return vm
 }
 

@@ -60,10 +60,8 @@ func (e *encrypt) form(x *fiber.Ctx, f *form) views.EncryptForm {
 		vm.Errors["to"] = "Choose for whom: a passphrase, a public key, or (logged in) only you."
 	}
 	vm.Recipients, vm.AlsoMe, vm.Save = printableLines(f.get("recipients")), f.on("also_me"), f.on("save") && v.user != nil
-	vm.Text = shown(f.text)
-	if f.get("mode") == "files" || f.hasFile() {
-		vm.Mode = "files"
-	}
+	vm.Text, vm.Mode = shown(f.text), f.mode()
+	f.check(vm.Errors)
 	switch format := f.get("format"); format {
 	case "", "age":
 	case "fernet":

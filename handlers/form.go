@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/views"
 )
 
 // Bounds on what a form may hold besides files.
@@ -167,6 +169,25 @@ func (f *form) file() (*multipart.Part, error) {
 
 // hasFile tells whether a file waits to be read.
 func (f *form) hasFile() bool { return f.next != nil }
+
+// both tells whether a text was chosen and typed, and an earlier choice of a file came along. Only pages
+// without a script send it so.
+func (f *form) both() bool { return f.get("mode") == "text" && len(f.text) > 0 && f.hasFile() }
+
+// mode is what the form is about: "text" or "files".
+func (f *form) mode() string {
+	if f.get("mode") == "files" || f.hasFile() && !f.both() {
+		return "files"
+	}
+	return "text"
+}
+
+// check puts what a form can't mean beside its fields: a text and a file at once.
+func (f *form) check(errs views.Fields) {
+	if f.both() {
+		errs["text"] = "Choose one of the two: the text or the file. To send the file, empty the text and choose the file again."
+	}
+}
 
 // content is the text field's bytes: what was typed, or what the page sent as base64, so that not one
 // byte of a result changes on its way back. max is the limit in bytes of what comes out.

@@ -37,3 +37,29 @@ func TestForm_TextLimit(t *testing.T) {
 		})
 	}
 }
+
+// TestForm_TextAndFile: a file chosen before the person went back to Text is not taken in its place.
+func TestForm_TextAndFile(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("both")
+	file := [2]string{"chosen-before.txt", "the file"}
+	for _, path := range []string{"/encrypt", "/decrypt", "/hash", "/vault"} {
+		t.Run(path[1:], func(t *testing.T) {
+			c.t = t
+			page := c.upload(path, []string{"to", "me", "mode", "text", "text", "the text"}, file).want(t, 422, "Choose one of the two: the text or the file", ">the text</textarea>")
+			if !strings.Contains(page.body, `value="text" checked`) {
+				t.Error("the page does not show the text, which is what was chosen")
+			}
+			if strings.Contains(c.get("/vault").body, "chosen-before") {
+				t.Error("the file was kept")
+			}
+			// An empty text is no choice.
+			c.upload(path, []string{"to", "me", "mode", "text", "text", ""}, file)
+		})
+	}
+	c.t = t
+	if !strings.Contains(c.get("/vault").body, "chosen-before") {
+		t.Error("a file beside an empty text was not kept")
+	}
+}

@@ -37,9 +37,8 @@ func (h *hash) form(x *fiber.Ctx, f *form) views.HashForm {
 		}
 		vm.Text, vm.Salt, vm.Expected = shown(f.text), printable(f.get("salt")), printableLines(f.get("expected"))
 		vm.Save = f.on("save") && vm.LoggedIn
-		if f.get("mode") == "files" || f.hasFile() {
-			vm.Mode = "files"
-		}
+		vm.Mode = f.mode()
+		f.check(vm.Errors)
 	}
 	if len(chosen) == 0 {
 		chosen["sha256"] = true

@@ -142,7 +142,9 @@ func (v *vault) Create(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if f.hasFile() {
+	errs := views.Fields{}
+	f.check(errs)
+	if f.hasFile() && len(errs) == 0 {
 		return v.createFiles(x, f)
 	}
 	most := maxText
@@ -158,7 +160,6 @@ func (v *vault) Create(x *fiber.Ctx) error {
 	case "digest", "ciphertext":
 		item.Kind = k
 	}
-	errs := views.Fields{}
 	if len(body) == 0 {
 		errs["text"] = "Nothing to keep yet: type or paste a text, or choose a file."
 	} else if strings.TrimSpace(item.Title) == "" {
