@@ -62,4 +62,8 @@ func TestForm_TextAndFile(t *testing.T) {
 	if !strings.Contains(c.get("/vault").body, "chosen-before") {
 		t.Error("a file beside an empty text was not kept")
 	}
+	page := c.upload("/vault", []string{"mode", "files"}).want(t, 422, `id="file-error"`)
+	if strings.Contains(page.body, `id="text-error"`) {
+		t.Error("the missing file is said to be a missing text")
+	}
 }

@@ -161,7 +161,7 @@ func (v *vault) Create(x *fiber.Ctx) error {
 		item.Kind = k
 	}
 	if len(body) == 0 {
-		errs["text"] = "Nothing to keep yet: type or paste a text, or choose a file."
+		errs[emptyField(f.mode())] = "Nothing to keep yet: type or paste a text, or choose a file."
 	} else if strings.TrimSpace(item.Title) == "" {
 		item.Title = firstLine(body)
 	}
