@@ -94,7 +94,7 @@ type Plain struct {
 	io.Reader
 	Format     Format
 	Armored    bool
-	Label      string   // of the key that fitted; "passphrase" for that
+	Label      string   // of the key that fitted; "the passphrase" for that
 	FileKey    [16]byte `json:"-"` // age: opens the same file again with agefile.OpenWithFileKey; a secret
 	Passphrase bool     // the passphrase fitted
 	KeyIndex   int      // in Keys.Age or Keys.Fernet; -1 for the passphrase
@@ -177,7 +177,7 @@ func decryptAge(src io.Reader, k Keys, o Options) (*Plain, error) {
 		FileKey: opened.FileKey, KeyIndex: opened.Index, Size: -1,
 	}
 	if opened.Index == len(k.Age) {
-		p.Label, p.Passphrase, p.KeyIndex = "passphrase", true, -1
+		p.Label, p.Passphrase, p.KeyIndex = "the passphrase", true, -1
 	} else {
 		p.Label = k.Age[opened.Index].Label
 	}

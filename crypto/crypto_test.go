@@ -85,8 +85,8 @@ func TestDecrypt_FindsTheKey(t *testing.T) {
 			"Age":               {crypto.Target{Recipients: []age.Recipient{mine.recipient}}, crypto.FormatAge, false, "mine", 1, false, -1},
 			"AgeArmor":          {crypto.Target{Recipients: []age.Recipient{mine.recipient}, Armor: true}, crypto.FormatAge, true, "mine", 1, false, -1},
 			"BothOfMine":        {crypto.Target{Recipients: []age.Recipient{mine.recipient, other.recipient}}, crypto.FormatAge, false, "other", 0, false, -1},
-			"Passphrase":        {crypto.Target{Passphrase: "correct horse", WorkFactor: 10, Armor: true}, crypto.FormatAge, true, "passphrase", -1, true, -1},
-			"PassphraseDefault": {crypto.Target{Passphrase: "correct horse"}, crypto.FormatAge, false, "passphrase", -1, true, -1},
+			"Passphrase":        {crypto.Target{Passphrase: "correct horse", WorkFactor: 10, Armor: true}, crypto.FormatAge, true, "the passphrase", -1, true, -1},
+			"PassphraseDefault": {crypto.Target{Passphrase: "correct horse"}, crypto.FormatAge, false, "the passphrase", -1, true, -1},
 			"Fernet":            {crypto.Target{Fernet: &mine.fernet.Key}, crypto.FormatFernet, true, "mine fernet", 1, false, int64(n)},
 		} {
 			if name == "PassphraseDefault" && n != 1 {
