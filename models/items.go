@@ -68,13 +68,16 @@ type itemRow struct {
 	SealedMeta  []byte
 	SealedBlob  []byte
 	SealedBody  []byte
+	HasBody     *bool `bun:",scanonly"` // in a list, which reads no bodies
 }
 
 // sealedItem is ItemMeta as it is sealed: a file name may hold any bytes. Kind, size and
-// time are sealed too, and win over what the row says in the clear.
+// time are sealed too, and win over what the row says in the clear; Body and Blob say
+// which parts there are, so that one that was taken away is missed.
 type sealedItem struct {
 	Kind          string
 	Size, Created int64
+	Body, Blob    bool
 	FileName      []byte
 	Format        string
 	Detail        []byte
@@ -148,7 +151,7 @@ func closeItem(u *Unlocked, item *Item) (*itemRow, error) {
 	m := item.Meta
 	var err error
 	row.SealedMeta, err = sealJSON(u.Ring, seal.Names, row.place("sealed_meta"), sealedItem{
-		Kind: item.Kind, Size: item.Size, Created: row.Created, FileName: []byte(m.FileName),
+		Kind: item.Kind, Size: item.Size, Created: row.Created, Body: item.Body != nil, Blob: item.Blob != nil, FileName: []byte(m.FileName),
 		Format: m.Format, Detail: []byte(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion,
 	})
 	if err != nil {
@@ -190,7 +193,8 @@ func (r *itemRow) openInto(u *Unlocked, item *Item) error {
 	if err := openJSON(u.Ring, seal.Names, r.place("sealed_meta"), r.SealedMeta, &m); err != nil {
 		return err
 	}
-	if m.Kind != r.Kind || m.Size != r.Size || m.Created != r.Created {
+	hasBody := r.SealedBody != nil || r.HasBody != nil && *r.HasBody
+	if m.Kind != r.Kind || m.Size != r.Size || m.Created != r.Created || m.Body != hasBody || m.Blob != (r.SealedBlob != nil) {
 		return seal.ErrOpen
 	}
 	item.Meta = ItemMeta{FileName: string(m.FileName), Format: m.Format, Detail: string(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion}

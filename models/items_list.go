@@ -77,6 +77,7 @@ func foldTitle(s string) string {
 // page reads rows without their bodies.
 func (it *Items) page(ctx context.Context, u *Unlocked, kind string, before Cursor, limit int) (rows []itemRow, err error) {
 	q := it.db.main.r.NewSelect().Model(&rows).ExcludeColumn("sealed_body").
+		ColumnExpr("typeof(sealed_body) <> 'null' AS has_body"). // typeof reads no body
 		Where("account_id = ?", u.Account.ID).Where("trashed IS NULL").
 		Order("created DESC", "id DESC").Limit(int64(limit))
 	if kind != "" {

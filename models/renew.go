@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -15,6 +16,7 @@ import (
 type sealedTable struct {
 	name    string
 	columns []sealedColumn
+	whole   func(plain map[string][]byte) bool // whether no part of a row is missing; nil: there are no parts
 }
 
 type sealedColumn struct {
@@ -26,12 +28,22 @@ type sealedColumn struct {
 // are few and made anew by Renew itself.
 func sealedTables() []sealedTable {
 	return []sealedTable{
-		{"keys", []sealedColumn{{"sealed_key", seal.KeyRing}}},
-		{"key_versions", []sealedColumn{{"sealed_version", seal.KeyRing}}},
-		{"items", []sealedColumn{
+		{name: "keys", columns: []sealedColumn{{"sealed_key", seal.KeyRing}}},
+		{name: "key_versions", columns: []sealedColumn{{"sealed_version", seal.KeyRing}}},
+		{name: "items", whole: wholeItem, columns: []sealedColumn{
 			{"sealed_title", seal.Names}, {"sealed_meta", seal.Names}, {"sealed_blob", seal.Files}, {"sealed_body", seal.Items},
 		}},
 	}
+}
+
+func wholeItem(plain map[string][]byte) bool {
+	var m sealedItem
+	if err := json.Unmarshal(plain["sealed_meta"], &m); err != nil {
+		return false
+	}
+	_, body := plain["sealed_body"]
+	_, blob := plain["sealed_blob"]
+	return m.Body == body && m.Blob == blob
 }
 
 // Renew makes a new account key and seals the old one under it, in one transaction
@@ -207,7 +219,7 @@ func (t sealedTable) reseal(ctx context.Context, tx bun.Tx, u *Unlocked, version
 }
 
 // resealRow opens every seal of a row and makes it anew; a row of which one does not
-// open is left as it was and marked. bytes is what was sealed.
+// open or is missing is left as it was and marked. bytes is what was sealed.
 func (t sealedTable) resealRow(ctx context.Context, tx bun.Tx, u *Unlocked, id ID, version int64) (bytes int, err error) {
 	names := make([]string, len(t.columns))
 	for i, c := range t.columns {
@@ -217,7 +229,12 @@ func (t sealedTable) resealRow(ctx context.Context, tx bun.Tx, u *Unlocked, id I
 	if err := tx.NewSelect().Table(t.name).Column(names...).Where("id = ?", id).Scan(ctx, &values); err != nil {
 		return 0, fmt.Errorf("read sealed row: %w", err)
 	}
+	mark := func() error {
+		_, err := tx.NewUpdate().Table(t.name).Where("id = ?", id).Set("seal_version = -seal_version").Exec(ctx)
+		return err
+	}
 	update := tx.NewUpdate().Table(t.name).Where("id = ?", id)
+	opened := make(map[string][]byte)
 	for _, c := range t.columns {
 		sealed, ok := values[c.name].([]byte)
 		if !ok {
@@ -226,11 +243,14 @@ func (t sealedTable) resealRow(ctx context.Context, tx bun.Tx, u *Unlocked, id I
 		p := place(t.name, c.name, id, u.Account.ID)
 		plain, err := u.Ring.Open(c.purpose, p, sealed)
 		if err != nil {
-			_, err := tx.NewUpdate().Table(t.name).Where("id = ?", id).Set("seal_version = -seal_version").Exec(ctx)
-			return bytes, err
+			return bytes, mark()
 		}
+		opened[c.name] = plain
 		bytes += len(sealed)
 		update = update.Set("? = ?", bun.Ident(c.name), u.Ring.Seal(c.purpose, p, plain))
+	}
+	if t.whole != nil && !t.whole(opened) {
+		return bytes, mark()
 	}
 	_, err = update.Set("seal_version = ?", version).Exec(ctx)
 	return bytes, err

@@ -270,6 +270,34 @@ func TestAccounts_Reseal_Unreadable(t *testing.T) {
 	}
 }
 
+// A part that was taken away and is put back after a renewal still opens.
+func TestAccounts_Reseal_PartMissing(t *testing.T) {
+	for _, column := range []string{"sealed_body", "sealed_blob"} {
+		t.Run(column, func(t *testing.T) {
+			db, _ := newTestDB(t)
+			u := register(t, db, "ada")
+			item := saveFile(t, db, u, "one")
+			part := value(t, db.main, blobColumn{"items", column}, item.ID[:])
+			exec(t, db.main, "UPDATE items SET "+column+" = NULL")
+			if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil {
+				t.Fatal(err)
+			}
+			if left, err := db.Accounts.Reseal(t.Context(), u, 100); err != nil || left != 0 {
+				t.Fatalf("%d left, %v", left, err)
+			}
+			if got, err := db.Items.Get(t.Context(), u, item.ID); err != nil || !got.Unreadable || got.Blob != nil || got.Body != nil {
+				t.Fatalf("without its %s: %v, %v", column, got, err)
+			}
+			exec(t, db.main, "UPDATE items SET "+column+" = ?", part)
+			again, err := db.Accounts.Authenticate(t.Context(), "ada", goodPassword)
+			if err != nil {
+				t.Fatal(err)
+			}
+			readable(t, db, again, 1)
+		})
+	}
+}
+
 func TestAccounts_Reseal_Bytes(t *testing.T) {
 	db, _ := newTestDB(t)
 	u := register(t, db, "ada")

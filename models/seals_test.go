@@ -122,12 +122,14 @@ func TestSeals_ClearColumns(t *testing.T) {
 		query string
 		opens string
 	}{
-		"ItemKind":    {"UPDATE items SET kind = 'digest'", "items.sealed_meta"},
-		"ItemSize":    {"UPDATE items SET size = size + 1", "items.sealed_meta"},
-		"ItemCreated": {"UPDATE items SET created = created + 1", "items.sealed_meta"},
-		"ItemBlob":    {"UPDATE items SET blob_id = randomblob(16)", "items.sealed_blob"},
-		"ItemNoBlob":  {"UPDATE items SET blob_id = NULL", "items.sealed_blob"},
-		"VersionN":    {"UPDATE key_versions SET n = 2", "key_versions.sealed_version"},
+		"ItemKind":     {"UPDATE items SET kind = 'digest'", "items.sealed_meta"},
+		"ItemSize":     {"UPDATE items SET size = size + 1", "items.sealed_meta"},
+		"ItemCreated":  {"UPDATE items SET created = created + 1", "items.sealed_meta"},
+		"ItemBlob":     {"UPDATE items SET blob_id = randomblob(16)", "items.sealed_blob"},
+		"ItemNoBlob":   {"UPDATE items SET blob_id = NULL", "items.sealed_blob"},
+		"ItemBodyGone": {"UPDATE items SET sealed_body = NULL", "items.sealed_meta"}, // in the list too
+		"ItemBlobGone": {"UPDATE items SET sealed_blob = NULL, blob_id = NULL", "items.sealed_meta"},
+		"VersionN":     {"UPDATE key_versions SET n = 2", "key_versions.sealed_version"},
 		"OtherKey": {`UPDATE key_versions SET n = n + 10, key_id = (SELECT id FROM keys k WHERE k.account_id = key_versions.account_id
 			AND k.id <> key_versions.key_id)`, "key_versions.sealed_version"},
 		"KeyVersion": {"UPDATE account_keys SET version = version + 10", "account_keys.sealed_account_key"},
