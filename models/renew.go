@@ -70,6 +70,9 @@ func (a *Accounts) Renew(ctx context.Context, u *Unlocked, current string) error
 		if err := sealOlder(ctx, tx, u, next); err != nil {
 			return err
 		}
+		if err := retryRows(ctx, tx, u.Account.ID); err != nil {
+			return err
+		}
 		var pair sealedPair
 		if err := openJSON(u.Ring, seal.Account, row.place("sealed_hpke"), row.SealedHPKE, &pair); err != nil {
 			return fail(Internal, "open account pair", err)
@@ -116,11 +119,7 @@ func sealOlder(ctx context.Context, tx bun.Tx, u *Unlocked, next *seal.Ring) err
 // row. Once it is dropped the row could never be opened, so that it is Unauthorized.
 func sealVersion(ctx context.Context, tx bun.Tx, u *Unlocked) (int64, error) {
 	version, _ := u.Ring.Current()
-	var newest uint32
-	err := tx.NewSelect().Model((*accountRow)(nil)).Column("key_version").Where("id = ?", u.Account.ID).Scan(ctx, &newest)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, errEnded()
-	}
+	newest, err := keyVersion(ctx, tx, u.Account.ID)
 	if err != nil {
 		return 0, err
 	}
@@ -137,26 +136,34 @@ func sealVersion(ctx context.Context, tx bun.Tx, u *Unlocked) (int64, error) {
 	return int64(version), nil
 }
 
+// keyVersion is the newest version of an account's key. Unauthorized when the account is gone.
+func keyVersion(ctx context.Context, tx bun.Tx, account ID) (newest uint32, err error) {
+	err = tx.NewSelect().Model((*accountRow)(nil)).Column("key_version").Where("id = ?", account).Scan(ctx, &newest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, errEnded()
+	}
+	return newest, err
+}
+
 // resealBytes bounds the sealed bytes that one call of Reseal rewrites: bodies have up
 // to 2 MiB, and the transaction stands in the log until it is written back.
 const resealBytes = 32 << 20
 
 // Reseal puts up to limit rows that stand under an older account key under the newest
-// and returns how many are left; it may stop before the limit, at 32 MiB. A call is one transaction, so that it may be cut
-// anywhere and taken up at the next log-in. Files are not rewritten, only their sealed
-// file keys. With none left the older versions are dropped, but for those that a row
-// names which did not open (seal_version then is negative).
+// and returns how many are left; it may stop before the limit, at 32 MiB. A call is one
+// transaction, so that it may be cut anywhere and taken up at the next log-in. Files are
+// not rewritten, only their sealed file keys. With none left the older versions are
+// dropped, but for those that a row which did not open may need (its seal_version then is
+// negative); the next renewal tries it again.
 func (a *Accounts) Reseal(ctx context.Context, u *Unlocked, limit int) (left int, err error) {
+	current, _ := u.Ring.Current()
+	version := int64(current)
 	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		version, err := sealVersion(ctx, tx, u)
+		newest, err := keyVersion(ctx, tx, u.Account.ID)
 		if err != nil {
 			return err
 		}
-		var newest int64
-		if err := tx.NewSelect().Model((*accountRow)(nil)).Column("key_version").Where("id = ?", u.Account.ID).Scan(ctx, &newest); err != nil {
-			return err
-		}
-		if version != newest {
+		if newest != current {
 			return errEnded()
 		}
 		bytes := 0
@@ -256,12 +263,26 @@ func (t sealedTable) resealRow(ctx context.Context, tx bun.Tx, u *Unlocked, id I
 	return bytes, err
 }
 
-// dropOlder forgets the older account keys that no row needs.
+// retryRows gives the rows that did not open at an earlier renewal another try: what was
+// damaged may have been put right.
+func retryRows(ctx context.Context, tx bun.Tx, account ID) error {
+	for _, table := range sealedTables() {
+		_, err := tx.NewUpdate().Table(table.name).Set("seal_version = -seal_version").
+			Where("account_id = ?", account).Where("seal_version < 0").Exec(ctx)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropOlder forgets the account keys that no row needs: those older than the oldest seal
+// of every row that did not open. Its other seals may stand under any version above.
 func dropOlder(ctx context.Context, tx bun.Tx, account ID) error {
 	q := tx.NewDelete().Model((*accountKeyRow)(nil)).Where("account_id = ?", account)
 	for _, table := range sealedTables() {
-		q = q.Where("version NOT IN (?)", tx.NewSelect().Table(table.name).ColumnExpr("-seal_version").
-			Where("account_id = ?", account).Where("seal_version < 0"))
+		q = q.Where("NOT EXISTS (?)", tx.NewSelect().Table(table.name).ColumnExpr("1").
+			Where("account_id = ?", account).Where("seal_version < 0").Where("-seal_version <= account_key_row.version"))
 	}
 	_, err := q.Exec(ctx)
 	return err

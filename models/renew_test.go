@@ -298,6 +298,56 @@ func TestAccounts_Reseal_PartMissing(t *testing.T) {
 	}
 }
 
+// A damaged row that is put right between two renewals is renewed by the second; one that
+// is put right after both still has every key that one of its seals stands under.
+func TestAccounts_Reseal_Mended(t *testing.T) {
+	for name, mendAfter := range map[string]int{"Between": 1, "After": 2} {
+		t.Run(name, func(t *testing.T) {
+			db, _ := newTestDB(t)
+			u := register(t, db, "ada")
+			item, good := saveFile(t, db, u, "one"), saveFile(t, db, u, "good")
+			part := value(t, db.main, blobColumn{"items", "sealed_body"}, item.ID[:])
+			exec(t, db.main, "UPDATE items SET sealed_body = x'00' WHERE id = ?", item.ID[:])
+			for n := 1; n <= 3; n++ {
+				if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil {
+					t.Fatal(err)
+				}
+				// Now its seals stand under several versions.
+				if err := db.Items.Rename(t.Context(), u, item.ID, "one"); err != nil {
+					t.Fatal(err)
+				}
+				for left := 1; left > 0; {
+					var err error
+					if left, err = db.Accounts.Reseal(t.Context(), u, 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+				again, err := db.Accounts.Authenticate(t.Context(), "ada", goodPassword)
+				if err != nil {
+					t.Fatal(err)
+				}
+				u = again
+				if got, err := db.Items.Get(t.Context(), u, good.ID); err != nil || got.Unreadable {
+					t.Fatalf("renewal %d: the other item: %v", n, err)
+				}
+				if n < mendAfter {
+					continue
+				}
+				if n == mendAfter {
+					exec(t, db.main, "UPDATE items SET sealed_body = ? WHERE id = ?", part, item.ID[:])
+				}
+				readable(t, db, u, 2)
+			}
+			if kept := count(t, db.main, "SELECT count(*) FROM account_keys"); kept != 0 {
+				t.Errorf("%d older keys kept for rows that all open", kept)
+			}
+			if v := versions(t, db, u); len(v) != 1 {
+				t.Errorf("seals by version: %v", v)
+			}
+		})
+	}
+}
+
 func TestAccounts_Reseal_Bytes(t *testing.T) {
 	db, _ := newTestDB(t)
 	u := register(t, db, "ada")
