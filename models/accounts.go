@@ -60,7 +60,8 @@ type retiredRow struct {
 	Pepper string
 }
 
-// sealedPair is the account's own HPKE pair (see seal.NewHPKE), 32 bytes each.
+// sealedPair is an HPKE pair of the account (see seal.NewHPKE), 32 bytes each. Sealed are
+// all that it ever had, the newest first: an older one opens what was sealed to it.
 type sealedPair struct{ Public, Private []byte }
 
 // The infos of keys that are derived from something other than an account key.
@@ -106,6 +107,25 @@ func (r *accountRow) openKey(by seal.Key, column string, sealed []byte) (seal.Ke
 	return seal.Key(b), nil
 }
 
+// newPair makes a new HPKE pair and seals it before the older ones.
+func (r *accountRow) newPair(ring *seal.Ring, older []sealedPair) error {
+	public, private, err := seal.NewHPKE()
+	if err != nil {
+		return fail(Internal, "make account pair", err)
+	}
+	r.HPKEPublic = public
+	pairs := append([]sealedPair{{public, private}}, older...)
+	r.SealedHPKE, err = sealJSON(ring, seal.Account, r.place("sealed_hpke"), pairs)
+	return err
+}
+
+func (r *accountRow) openPairs(ring *seal.Ring) (pairs []sealedPair, err error) {
+	if err := openJSON(ring, seal.Account, r.place("sealed_hpke"), r.SealedHPKE, &pairs); err != nil {
+		return nil, fail(Internal, "open account pairs", err)
+	}
+	return pairs, nil
+}
+
 func accountBy(ctx context.Context, db bun.IDB, column string, value any) (*accountRow, error) {
 	row := new(accountRow)
 	err := db.NewSelect().Model(row).Where("? = ?", bun.Ident(column), value).Scan(ctx)
@@ -145,12 +165,7 @@ func (a *Accounts) Register(ctx context.Context, login, pw string) (*Unlocked, e
 	if err := row.newRecovery(u.Ring, now, ReasonNew); err != nil {
 		return nil, err
 	}
-	public, private, err := seal.NewHPKE()
-	if err != nil {
-		return nil, fail(Internal, "make account pair", err)
-	}
-	row.HPKEPublic = public
-	if row.SealedHPKE, err = sealJSON(u.Ring, seal.Account, row.place("sealed_hpke"), sealedPair{public, private}); err != nil {
+	if err := row.newPair(u.Ring, nil); err != nil {
 		return nil, err
 	}
 	u.Account = row.account()

@@ -86,15 +86,15 @@ func TestAccounts_Register(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var pair sealedPair
-		if err := openJSON(u.Ring, seal.Account, row.place("sealed_hpke"), row.SealedHPKE, &pair); err != nil {
-			t.Fatal(err)
+		pairs, err := row.openPairs(u.Ring)
+		if err != nil || len(pairs) != 1 {
+			t.Fatalf("%d pairs, %v", len(pairs), err)
 		}
 		ct, err := seal.SealTo(u.Account.HPKEPublic, []byte("i"), []byte("a"), []byte("hello"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if pt, err := seal.OpenFrom(pair.Private, []byte("i"), []byte("a"), ct); err != nil || string(pt) != "hello" {
+		if pt, err := seal.OpenFrom(pairs[0].Private, []byte("i"), []byte("a"), ct); err != nil || string(pt) != "hello" {
 			t.Fatalf("opened %q, %v", pt, err)
 		}
 	})

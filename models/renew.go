@@ -47,7 +47,8 @@ func wholeItem(plain map[string][]byte) bool {
 }
 
 // Renew makes a new account key and seals the old one under it, in one transaction
-// with everything in the account's own row. The recovery code is replaced, the epoch
+// with everything in the account's own row. The account gets another HPKE pair too: who
+// had the old key had the old pair. The recovery code is replaced, the epoch
 // rises and every session ends, the asking one too: the caller makes a new one from u,
 // whose ring has both keys. Rows are renewed by Reseal. Unauthorized for "current".
 func (a *Accounts) Renew(ctx context.Context, u *Unlocked, current string) error {
@@ -73,11 +74,11 @@ func (a *Accounts) Renew(ctx context.Context, u *Unlocked, current string) error
 		if err := retryRows(ctx, tx, u.Account.ID); err != nil {
 			return err
 		}
-		var pair sealedPair
-		if err := openJSON(u.Ring, seal.Account, row.place("sealed_hpke"), row.SealedHPKE, &pair); err != nil {
-			return fail(Internal, "open account pair", err)
+		pairs, err := row.openPairs(u.Ring)
+		if err != nil {
+			return err
 		}
-		if row.SealedHPKE, err = sealJSON(next, seal.Account, row.place("sealed_hpke"), pair); err != nil {
+		if err := row.newPair(next, pairs); err != nil {
 			return err
 		}
 		row.KeyVersion = version

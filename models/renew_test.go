@@ -134,6 +134,50 @@ func TestAccounts_Renew(t *testing.T) {
 	readable(t, db, fresh, 8)
 }
 
+// What is sealed to the account after a renewal does not open with what the old account
+// key gave; what was sealed to it before still opens.
+func TestAccounts_Renew_Pair(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, "ada")
+	stolen, err := accountBy(t.Context(), db.main.r, "id", u.Account.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := stolen.openPairs(u.Ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages [][]byte
+	for n := range 3 {
+		if n > 0 {
+			if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ct, err := seal.SealTo(u.Account.HPKEPublic, nil, nil, []byte("while away"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, ct)
+	}
+	row, err := accountBy(t.Context(), db.main.r, "id", u.Account.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs, err := row.openPairs(u.Ring)
+	if err != nil || len(pairs) != 3 {
+		t.Fatalf("%d pairs, %v", len(pairs), err)
+	}
+	for i, ct := range messages {
+		if pt, err := seal.OpenFrom(pairs[2-i].Private, nil, nil, ct); err != nil || string(pt) != "while away" {
+			t.Errorf("message %d: %q, %v", i, pt, err)
+		}
+		if _, err := seal.OpenFrom(old[0].Private, nil, nil, ct); (err == nil) != (i == 0) {
+			t.Errorf("message %d with the first pair: %v", i, err)
+		}
+	}
+}
+
 // A row is sealed anew once: what stands under the newest version is not touched.
 func TestAccounts_Reseal_Once(t *testing.T) {
 	db, _ := newTestDB(t)

@@ -97,8 +97,8 @@ var openers = map[string]func(w *sealedWorld, i int) error{
 		if err != nil {
 			return err
 		}
-		var pair sealedPair
-		return openJSON(w.people[i].Ring, "account", row.place("sealed_hpke"), row.SealedHPKE, &pair)
+		_, err = row.openPairs(w.people[i].Ring)
+		return err
 	},
 	"account_keys.sealed_account_key": func(w *sealedWorld, i int) error {
 		row, err := accountBy(context.Background(), w.db.main.r, "id", w.people[i].Account.ID)
