@@ -51,6 +51,7 @@ type accountRow struct {
 	SealedCode      []byte
 	HPKEPublic      []byte `bun:"hpke_public"`
 	SealedHPKE      []byte `bun:"sealed_hpke"`
+	Deleted         *int64 // see Accounts.Delete
 }
 
 type retiredRow struct {
@@ -128,7 +129,7 @@ func (r *accountRow) openPairs(ring *seal.Ring) (pairs []sealedPair, err error) 
 
 func accountBy(ctx context.Context, db bun.IDB, column string, value any) (*accountRow, error) {
 	row := new(accountRow)
-	err := db.NewSelect().Model(row).Where("? = ?", bun.Ident(column), value).Scan(ctx)
+	err := db.NewSelect().Model(row).Where("? = ?", bun.Ident(column), value).Where("deleted IS NULL").Scan(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +240,7 @@ func (a *Accounts) ByLogin(ctx context.Context, login string) (*Account, error) 
 // begins.
 func (a *Accounts) List(ctx context.Context, after ID, limit int) ([]Account, error) {
 	var rows []accountRow
-	if err := a.db.main.r.NewSelect().Model(&rows).Where("id > ?", after).Order("id").Limit(int64(limit)).Scan(ctx); err != nil {
+	if err := a.db.main.r.NewSelect().Model(&rows).Where("id > ?", after).Where("deleted IS NULL").Order("id").Limit(int64(limit)).Scan(ctx); err != nil {
 		return nil, storeError(err)
 	}
 	out := make([]Account, len(rows))

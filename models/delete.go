@@ -4,12 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/uptrace/bun"
 )
 
 // Delete removes an account with everything in it and returns the blobs whose files the
-// caller removes. The login is never given to another: a keyed digest of it stays.
+// caller removes. Its first transaction ends the account: nothing opens it or what it
+// sealed any more. The items follow in parts; where that is cut, Items.Purge goes on with it.
+// The login is never given to another: a keyed digest of it stays.
 // Its sessions open nothing from then on; Sessions.EndAll removes them with their results.
 // Unauthorized for field "current".
 func (a *Accounts) Delete(ctx context.Context, u *Unlocked, current string) ([]ID, error) {
@@ -21,8 +24,25 @@ func (a *Accounts) Delete(ctx context.Context, u *Unlocked, current string) ([]I
 
 // DeleteByAdmin is Delete without the password. NotFound when there is no such account.
 func (a *Accounts) DeleteByAdmin(ctx context.Context, id ID) ([]ID, error) {
+	if err := a.retire(ctx, id); err != nil {
+		return nil, err
+	}
+	// The account is deleted, whatever becomes of the rest now.
+	gone, _ := a.db.Items.purgeAccount(ctx, id)
 	var blobs []ID
-	err := a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	for _, p := range gone {
+		if p.Blob != nil {
+			blobs = append(blobs, *p.Blob)
+		}
+	}
+	return blobs, nil
+}
+
+// retire gives up an account's login and empties its row of everything that could open
+// it, older account keys too.
+func (a *Accounts) retire(ctx context.Context, id ID) error {
+	pepper := a.db.opts.Pepper
+	return a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, err := accountBy(ctx, tx, "id", id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return Errorf(NotFound, "", "delete account: there is no such account")
@@ -30,21 +50,113 @@ func (a *Accounts) DeleteByAdmin(ctx context.Context, id ID) ([]ID, error) {
 		if err != nil {
 			return err
 		}
-		err = tx.NewSelect().Model((*itemRow)(nil)).Column("blob_id").
-			Where("account_id = ?", id).Where("blob_id IS NOT NULL").Scan(ctx, &blobs)
-		if err != nil {
-			return err
-		}
-		pepper := a.db.opts.Pepper
 		retired := retiredRow{Digest: pepper.Keys[pepper.Active].retiredDigest(row.LoginKey), Pepper: pepper.Active}
 		if _, err := tx.NewInsert().Model(&retired).On("CONFLICT DO NOTHING").Exec(ctx); err != nil {
 			return err
 		}
-		_, err = tx.NewDelete().Model(row).WherePK().Exec(ctx) // the rest by foreign keys
+		if _, err := tx.NewDelete().Model((*accountKeyRow)(nil)).Where("account_id = ?", id).Exec(ctx); err != nil {
+			return err
+		}
+		now := millis(a.db.now())
+		empty := accountRow{
+			ID: id, Epoch: row.Epoch + 1, KeyVersion: row.KeyVersion, Deleted: &now,
+			LoginKey:   "deleted " + id.String(), // with a space, it is nobody's login
+			UnlockSalt: []byte{}, SealedUnlock: []byte{}, SealedRecovery: []byte{}, HPKEPublic: []byte{}, SealedHPKE: []byte{},
+		}
+		_, err = tx.NewUpdate().Model(&empty).WherePK().Exec(ctx)
+		return err
+	})
+}
+
+// Purged is what an item left behind: the blob whose file the caller removes, and the
+// bytes that its account gets back.
+type Purged struct {
+	Account ID
+	Blob    *ID
+	Bytes   int64
+}
+
+// Purge removes what was put in the trash at a time or before, of every account, and what
+// a deletion of an account that was cut has left. It returns what it was, also with an
+// error: the caller removes the files and gives the space back.
+func (it *Items) Purge(ctx context.Context, before time.Time) (gone []Purged, err error) {
+	var accounts []ID
+	err = it.db.main.r.NewSelect().Model((*accountRow)(nil)).Column("id").Where("deleted IS NOT NULL").Scan(ctx, &accounts)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	for _, id := range accounts {
+		some, err := it.purgeAccount(ctx, id)
+		gone = append(gone, some...)
+		if err != nil {
+			return gone, err
+		}
+	}
+	some, err := it.purge(ctx, "trashed <= ?", millis(before))
+	return append(gone, some...), err
+}
+
+// purgeAccount removes the items of a retired account and at last its row, with all that
+// hangs on it by foreign keys.
+func (it *Items) purgeAccount(ctx context.Context, id ID) ([]Purged, error) {
+	gone, err := it.purge(ctx, "account_id = ?", id)
+	if err != nil {
+		return gone, err
+	}
+	return gone, it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewDelete().Model((*accountRow)(nil)).Where("id = ?", id).Where("deleted IS NOT NULL").Exec(ctx)
+		return err
+	})
+}
+
+// A transaction that deletes needs the space of what it deletes in the log, which a full
+// disk does not have: a part has at most this many rows and about this many sealed bytes.
+const (
+	purgeRows  = 500
+	purgeBytes = 32 << 20
+)
+
+// purge removes items in parts, with the log written back in between.
+func (it *Items) purge(ctx context.Context, where string, arg any) (gone []Purged, err error) {
+	for {
+		some, err := it.purgeSome(ctx, where, arg)
+		gone = append(gone, some...)
+		if err != nil || len(some) == 0 {
+			return gone, err
+		}
+		if err := it.db.main.truncate(ctx); err != nil && ErrorCode(err) != Unavailable {
+			return gone, err
+		}
+	}
+}
+
+func (it *Items) purgeSome(ctx context.Context, where string, arg any) (gone []Purged, err error) {
+	err = it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		var rows []struct {
+			ID, AccountID ID
+			Disk, Bytes   int64
+			BlobID        *ID
+		}
+		err := tx.NewSelect().Table("items").Column("id", "account_id", "disk", "blob_id").
+			ColumnExpr("length(sealed_title) + length(sealed_meta) + coalesce(length(sealed_body), 0) AS bytes").
+			Where(where, arg).Limit(purgeRows).Scan(ctx, &rows)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		var ids []ID
+		var bytes int64
+		for _, row := range rows {
+			if bytes += row.Bytes; bytes > purgeBytes && len(ids) > 0 {
+				break
+			}
+			ids = append(ids, row.ID)
+			gone = append(gone, Purged{Account: row.AccountID, Bytes: row.Disk, Blob: row.BlobID})
+		}
+		_, err = tx.NewDelete().Model((*itemRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return blobs, nil
+	return gone, nil
 }

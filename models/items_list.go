@@ -131,36 +131,6 @@ func (it *Items) mark(ctx context.Context, u *Unlocked, ids []ID, where string, 
 	return int(n), err
 }
 
-// Purged is what an item left behind: the blob whose file the caller removes, and the
-// bytes that its account gets back.
-type Purged struct {
-	Account ID
-	Blob    *ID
-	Bytes   int64
-}
-
-// Purge removes what was put in the trash at a time or before, of every account, and
-// returns what it was: the caller removes the files and gives the space back.
-func (it *Items) Purge(ctx context.Context, before time.Time) (gone []Purged, err error) {
-	err = it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		var rows []itemRow
-		err := tx.NewSelect().Model(&rows).Column("id", "account_id", "disk", "blob_id").
-			Where("trashed <= ?", millis(before)).Scan(ctx)
-		if err != nil || len(rows) == 0 {
-			return err
-		}
-		for _, row := range rows {
-			gone = append(gone, Purged{Account: row.AccountID, Bytes: row.Disk, Blob: row.BlobID})
-		}
-		_, err = tx.NewDelete().Model((*itemRow)(nil)).Where("trashed <= ?", millis(before)).Exec(ctx)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return gone, nil
-}
-
 // Blobs returns the blobs that items need, those in the trash too.
 func (it *Items) Blobs(ctx context.Context) (map[ID]struct{}, error) {
 	var ids []ID

@@ -139,7 +139,7 @@ func sealVersion(ctx context.Context, tx bun.Tx, u *Unlocked) (int64, error) {
 
 // keyVersion is the newest version of an account's key. Unauthorized when the account is gone.
 func keyVersion(ctx context.Context, tx bun.Tx, account ID) (newest uint32, err error) {
-	err = tx.NewSelect().Model((*accountRow)(nil)).Column("key_version").Where("id = ?", account).Scan(ctx, &newest)
+	err = tx.NewSelect().Model((*accountRow)(nil)).Column("key_version").Where("id = ?", account).Where("deleted IS NULL").Scan(ctx, &newest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, errEnded()
 	}

@@ -82,16 +82,16 @@ func (db *DB) checkServerKey(ctx context.Context) error {
 
 // missingKeys tells which server keys were not given and what depends on each.
 func missingKeys(ctx context.Context, tx bun.Tx, keys map[string]ServerKey) (out []string, err error) {
-	for _, dependent := range []struct{ table, text string }{
-		{"accounts", "server key %[2]s is needed for the passwords of %[1]d accounts"},
-		{"retired_logins", "server key %[2]s is needed for %[1]d logins that were given up"},
+	for _, dependent := range []struct{ table, where, text string }{
+		{"accounts", "deleted IS NULL", "server key %[2]s is needed for the passwords of %[1]d accounts"},
+		{"retired_logins", "true", "server key %[2]s is needed for %[1]d logins that were given up"},
 	} {
 		var rows []struct {
 			Pepper string
 			N      int
 		}
 		err := tx.NewSelect().Table(dependent.table).Column("pepper").ColumnExpr("count(*) AS n").
-			Group("pepper").Order("pepper").Scan(ctx, &rows)
+			Where(dependent.where).Group("pepper").Order("pepper").Scan(ctx, &rows)
 		if err != nil {
 			return nil, err
 		}

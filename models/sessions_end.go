@@ -130,7 +130,8 @@ func (s *Sessions) epochs(ctx context.Context, rows []sessionRow) (map[ID]int64,
 		list = append(list, id)
 	}
 	var accounts []accountRow
-	err := s.db.main.r.NewSelect().Model(&accounts).Column("id", "epoch").Where("id IN (?)", bun.List(list)).Scan(ctx)
+	err := s.db.main.r.NewSelect().Model(&accounts).Column("id", "epoch").Where("id IN (?)", bun.List(list)).
+		Where("deleted IS NULL").Scan(ctx)
 	if err != nil {
 		return nil, storeError(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -169,18 +170,47 @@ func (s *sqliteDB) read(ctx context.Context, f func(ctx context.Context, tx bun.
 // checkpoint writes the WAL back and truncates it: until then what was deleted
 // can still be read there. Pages that deletion freed are given back to the disk.
 func (s *sqliteDB) checkpoint(ctx context.Context) error {
-	scrubbed := s.scrub(ctx)
-	if _, err := s.w.ExecContext(ctx, "PRAGMA incremental_vacuum"); err != nil {
-		return errors.Join(scrubbed, storeError(fmt.Errorf("give back free pages: %w", err)))
+	err := s.scrub(ctx)
+	if err == nil {
+		err = s.giveBack(ctx)
 	}
+	return errors.Join(err, s.truncate(ctx))
+}
+
+// vacuumPages bounds the free pages that are given back in one go: pages of the file's end
+// move into their places, through the log. 32 MiB.
+const vacuumPages = 8192
+
+// giveBack gives the pages that deletion freed back to the disk.
+func (s *sqliteDB) giveBack(ctx context.Context) error {
+	for before := int64(math.MaxInt64); ; {
+		var free int64
+		if err := s.w.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&free); err != nil {
+			return storeError(fmt.Errorf("give back free pages: %w", err))
+		}
+		if free == 0 || free >= before {
+			return nil
+		}
+		before = free
+		if _, err := s.w.ExecContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages)); err != nil {
+			return storeError(fmt.Errorf("give back free pages: %w", err))
+		}
+		if err := s.truncate(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// truncate writes the log back and empties it. It is Unavailable while a reader holds it.
+func (s *sqliteDB) truncate(ctx context.Context) error {
 	var busy, pages, moved int
 	if err := s.w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
-		return errors.Join(scrubbed, storeError(fmt.Errorf("checkpoint: %w", err)))
+		return storeError(fmt.Errorf("checkpoint: %w", err))
 	}
 	if busy != 0 {
-		return errors.Join(scrubbed, fail(Unavailable, "checkpoint: a reader holds the log, try again", nil))
+		return fail(Unavailable, "checkpoint: a reader holds the log, try again", nil)
 	}
-	return scrubbed
+	return nil
 }
 
 // scrub writes the database anew when something was deleted. secure_delete overwrites the deleted cell,

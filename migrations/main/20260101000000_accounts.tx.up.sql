@@ -8,9 +8,10 @@ CREATE TABLE IF NOT EXISTS meta (
 ) STRICT, WITHOUT ROWID;
 
 -- sealed_unlock is the account key under the unlock key (password), sealed_recovery the same under the recovery code,
--- sealed_code the code itself until the person has typed it back, sealed_hpke the account's HPKE pair.
+-- sealed_code the code itself until the person has typed it back, sealed_hpke the account's HPKE pairs.
 -- The server key that peppered the password is named by its fingerprint in pepper. The unlock key has a salt of its own
--- and the costs that stand in the verifier, so that both are raised together.
+-- and the costs that stand in the verifier, so that both are raised together. A row with deleted set is empty but for
+-- its id, and stands until the items below it are removed.
 CREATE TABLE IF NOT EXISTS accounts (
   id                BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
   login             TEXT    NOT NULL,
@@ -26,10 +27,12 @@ CREATE TABLE IF NOT EXISTS accounts (
   recovery_created  INTEGER NOT NULL,
   sealed_code       BLOB,
   hpke_public       BLOB    NOT NULL,
-  sealed_hpke       BLOB    NOT NULL
+  sealed_hpke       BLOB    NOT NULL,
+  deleted           INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS accounts_created ON accounts (created, id);
+CREATE INDEX IF NOT EXISTS accounts_deleted ON accounts (deleted) WHERE deleted IS NOT NULL;
 
 -- Older versions of an account key, each sealed under the newest.
 CREATE TABLE IF NOT EXISTS account_keys (
