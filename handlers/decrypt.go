@@ -46,14 +46,14 @@ func (d *decrypt) form(x *fiber.Ctx, f *form) views.DecryptForm {
 	if f == nil {
 		return vm
 	}
-	vm.Save = f.on("save") && v.user != nil
+	vm.Save = f.on("save")
 	if text, err := f.content(2 * maxText); err == nil && isText(text) {
 		vm.Text = string(text) // also when it came as base64: a passphrase may be wanted yet
 	} else {
 		vm.Text = shown(f.text)
 	}
 	vm.Mode = f.mode()
-	f.check(vm.Errors)
+	f.check(v, vm.Errors)
 	return vm
 }
 

@@ -40,7 +40,7 @@ func (e *encrypt) New(x *fiber.Ctx) error {
 
 func (e *encrypt) form(x *fiber.Ctx, f *form) views.EncryptForm {
 	v := visitorOf(x)
-	vm := views.EncryptForm{LoggedIn: v.user != nil, Mode: "text", To: "passphrase", Format: "age", AlsoMe: true,
+	vm := views.EncryptForm{LoggedIn: v.user != nil, Mode: "text", To: "passphrase", Format: "age", AlsoMe: v.user != nil,
 		MaxUpload: e.opt.MaxUpload, Quota: e.quota(v), QuotaUsed: e.files.Used(owner(v)), Errors: views.Fields{}}
 	if v.user != nil {
 		vm.To = "me"
@@ -59,9 +59,12 @@ func (e *encrypt) form(x *fiber.Ctx, f *form) views.EncryptForm {
 	} else if to != "" {
 		vm.Errors["to"] = "Choose for whom: a passphrase, a public key, or (logged in) only you."
 	}
-	vm.Recipients, vm.AlsoMe, vm.Save = printableLines(f.get("recipients")), f.on("also_me"), f.on("save") && v.user != nil
+	vm.Recipients, vm.AlsoMe, vm.Save = printableLines(f.get("recipients")), f.on("also_me"), f.on("save")
 	vm.Text, vm.Mode = shown(f.text), f.mode()
-	f.check(vm.Errors)
+	f.check(v, vm.Errors)
+	if vm.To == "people" && vm.AlsoMe && v.user == nil {
+		vm.Errors["also_me"] = "You are logged out, so it can't be encrypted to you too. Log in in another tab and send it again."
+	}
 	switch format := f.get("format"); format {
 	case "", "age":
 	case "fernet":

@@ -182,8 +182,12 @@ func (f *form) mode() string {
 	return "text"
 }
 
-// check puts what a form can't mean beside its fields: a text and a file at once.
-func (f *form) check(errs views.Fields) {
+// check puts what a form can't mean beside its fields: a text and a file at once, and a result that is to
+// be saved, for nobody: the form was loaded in a session that has ended.
+func (f *form) check(v *visitor, errs views.Fields) {
+	if f.on("save") && v.user == nil {
+		errs["save"] = "You are logged out, so it can't be saved. Log in in another tab and send it again."
+	}
 	if f.both() {
 		errs["text"] = "Choose one of the two: the text or the file. To send the file, empty the text and choose the file again."
 	}

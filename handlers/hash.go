@@ -36,9 +36,9 @@ func (h *hash) form(x *fiber.Ctx, f *form) views.HashForm {
 			}
 		}
 		vm.Text, vm.Salt, vm.Expected = shown(f.text), printable(f.get("salt")), printableLines(f.get("expected"))
-		vm.Save = f.on("save") && vm.LoggedIn
+		vm.Save = f.on("save")
 		vm.Mode = f.mode()
-		f.check(vm.Errors)
+		f.check(visitorOf(x), vm.Errors)
 	}
 	if len(chosen) == 0 {
 		chosen["sha256"] = true

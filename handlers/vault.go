@@ -143,7 +143,7 @@ func (v *vault) Create(x *fiber.Ctx) error {
 		return err
 	}
 	errs := views.Fields{}
-	f.check(errs)
+	f.check(visitorOf(x), errs)
 	if f.hasFile() && len(errs) == 0 {
 		return v.createFiles(x, f)
 	}
