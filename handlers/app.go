@@ -47,6 +47,7 @@ type App struct {
 	fiber   *fiber.App
 	server  *fasthttp.Server
 	handler fasthttp.RequestHandler
+	links   *links
 	routes  []Route
 }
 
@@ -105,13 +106,14 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 			meter:       limits.NewLimiter(60, 250*time.Millisecond, keys, o.Now),
 		},
 	}
-	a := &App{core: c}
+	a := &App{core: c, links: newLinks(defaultConnLimits, shortage(o.Log, o.Now))}
 	a.fiber = fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		Immutable:                    true, // strings outlive the handler: they go into stores
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true, // else files are spooled to disk in clear
 		BodyLimit:                    math.MaxInt,
+		Concurrency:                  maxConns,
 		ReadBufferSize:               headerBytes,
 		ReadTimeout:                  30 * time.Second, // for headers; bodies set their own deadline before each read
 		IdleTimeout:                  60 * time.Second,
@@ -174,8 +176,9 @@ func oddlyFramed(headers []byte) bool {
 	return lengths > 1
 }
 
-// Serve answers connections from ln until Shutdown.
-func (a *App) Serve(ln net.Listener) error { return a.server.Serve(ListenLinger(ln)) }
+// Serve answers connections from ln until Shutdown. While the process may open no more files it goes on
+// with those it has, and takes more as soon as it can.
+func (a *App) Serve(ln net.Listener) error { return a.server.Serve(a.links.listen(ln)) }
 
 // Shutdown takes no more connections and waits for running requests until ctx ends, then cuts them.
 func (a *App) Shutdown(ctx context.Context) error {

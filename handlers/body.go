@@ -46,7 +46,7 @@ func newBodyReader(ctx *fasthttp.RequestCtx, limit int64) *bodyReader {
 		limit: limit, length: int64(ctx.Request.Header.ContentLength()),
 	}
 	if b.link != nil {
-		b.limits = b.link.limits
+		b.limits = b.link.links.limits
 	}
 	switch {
 	case b.src == nil: // no body: fasthttp has no stream then

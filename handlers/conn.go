@@ -32,6 +32,10 @@ import (
 //     deadline of each write takes its place. Body streams are pulled after the handler, through a
 //     bufio.Writer of 4 KiB, which hands over to ReadFrom of the connection where there is one; they
 //     are closed when a write fails.
+//   - Every error of Accept ends Serve, but those that call themselves timeouts.
+//   - A connection counts as active before its first byte came, and idle only after its first request:
+//     Shutdown waits for one that a browser opened in advance as if it were at work. The count of open
+//     connections falls when a worker is through with its last handler and body stream.
 //   - A worker calls Close once, after it has flushed the answer and left the count of open
 //     connections (so Shutdown does not wait for it); Shutdown closes idle ones from another goroutine.
 //   - Server.MaxConnsPerIP wraps connections in a type that nobody can look into, and TCPKeepalive and
@@ -44,6 +48,7 @@ type connLimits struct {
 	minRate int64         // bytes a second that an upload must reach over a window
 	linger  time.Duration // for how long a refused client may go on sending
 	discard int64         // bytes of which no more are thrown away then
+	cut     time.Duration // what handlers have to end once their connections are cut
 }
 
 // defaultConnLimits are DESIGN section 5's.
@@ -53,6 +58,7 @@ var defaultConnLimits = connLimits{
 	minRate: 16 << 10,
 	linger:  5 * time.Second,
 	discard: 64 << 20,
+	cut:     3 * time.Second,
 }
 
 const (
@@ -63,34 +69,12 @@ const (
 	pieceBytes = 64 << 10
 )
 
-// ListenLinger accepts connections whose Close lingers after MarkLinger, and whose writes fail when the
-// client takes nothing for 60 s, however long the whole answer takes.
-func ListenLinger(ln net.Listener) net.Listener { return listenLinger(ln, defaultConnLimits) }
-
-func listenLinger(ln net.Listener, l connLimits) net.Listener {
-	return &lingerListener{Listener: ln, limits: l, slots: make(chan struct{}, maxLinger)}
-}
-
-type lingerListener struct {
-	net.Listener
-	limits connLimits
-	slots  chan struct{} // one for each lingering connection
-}
-
-func (l *lingerListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err // as it is: fasthttp looks into it
-	}
-	return &lingerConn{Conn: c, limits: l.limits, slots: l.slots}, nil
-}
-
-// lingerConn is a connection of ListenLinger. It embeds the interface, so that nothing of the TCP
-// connection (ReadFrom, by sendfile) bypasses Write.
+// lingerConn is a connection of links. It embeds the interface, so that nothing of the TCP connection
+// (ReadFrom, by sendfile) bypasses Write.
 type lingerConn struct {
 	net.Conn
-	limits connLimits
-	slots  chan struct{}
+	links  *links
+	used   atomic.Bool // a byte was read
 	linger atomic.Bool
 	closed atomic.Bool
 	failed atomic.Pointer[error] // why the last Read failed, io.EOF included
@@ -105,6 +89,10 @@ func (c *lingerConn) unmark() { c.linger.Store(false) }
 
 func (c *lingerConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if n > 0 && !c.used.Load() {
+		c.used.Store(true)
+		c.links.began(c)
+	}
 	if err != nil {
 		c.failed.Store(&err)
 	}
@@ -115,7 +103,7 @@ func (c *lingerConn) Read(p []byte) (int, error) {
 // answer of any size.
 func (c *lingerConn) Write(p []byte) (n int, err error) {
 	for {
-		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.limits.idle)); err != nil {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.links.limits.idle)); err != nil {
 			return n, err
 		}
 		m, err := c.Conn.Write(p[n:min(n+pieceBytes, len(p))])
@@ -157,22 +145,23 @@ func (c *lingerConn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
+	c.links.gone(c)
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || !c.linger.Load() {
 		return c.Conn.Close()
 	}
 	select {
-	case c.slots <- struct{}{}:
+	case c.links.slots <- struct{}{}:
 	default:
 		return c.Conn.Close()
 	}
 	go func() {
-		defer func() { <-c.slots }()
+		defer func() { <-c.links.slots }()
 		defer c.Conn.Close()
-		if half.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(c.limits.linger)) != nil {
+		if half.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(c.links.limits.linger)) != nil {
 			return
 		}
-		io.CopyN(io.Discard, c.Conn, c.limits.discard)
+		io.CopyN(io.Discard, c.Conn, c.links.limits.discard)
 	}()
 	return nil
 }

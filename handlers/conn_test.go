@@ -19,31 +19,31 @@ import (
 
 // quickLimits are the real ones made short.
 func quickLimits() connLimits {
-	return connLimits{idle: 300 * time.Millisecond, window: time.Minute, minRate: 16 << 10, linger: 300 * time.Millisecond, discard: 64 << 20}
+	return connLimits{idle: 300 * time.Millisecond, window: time.Minute, minRate: 16 << 10, linger: 300 * time.Millisecond, discard: 64 << 20, cut: time.Second}
 }
 
 // connServer runs fasthttp as the program does, behind a listener with these limits.
-func connServer(t *testing.T, l connLimits, h fasthttp.RequestHandler) (*lingerListener, string) {
+func connServer(t *testing.T, l connLimits, h fasthttp.RequestHandler) (*links, string) {
 	t.Helper()
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := listenLinger(tcp, l).(*lingerListener)
+	k := newLinks(l, func(err error) { t.Error(err) })
 	s := &fasthttp.Server{
 		Handler: h, StreamRequestBody: true, DisablePreParseMultipartForm: true, MaxRequestBodySize: 1<<63 - 1,
 		ReadTimeout: 10 * time.Second, CloseOnShutdown: true, Logger: connLogger{},
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
+	go func() { served <- s.Serve(k.listen(tcp)) }()
 	t.Cleanup(func() {
 		if err := s.Shutdown(); err != nil {
 			t.Error(err)
 		}
 		<-served
-		connWait(t, "all lingering connections to end", func() bool { return len(ln.slots) == 0 })
+		connWait(t, "all lingering connections to end", func() bool { return len(k.slots) == 0 })
 	})
-	return ln, tcp.Addr().String()
+	return k, tcp.Addr().String()
 }
 
 type connLogger struct{}
@@ -116,7 +116,7 @@ func TestConn_Linger(t *testing.T) {
 		}
 	})
 	t.Run("Time", func(t *testing.T) {
-		ln, addr := connServer(t, quickLimits(), refuse)
+		k, addr := connServer(t, quickLimits(), refuse)
 		c := connDial(t, addr)
 		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", 1<<20, make([]byte, 8<<10))
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -129,7 +129,7 @@ func TestConn_Linger(t *testing.T) {
 		if _, err := io.Copy(io.Discard, res.Body); err != nil {
 			t.Error(err)
 		}
-		connWait(t, "the silent client to be cut", func() bool { return len(ln.slots) == 0 })
+		connWait(t, "the silent client to be cut", func() bool { return len(k.slots) == 0 })
 		connWait(t, "the connection to be closed", func() bool {
 			_, err := c.Write(make([]byte, 1))
 			return err != nil
@@ -143,7 +143,8 @@ func TestConn_Linger(t *testing.T) {
 		defer tcp.Close()
 		l := quickLimits()
 		l.linger = time.Hour
-		ln := listenLinger(tcp, l).(*lingerListener)
+		k := newLinks(l, nil)
+		ln := k.listen(tcp)
 		pair := func() (*lingerConn, net.Conn) {
 			client := connDial(t, tcp.Addr().String())
 			c, err := ln.Accept()
@@ -153,7 +154,7 @@ func TestConn_Linger(t *testing.T) {
 			return c.(*lingerConn), client
 		}
 		for range maxLinger - 1 {
-			ln.slots <- struct{}{}
+			k.slots <- struct{}{}
 		}
 		last, lastClient := pair()
 		last.MarkLinger()
@@ -162,8 +163,8 @@ func TestConn_Linger(t *testing.T) {
 			wg.Go(func() { last.Close() })
 		}
 		wg.Wait()
-		if len(ln.slots) != maxLinger {
-			t.Fatalf("%d slots taken, want %d", len(ln.slots), maxLinger)
+		if len(k.slots) != maxLinger {
+			t.Fatalf("%d slots taken, want %d", len(k.slots), maxLinger)
 		}
 		over, _ := pair()
 		over.MarkLinger()
@@ -179,7 +180,7 @@ func TestConn_Linger(t *testing.T) {
 			t.Errorf("an unmarked connection is not closed: %v", err)
 		}
 		lastClient.Close()
-		connWait(t, "the slot to come back", func() bool { return len(ln.slots) == maxLinger-1 })
+		connWait(t, "the slot to come back", func() bool { return len(k.slots) == maxLinger-1 })
 	})
 }
 

@@ -1,0 +1,145 @@
+package handlers
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// maxConns bounds the connections that are open at once: each holds a goroutine and buffers of about
+	// 30 KiB, 120 MiB in all. fasthttp answers one more with 503 and closes it; the others go on.
+	maxConns = 4096
+	// minRetry and maxRetry are the first and the longest pause when no connection can be taken.
+	minRetry, maxRetry = 5 * time.Millisecond, time.Second
+)
+
+// links are the open connections of one server, on all its listeners.
+type links struct {
+	limits  connLimits
+	trouble func(error)   // hears why no connection can be taken, at each pause
+	slots   chan struct{} // one for each lingering connection
+	closing chan struct{} // closed when no more connections are taken
+
+	mu      sync.Mutex
+	closed  bool
+	open    map[*lingerConn]struct{} // whose Close was not called yet
+	waiting map[*lingerConn]struct{} // those of which no byte was read yet
+}
+
+func newLinks(l connLimits, trouble func(error)) *links {
+	return &links{limits: l, trouble: trouble, slots: make(chan struct{}, maxLinger), closing: make(chan struct{}),
+		open: map[*lingerConn]struct{}{}, waiting: map[*lingerConn]struct{}{}}
+}
+
+// listen accepts connections whose Close lingers after MarkLinger, and whose writes fail when the client
+// takes nothing for 60 s, however long the whole answer takes.
+func (k *links) listen(ln net.Listener) net.Listener { return &lingerListener{ln, k} }
+
+// add makes c one of the open connections, unless no more are taken.
+func (k *links) add(c net.Conn) (*lingerConn, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil, false
+	}
+	l := &lingerConn{Conn: c, links: k}
+	k.open[l], k.waiting[l] = struct{}{}, struct{}{}
+	return l, true
+}
+
+// began: the first byte of c was read.
+func (k *links) began(c *lingerConn) {
+	k.mu.Lock()
+	delete(k.waiting, c)
+	k.mu.Unlock()
+}
+
+func (k *links) gone(c *lingerConn) {
+	k.mu.Lock()
+	delete(k.waiting, c)
+	delete(k.open, c)
+	k.mu.Unlock()
+}
+
+// close takes no more connections and closes those that nothing came from: nobody waits for an answer.
+func (k *links) close() {
+	k.mu.Lock()
+	unused := k.waiting
+	k.waiting = map[*lingerConn]struct{}{}
+	if !k.closed {
+		k.closed = true
+		close(k.closing)
+	}
+	k.mu.Unlock()
+	for c := range unused {
+		_ = c.Close()
+	}
+}
+
+type lingerListener struct {
+	net.Listener
+	links *links
+}
+
+// Accept waits while descriptors or memory are short, since fasthttp takes every error for the end.
+// Meanwhile the kernel keeps new connections in its queue, and those that are open go on.
+func (l *lingerListener) Accept() (net.Conn, error) {
+	for pause := minRetry; ; pause = min(2*pause, maxRetry) {
+		select {
+		case <-l.links.closing:
+			return nil, net.ErrClosed // what fasthttp looks for
+		default:
+		}
+		c, err := l.Listener.Accept()
+		if err == nil {
+			if held, ok := l.links.add(c); ok {
+				return held, nil
+			}
+			_ = c.Close()
+			return nil, net.ErrClosed
+		}
+		if !passing(err) {
+			return nil, err
+		}
+		l.links.trouble(err)
+		select {
+		case <-l.links.closing:
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Close is how fasthttp's Shutdown begins.
+func (l *lingerListener) Close() error {
+	l.links.close()
+	return l.Listener.Close()
+}
+
+// passing tells whether an error of accept(2) is over once others give something back, or was about one
+// connection only.
+func passing(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// shortage logs what keeps connections from being taken, once a minute.
+func shortage(log *slog.Logger, now func() time.Time) func(error) {
+	var mu sync.Mutex
+	var last time.Time
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if t := now(); t.Sub(last) >= time.Minute {
+			last = t
+			log.Warn("no new connection can be taken for now; allow the process more open files", "error", err.Error())
+		}
+	}
+}
