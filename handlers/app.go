@@ -180,10 +180,30 @@ func oddlyFramed(headers []byte) bool {
 // with those it has, and takes more as soon as it can.
 func (a *App) Serve(ln net.Listener) error { return a.server.Serve(a.links.listen(ln)) }
 
-// Shutdown takes no more connections and waits for running requests until ctx ends, then cuts them.
+// Shutdown takes no more connections and waits for running requests until ctx ends. Then it cuts them,
+// and waits at most 3 s more for their handlers: its error is ctx's then, or ErrRunning when some did not
+// end and may still use what the caller wants to close.
 func (a *App) Shutdown(ctx context.Context) error {
-	err := a.server.ShutdownWithContext(ctx)
+	ended, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	cut := context.AfterFunc(ctx, func() {
+		a.transfers.cutAll()
+		a.links.cut()
+		select {
+		case <-time.After(a.links.limits.cut):
+			cancel()
+		case <-ended.Done():
+		}
+	})
+	a.links.close() // also where Serve has not begun
+	err := a.server.ShutdownWithContext(ended)
 	a.transfers.cutAll()
+	switch {
+	case err != nil:
+		return ErrRunning
+	case !cut():
+		err = context.Cause(ctx)
+	}
 	a.background.Wait()
 	return err
 }

@@ -3,7 +3,9 @@ package handlers
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +18,9 @@ const (
 	// minRetry and maxRetry are the first and the longest pause when no connection can be taken.
 	minRetry, maxRetry = 5 * time.Millisecond, time.Second
 )
+
+// ErrRunning is Shutdown's error when handlers run on, although their connections are cut.
+var ErrRunning = errors.New("requests still run")
 
 // links are the open connections of one server, on all its listeners.
 type links struct {
@@ -77,6 +82,16 @@ func (k *links) close() {
 	k.mu.Unlock()
 	for c := range unused {
 		_ = c.Close()
+	}
+}
+
+// cut ends all connections, so that whoever waits for a client stops.
+func (k *links) cut() {
+	k.mu.Lock()
+	all := slices.Collect(maps.Keys(k.open))
+	k.mu.Unlock()
+	for _, c := range all {
+		_ = c.Conn.Close() // no lingering; the worker's Close still takes it off the books
 	}
 }
 

@@ -2,8 +2,10 @@ package handlers
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -12,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 // scripted is a listener that gives these errors one after the other, then connections.
@@ -109,5 +113,118 @@ func TestLinks_Accept(t *testing.T) {
 		if n := strings.Count(log.String(), "too many open files"); n != 2 {
 			t.Errorf("%d lines in 90 s, want 2:\n%s", n, log.String())
 		}
+	})
+}
+
+// linkedApp is an App of one handler, as far as Serve and Shutdown need it.
+func linkedApp(t *testing.T, h fasthttp.RequestHandler) (a *App, addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a = &App{core: &core{transfers: newTransfers()}, links: newLinks(quickLimits(), func(err error) { t.Error(err) })}
+	a.server = &fasthttp.Server{Handler: h, StreamRequestBody: true, DisablePreParseMultipartForm: true,
+		MaxRequestBodySize: 1<<63 - 1, ReadTimeout: 30 * time.Second, CloseOnShutdown: true, Logger: connLogger{}}
+	served := make(chan error, 1)
+	go func() { served <- a.Serve(ln) }()
+	t.Cleanup(func() {
+		ln.Close()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return a, ln.Addr().String()
+}
+
+// shutdown gives requests some time and tells how long it took.
+func shutdown(t *testing.T, a *App, drain time.Duration) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), drain)
+	defer cancel()
+	start := time.Now()
+	err := a.Shutdown(ctx)
+	return time.Since(start), err
+}
+
+func linked(a *App) (open, waiting int) {
+	a.links.mu.Lock()
+	defer a.links.mu.Unlock()
+	return len(a.links.open), len(a.links.waiting)
+}
+
+func TestApp_Shutdown(t *testing.T) {
+	t.Run("Unused", func(t *testing.T) { // browsers open connections in advance
+		a, addr := linkedApp(t, func(*fasthttp.RequestCtx) {})
+		c := connDial(t, addr)
+		connWait(t, "the connection to be taken", func() bool { _, n := linked(a); return n == 1 })
+		if took, err := shutdown(t, a, 10*time.Second); err != nil || took > 3*time.Second {
+			t.Errorf("%v after %v, want no wait for a connection that says nothing", err, took)
+		}
+		if n, err := c.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%d, %v; want the connection closed", n, err)
+		}
+	})
+	t.Run("AtWork", func(t *testing.T) {
+		began, end := make(chan bool), make(chan bool)
+		a, addr := linkedApp(t, func(ctx *fasthttp.RequestCtx) {
+			close(began)
+			<-end
+			ctx.SetBodyString("done")
+		})
+		c := connDial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-began
+		connDial(t, addr)
+		connWait(t, "the second connection", func() bool { _, n := linked(a); return n == 1 })
+		ended := make(chan error, 1)
+		go func() { _, err := shutdown(t, a, 10*time.Second); ended <- err }()
+		connWait(t, "the unused connection to be closed", func() bool { n, _ := linked(a); return n == 1 })
+		close(end)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if answer, err := io.ReadAll(c); err != nil || !strings.HasSuffix(string(answer), "done") {
+			t.Errorf("%q, %v; want the whole answer", answer, err)
+		}
+	})
+	t.Run("Stalled", func(t *testing.T) {
+		began, ended := make(chan bool), make(chan bool)
+		a, addr := linkedApp(t, func(ctx *fasthttp.RequestCtx) {
+			b := newBodyReader(ctx, 1<<30)
+			b.limits.idle = time.Hour
+			close(began)
+			io.Copy(io.Discard, b)
+			close(ended)
+		})
+		c := connDial(t, addr)
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", 1<<20, make([]byte, 64<<10))
+		<-began
+		if _, err := shutdown(t, a, 50*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, want that a request was cut", err)
+		}
+		select {
+		case <-ended:
+		default:
+			t.Error("its handler runs on after Shutdown")
+		}
+	})
+	t.Run("NotBegun", func(t *testing.T) {
+		a := &App{core: &core{transfers: newTransfers()}, server: &fasthttp.Server{}, links: newLinks(quickLimits(), nil)}
+		if _, err := shutdown(t, a, time.Second); err != nil {
+			t.Error(err)
+		}
+		if err := a.Serve(&scripted{}); err != nil {
+			t.Errorf("Serve after Shutdown: %v", err)
+		}
+	})
+	t.Run("Stuck", func(t *testing.T) {
+		began, end := make(chan bool), make(chan bool)
+		a, addr := linkedApp(t, func(*fasthttp.RequestCtx) { close(began); <-end })
+		io.WriteString(connDial(t, addr), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-began
+		if took, err := shutdown(t, a, 50*time.Millisecond); err != ErrRunning || took > 5*time.Second {
+			t.Errorf("%v after %v, want ErrRunning after about a second", err, took)
+		}
+		close(end)
 	})
 }
