@@ -15,6 +15,11 @@ func TestNormalizeLogin(t *testing.T) {
 		"FullFold": {"Straße", "Straße", "strasse"},
 		"Greek":    {"ΟΔΥΣΣΕΥΣ", "ΟΔΥΣΣΕΥΣ", "οδυσσευσ"},
 		"Mail":     {"A.B+c@Example.org", "A.B+c@Example.org", "a.b+c@example.org"},
+		"Cherokee": {"\uab70\uab71\uab72", "\uab70\uab71\uab72", "\u13a0\u13a1\u13a2"},
+		"Width":    {"Ａｄａ", "Ａｄａ", "ada"},
+		"Thai":     {"น้ำ", "น้ำ", "น\u0e49\u0e4d\u0e32"},
+		"Japanese": {"Taroたろう太郎", "Taroたろう太郎", "taroたろう太郎"},
+		"Scripts":  {"иван.smith@пример.org", "иван.smith@пример.org", "иван.smith@пример.org"},
 		"Longest":  {strings.Repeat("é", 254), strings.Repeat("é", 254), strings.Repeat("é", 254)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -29,7 +34,10 @@ func TestNormalizeLogin(t *testing.T) {
 	}
 	for name, in := range map[string]string{
 		"Empty": "", "Short": "ab", "Long": strings.Repeat("a", 255), "Space": "a bcd", "NoBreakSpace": "ab\u00a0cd",
-		"NUL": "abc\x00d", "Control": "abc\x1bd", "Bidi": "abc\u202ed", "ZeroWidth": "abc\u200bd", "BadUTF8": "abc\xffd",
+		"NUL": "abc\x00d", "Control": "abc\x1bd", "Bidi": "abc\u202ed", "ZeroWidth": "abc\u200bd",
+		"Filler": "abc\u3164", "HalfFiller": "abc\uffa0", "Jamo": "abc\u115f", "Variation": "abc\ufe0f", "VariationTag": "abc\U000e0100", "Mongolian": "abc\u180b",
+		"Joiner": "a\u034fbc", "SoftHyphen": "ab\u00adc", "Braille": "abc\u2800", "Notehead": "abc\U0001d159", "Egyptian": "abc\U00013441",
+		"Cyrillic": "\u0430da", "CyrillicDigit": "p\u0430y4you", "Greek": "ad\u03b1", "Armenian": "\u0585da", "MixedDomain": "ada@ex\u0430mple.org", "BadUTF8": "abc\xffd",
 		"Age": "age1qyz", "AgeSecret": "AGE-SECRET-KEY-1", "SSH": "ssh-ed25519", "SSHUpper": "SSH-RSA", "PEM": "-----BEGIN", "Huge": strings.Repeat("a", 1<<20),
 	} {
 		t.Run("Refused/"+name, func(t *testing.T) {

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -40,7 +38,7 @@ func (it *Items) List(ctx context.Context, u *Unlocked, f Filter) (items []Item,
 		f.Limit = defaultLimit
 	}
 	f.Limit = min(f.Limit, maxLimit)
-	query := foldTitle(f.Query)
+	query := fold(f.Query)
 	batch := f.Limit + 1
 	if query != "" {
 		batch = maxLimit
@@ -52,7 +50,7 @@ func (it *Items) List(ctx context.Context, u *Unlocked, f Filter) (items []Item,
 		}
 		for i := range rows {
 			item := rows[i].open(u)
-			if query != "" && (item.Unreadable || !strings.Contains(foldTitle(item.Title), query)) {
+			if query != "" && (item.Unreadable || !strings.Contains(fold(item.Title), query)) {
 				continue
 			}
 			if len(items) == f.Limit {
@@ -67,11 +65,6 @@ func (it *Items) List(ctx context.Context, u *Unlocked, f Filter) (items []Item,
 		last := rows[len(rows)-1]
 		before = Cursor{Created: fromMillis(last.Created), ID: last.ID}
 	}
-}
-
-// foldTitle is for comparing without regard to case (Unicode D145).
-func foldTitle(s string) string {
-	return norm.NFC.String(cases.Fold().String(norm.NFD.String(strings.ToValidUTF8(s, "\ufffd"))))
 }
 
 // page reads rows without their bodies.
