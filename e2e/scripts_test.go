@@ -266,7 +266,7 @@ func (t *tab) travel(direction, path string) {
 	t.wait("main")
 }
 
-// Who logged out in one tab is led to the log-in by the next thing done in another.
+// Who logged out in one tab is told so by the next thing done in another, which keeps what was typed.
 func scriptLoggedOut(t *testing.T, s *server, tab *tab) {
 	c := tab.member(s, "logs-out-elsewhere")
 	tab.open("/vault?new=1")
@@ -274,8 +274,12 @@ func scriptLoggedOut(t *testing.T, s *server, tab *tab) {
 	tab.fill("#text", "Text")
 	c.logout()
 	tab.allow("status of 401")
-	tab.follow("#submit")
-	tab.at("/login")
+	tab.click("#submit")
+	tab.reads("#main > .problem", "You are logged out")
+	if tab.value("#text") != "Text" {
+		t.Errorf("what was typed is %q now", tab.value("#text"))
+	}
+	tab.open("/login")
 	tab.fill("#login", "logs-out-elsewhere")
 	tab.fill("#password", walkPassword)
 	tab.follow("#submit")

@@ -52,3 +52,18 @@ func ageKey(t *testing.T) (identity, recipient string) {
 	}
 	return identity, recipient
 }
+
+// TestLoggedOut_Post: the page that holds what was typed is neither left nor swapped away.
+func TestLoggedOut_Post(t *testing.T) {
+	s := newServer(t)
+	for target, swap := range map[string]string{"main": "afterbegin", "": "afterbegin", "result": ""} {
+		a := s.ask(t, "POST", "/vault", "title=a&text=typed", "Sec-Fetch-Site", "same-origin", "HX-Request", "true", "HX-Target", target)
+		a.want(t, 401, "You are logged out", "what you typed is still here", `href="/login"`, `target="_blank"`, `rel="noopener"`)
+		if got := a.Header.Get("HX-Reswap"); got != swap {
+			t.Errorf("into %q it is swapped %q, want %q", target, got, swap)
+		}
+		if a.Header.Get("HX-Redirect") != "" || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("redirect %q, type %q", a.Header.Get("HX-Redirect"), a.Header.Get("Content-Type"))
+		}
+	}
+}

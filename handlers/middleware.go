@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"zencrypt/models"
+	"zencrypt/views"
 )
 
 // visitor is what the middleware found out about the sender of a request.
@@ -249,13 +250,22 @@ func (c *core) guard(need Access) fiber.Handler {
 	}
 }
 
-// askLogin sends to the log-in page and back afterwards: 303, or 401 under htmx.
+// askLogin sends to the log-in page and back afterwards: 303, or 401 under htmx. A post under htmx came
+// from a page that still holds what was typed, so that page stays and shows a card.
 func (c *core) askLogin(x *fiber.Ctx) error {
 	to := "/login"
 	if x.Method() == fiber.MethodGet && localPath(x.OriginalURL()) != "" && x.Path() != "/" {
 		to += "?next=" + url.QueryEscape(x.OriginalURL())
 	}
 	x.Vary("HX-Request")
+	if isFragment(x) && x.Method() == fiber.MethodPost {
+		if x.Get("HX-Target") != "result" {
+			x.Set("HX-Reswap", "afterbegin") // what is swapped otherwise is the very form
+		}
+		return &refusal{status: fiber.StatusUnauthorized, problem: views.Problem{Title: "You are logged out",
+			Detail: "Nothing was changed, and what you typed is still here. Log in, come back, and send it again.",
+			Next:   "Log in in another tab", Link: to, NewTab: true}}
+	}
 	if isFragment(x) {
 		x.Set("HX-Redirect", to)
 		return x.SendStatus(fiber.StatusUnauthorized)

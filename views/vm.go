@@ -67,6 +67,7 @@ type Problem struct {
 	Detail string
 	Next   string // optional: what to do
 	Link   string // optional: href for Next
+	NewTab bool   // Link opens in a tab of its own, so that the form stays
 	ID     string // request id, for 500s
 }
 

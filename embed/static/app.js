@@ -240,6 +240,7 @@
     one("progress", box).value = 0;
     var old = one("#result");
     if (old) old.replaceChildren();
+    all(".card.problem").forEach(function (problem) { problem.remove(); }); // what was said of an earlier try
     one("[data-upload-text]", box).textContent = "Starting…";
     sending.timer = setTimeout(function () { box.hidden = false; }, usesFiles(form) ? 0 : 600);
   });
