@@ -224,6 +224,7 @@ func TestAttack_Costly(t *testing.T) {
 		return "-----BEGIN AGE ENCRYPTED FILE-----\n" + wrap64(base64.StdEncoding.EncodeToString([]byte(s))) + "-----END AGE ENCRYPTED FILE-----\n"
 	}
 	_, before := s.memory()
+	after := int64(0) // until the first that does take an argon2id run, as every log-in does
 	for _, tc := range []struct {
 		name   string
 		limit  time.Duration
@@ -243,7 +244,7 @@ func TestAttack_Costly(t *testing.T) {
 		{"FactorNegative", time.Second, 422, "", func() answer { return c.post("/decrypt", "passphrase", "x", "text", armor(scrypt("-1"))) }},
 		{"LongPasswordMeter", 500 * time.Millisecond, 200, "", func() answer { return c.post("/meter", "passphrase", long) }},
 		{"LongListedMeter", 500 * time.Millisecond, 200, "", func() answer { return c.post("/meter", "passphrase", unlike) }},
-		{"VeryLongMeter", 500 * time.Millisecond, 200, "", func() answer { return c.post("/meter", "passphrase", strings.Repeat("é", 30_000)) }},
+		{"VeryLongMeter", 500 * time.Millisecond, 200, "", func() answer { return c.post("/meter", "passphrase", strings.Repeat("é", 2_000)) }},
 		{"LongPasswordLogin", 2 * time.Second, 422, "do not go together", func() answer { return guest.post("/login", "login", "costly", "password", long) }},
 		{"TooLongPasswordLogin", 2 * time.Second, 422, "do not go together", func() answer { return guest.post("/login", "login", "costly", "password", long+long) }},
 		{"LongListedRegister", 2 * time.Second, 303, "", func() answer {
@@ -256,6 +257,9 @@ func TestAttack_Costly(t *testing.T) {
 			return s.client().post("/register", "login", "repeated", "password", strings.Repeat("a", 1000), "password2", strings.Repeat("a", 1000))
 		}},
 	} {
+		if after == 0 && tc.limit > time.Second {
+			_, after = s.memory()
+		}
 		begin := time.Now()
 		a := tc.do()
 		took := time.Since(begin)
@@ -267,11 +271,10 @@ func TestAttack_Costly(t *testing.T) {
 		}
 		t.Logf("%s: %d in %v", tc.name, a.status, took.Round(100*time.Microsecond))
 	}
-	if _, after := s.memory(); after-before > 64<<20 {
+	if after-before > 16<<20 {
 		t.Errorf("the peak rose from %d to %d MiB", before>>20, after>>20)
-	} else {
-		t.Logf("peak %d MiB before, %d after", before>>20, after>>20)
 	}
+	t.Logf("peak %d MiB before, %d after", before>>20, after>>20)
 }
 
 // wrap64 breaks base64 into armor's lines of 64.
