@@ -79,6 +79,10 @@ func (c *core) classify(x *fiber.Ctx, err error) (int, views.Problem, time.Durat
 		return fiber.StatusServiceUnavailable, views.Problem{Title: "The server is busy",
 			Detail: "Passwords and passphrases are slow to check on purpose, and many are being checked right now. Nothing was changed.",
 			Next:   "Try again in " + seconds(busy.RetryAfter) + "."}, busy.RetryAfter
+	case errors.Is(err, limits.ErrTooHeavy):
+		return fiber.StatusUnprocessableEntity, views.Problem{Title: "Too heavy for this server",
+			Detail: "A passphrase is slow to try on purpose, and this takes more memory than the server has for one. Nothing was tried or stored.",
+			Next:   "Use the age command on your own machine, or ask whoever runs this server for a higher ZENCRYPT_KDF_MEMORY."}, 0
 	case errors.Is(err, blobs.ErrQuota):
 		return fiber.StatusRequestEntityTooLarge, views.Problem{Title: "Your storage is full",
 			Detail: err.Error() + ". Nothing was stored.", Next: "Delete results or items that you no longer need, then try again."}, 0
