@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -79,6 +80,9 @@ func (c *core) classify(x *fiber.Ctx, err error) (int, views.Problem, time.Durat
 		return fiber.StatusServiceUnavailable, views.Problem{Title: "The server is busy",
 			Detail: "Passwords and passphrases are slow to check on purpose, and many are being checked right now. Nothing was changed.",
 			Next:   "Try again in " + seconds(busy.RetryAfter) + "."}, busy.RetryAfter
+	case errors.Is(err, blobs.ErrDamaged), errors.Is(err, fs.ErrNotExist): // files have no other names than ours
+		return fiber.StatusInternalServerError, views.Problem{Title: "The stored copy is damaged", Detail: "Nothing of it was sent.",
+			Next: "Whoever runs this server may have a backup.", ID: requestID(x)}, 0
 	case errors.Is(err, limits.ErrTooHeavy):
 		return fiber.StatusUnprocessableEntity, views.Problem{Title: "Too heavy for this server",
 			Detail: "A passphrase is slow to try on purpose, and this takes more memory than the server has for one. Nothing was tried or stored.",
