@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -52,6 +53,7 @@ type DB struct {
 	now            func() time.Time
 	kdf            *kdf
 	opts           Options
+	ready          readiness
 }
 
 // metaRow is a fact about the database itself.
@@ -121,8 +123,34 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// Ready writes one row to the disk: the error says why no write works.
+// readyEvery is how long an answer of Ready holds: who asks often must not make the disk
+// sync as often.
+const readyEvery = 5 * time.Second
+
+// readiness is the last answer of Ready.
+type readiness struct {
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+// Ready writes one row to the disk, at most every 5 seconds: the error says why no write
+// works. Those who ask meanwhile get the last answer.
 func (db *DB) Ready(ctx context.Context) error {
+	last := &db.ready
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	if age := db.now().Sub(last.at); age >= 0 && age < readyEvery {
+		return last.err
+	}
+	err := db.writeReady(ctx)
+	if ctx.Err() == nil { // else it is about who asked
+		last.at, last.err = db.now(), err
+	}
+	return err
+}
+
+func (db *DB) writeReady(ctx context.Context) error {
 	row := metaRow{Name: metaReady, Value: fmt.Sprint(millis(db.now()))}
 	return db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewInsert().Model(&row).On("CONFLICT (name) DO UPDATE").Set("value = EXCLUDED.value").Exec(ctx)

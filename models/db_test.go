@@ -55,13 +55,6 @@ func TestOpen(t *testing.T) {
 			}
 		}
 	})
-	t.Run("Ready", func(t *testing.T) {
-		for range 2 {
-			if err := db.Ready(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +98,46 @@ func TestOpen(t *testing.T) {
 			t.Fatalf("%v, %v", got, err)
 		}
 	})
+}
+
+// Whoever asks every millisecond gets answers, and the disk one write in five seconds.
+func TestDB_Ready(t *testing.T) {
+	db, c := newTestDB(t)
+	written := func() int { return count(t, db.main, "SELECT value FROM meta WHERE name = 'ready'") }
+	ask := func(want Code) {
+		t.Helper()
+		if err := db.Ready(t.Context()); ErrorCode(err) != want {
+			t.Fatalf("%v, want %q", err, want)
+		}
+	}
+	cut, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := db.Ready(cut); err == nil {
+		t.Fatal("a request that was cut wrote")
+	}
+	ask("") // and did not decide for others
+	first := written()
+	c.add(readyEvery - time.Millisecond)
+	ask("")
+	if written() != first {
+		t.Fatal("written again within 5 seconds")
+	}
+	exec(t, db.main, "PRAGMA query_only = 1")
+	ask("")
+	c.add(time.Millisecond)
+	ask(Unavailable)
+	exec(t, db.main, "PRAGMA query_only = 0")
+	ask(Unavailable)
+	c.add(readyEvery)
+	ask("")
+	if got := written(); got != first+2*int(readyEvery/time.Millisecond) {
+		t.Fatalf("written at %d, first at %d", got, first)
+	}
+	c.add(-time.Hour) // a clock that was set back
+	ask("")
+	if written() >= first {
+		t.Fatal("not written after the clock was set back")
+	}
 }
 
 // A crash may fall between a migration and its mark: it then runs a second time.
