@@ -27,11 +27,17 @@ type Ring struct {
 	mu      sync.RWMutex
 	current uint32
 	keys    map[uint32]Key
+	derived map[ringKey]Key // by version and purpose, made when first used
+}
+
+type ringKey struct {
+	version uint32
+	purpose Purpose
 }
 
 // NewRing returns a ring with one version.
 func NewRing(version uint32, key Key) *Ring {
-	return &Ring{current: version, keys: map[uint32]Key{version: key}}
+	return &Ring{current: version, keys: map[uint32]Key{version: key}, derived: make(map[ringKey]Key)}
 }
 
 // Format implements [fmt.Formatter]; fmt could not redact the keys inside.
@@ -42,6 +48,7 @@ func (r *Ring) Add(version uint32, key Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys[version] = key
+	clear(r.derived)
 	r.current = max(r.current, version)
 }
 
@@ -62,8 +69,12 @@ func (r *Ring) Key(version uint32) (Key, bool) {
 
 // Seal closes plaintext under the current version's key for a purpose. See [Seal].
 func (r *Ring) Seal(purpose Purpose, p Place, plaintext []byte) []byte {
-	version, key := r.Current()
-	return Seal(purposeKey(key, purpose), version, p, plaintext)
+	version, _ := r.Current()
+	key, ok := r.purposeKey(version, purpose)
+	if !ok {
+		panic("seal: the ring has lost its current key") // versions are only ever added
+	}
+	return Seal(key, version, p, plaintext)
 }
 
 // Open opens what any version in the ring has sealed for the same purpose and place. The
@@ -73,11 +84,30 @@ func (r *Ring) Open(purpose Purpose, p Place, sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, ok := r.Key(version)
+	key, ok := r.purposeKey(version, purpose)
 	if !ok {
 		return nil, ErrVersion
 	}
-	return Open(purposeKey(key, purpose), p, sealed)
+	return Open(key, p, sealed)
 }
 
-func purposeKey(key Key, purpose Purpose) Key { return Derive(key[:], infoPrefix+string(purpose)) }
+// purposeKey derives a key once: HKDF takes longer than opening a title, and a search opens
+// all titles of a vault.
+func (r *Ring) purposeKey(version uint32, purpose Purpose) (Key, bool) {
+	at := ringKey{version, purpose}
+	r.mu.RLock()
+	key, ok := r.derived[at]
+	r.mu.RUnlock()
+	if ok {
+		return key, true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	secret, ok := r.keys[version]
+	if !ok {
+		return Key{}, false
+	}
+	key = Derive(secret[:], infoPrefix+string(purpose))
+	r.derived[at] = key
+	return key, true
+}

@@ -208,6 +208,30 @@ func TestRing_Concurrent(t *testing.T) {
 	wg.Wait()
 }
 
+// A version that is replaced takes its derived keys with it.
+func TestRing_AddAgain(t *testing.T) {
+	first, second := seal.NewKey(), seal.NewKey()
+	ring := seal.NewRing(1, first)
+	sealed := ring.Seal(seal.Items, place(), []byte("x"))
+	ring.Add(1, second)
+	if _, err := ring.Open(seal.Items, place(), sealed); !errors.Is(err, seal.ErrOpen) {
+		t.Errorf("opened with a key that the ring no longer holds: %v", err)
+	}
+	if _, err := seal.NewRing(1, second).Open(seal.Items, place(), ring.Seal(seal.Items, place(), []byte("x"))); err != nil {
+		t.Errorf("sealed under a key that the ring no longer holds: %v", err)
+	}
+}
+
+func BenchmarkRing_Open(b *testing.B) {
+	ring := seal.NewRing(1, seal.NewKey())
+	sealed := ring.Seal(seal.Names, place(), []byte("a title of the usual length"))
+	for b.Loop() {
+		if _, err := ring.Open(seal.Names, place(), sealed); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestHPKE(t *testing.T) {
 	public, private, err := seal.NewHPKE()
 	if err != nil || len(public) != seal.HPKESize || len(private) != seal.HPKESize {
