@@ -2,10 +2,14 @@ package models
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/uptrace/bun"
 )
 
 func titles(items []Item) string {
@@ -160,6 +164,95 @@ func TestItems_List(t *testing.T) {
 		_, err := db.Items.Get(t.Context(), u, item.ID)
 		wantCode(t, err, NotFound, "")
 	})
+}
+
+// A search looks at titles a batch at a time and finds what lies behind the first batch; what
+// does not open is not found.
+func TestItems_List_SearchFar(t *testing.T) {
+	db, c := newTestDB(t)
+	u := register(t, db, "ada")
+	for i := range 3 {
+		saveFile(t, db, u, fmt.Sprint("needle ", i))
+	}
+	c.add(time.Millisecond)
+	damaged := save(t, db, u, "needle damaged", "x")
+	exec(t, db.main, "UPDATE items SET sealed_meta = x'00' WHERE id = ?", damaged.ID[:])
+	c.add(time.Millisecond)
+	err := db.main.write(t.Context(), func(ctx context.Context, tx bun.Tx) error {
+		for range 2*maxLimit - 4 { // with the four it is two whole batches
+			row, err := closeItem(u, &Item{ID: NewID(), Kind: "note", Title: "hay", Created: c.now()})
+			if err != nil {
+				return err
+			}
+			if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []int{1, 2, 3, 4} {
+		var found []string
+		f := Filter{Query: "NEEDLE", Limit: limit}
+		for pages := 1; ; pages++ {
+			items, next, err := db.Items.List(t.Context(), u, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range items {
+				if i.Unreadable || i.Blob == nil || i.Body != nil {
+					t.Errorf("%s: %t, %v", i.Title, i.Unreadable, i.Blob)
+				}
+				found = append(found, i.Title)
+			}
+			if next == nil {
+				if want := (3 + limit - 1) / limit; pages != want {
+					t.Errorf("limit %d: %d pages, want %d", limit, pages, want)
+				}
+				break
+			}
+			f.Before = *next
+		}
+		slices.Sort(found)
+		if fmt.Sprint(found) != "[needle 0 needle 1 needle 2]" {
+			t.Errorf("limit %d: found %v", limit, found)
+		}
+	}
+}
+
+func BenchmarkItems_Search(b *testing.B) {
+	c := newClock()
+	db, err := Open(b.Context(), testOptions(b, b.TempDir(), c))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	u, err := db.Accounts.Register(b.Context(), "ada", goodPassword)
+	if err != nil {
+		b.Fatal(err)
+	}
+	err = db.main.write(b.Context(), func(ctx context.Context, tx bun.Tx) error {
+		for i := range 5000 {
+			row, err := closeItem(u, &Item{ID: NewID(), Kind: "note", Title: fmt.Sprint("a title of the usual length ", i), Created: c.now(), Body: []byte("body")})
+			if err != nil {
+				return err
+			}
+			if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, _, err := db.Items.List(b.Context(), u, Filter{Query: "no such title"}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func TestItems_Trash(t *testing.T) {

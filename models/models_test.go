@@ -43,7 +43,7 @@ func newClock() *clock { return &clock{t: time.Date(2026, 3, 1, 12, 0, 0, 0, tim
 // cheap are the smallest costs that argon2id permits: 8 KiB for each lane.
 var cheap = password.Params{Time: 1, MemoryKiB: 8, Threads: 1}
 
-func testOptions(t *testing.T, dir string, c *clock) Options {
+func testOptions(t testing.TB, dir string, c *clock) Options {
 	t.Helper()
 	main, err := migrations.Main()
 	if err != nil {
