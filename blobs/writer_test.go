@@ -136,6 +136,9 @@ func TestWriter_Killed(t *testing.T) {
 	}
 }
 
+// assign sets a field of a resource limit, which is signed on FreeBSD and unsigned elsewhere.
+func assign[T int64 | uint64](field *T, n int) { *field = T(n) }
+
 // childDiskFull writes under a file size limit, which gives EFBIG as a full
 // disk gives ENOSPC. SIGXFSZ, which comes with it, is ignored.
 func childDiskFull(dir string) {
@@ -150,8 +153,10 @@ func childDiskFull(dir string) {
 	}
 	var old syscall.Rlimit
 	must(0, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old))
-	limit := func(n uint64) {
-		must(0, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: old.Max}))
+	limit := func(n int) {
+		now := old
+		assign(&now.Cur, n)
+		must(0, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &now))
 	}
 
 	limit(3 * chunk)
