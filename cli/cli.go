@@ -51,6 +51,9 @@ const description = "Hash, encrypt, decrypt and keep text and files, on a machin
 // Run runs one command and returns its exit code: 0 done, 1 failed, 2 wrong usage. One line on stderr
 // says why.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if err := harden(); err != nil {
+		fmt.Fprintln(stderr, "zencrypt: warning:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
 	var c commands
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("zencrypt"), kong.Description(description), kong.UsageOnError(),

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"zencrypt/blobs"
@@ -53,7 +52,6 @@ func (s *serveCmd) Run(e *env) error {
 		return &usageError{err}
 	}
 	log := newLogger(cfg, e.stderr)
-	harden(log)
 	if err := makeData(cfg.Data); err != nil {
 		return err
 	}
@@ -157,16 +155,6 @@ func boundMemory(budget int64) {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
-	}
-}
-
-// harden keeps secrets out of core dumps and out of other processes of the same user.
-func harden(log *slog.Logger) {
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		log.Warn("could not make the process undumpable")
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		log.Warn("could not switch core dumps off")
 	}
 }
 
