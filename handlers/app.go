@@ -73,6 +73,7 @@ type rates struct {
 	loginName   *limits.Limiter // failed log-ins for one login
 	device      *limits.Limiter // failed log-ins from a device that logged in before
 	register    *limits.Limiter // registrations of one client
+	typo        *limits.Limiter // refused registrations of one client
 	password    *limits.Limiter // wrong current passwords of one account
 	meter       *limits.Limiter // password meter of one client
 }
@@ -102,6 +103,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 			loginName:   limits.NewLimiter(10, time.Minute, keys, o.Now),
 			device:      limits.NewLimiter(10, time.Minute, keys, o.Now),
 			register:    limits.NewLimiter(300, 12*time.Second, keys, o.Now),
+			typo:        limits.NewLimiter(300, time.Second, keys, o.Now),
 			password:    limits.NewLimiter(10, time.Minute, keys, o.Now),
 			meter:       limits.NewLimiter(60, 250*time.Millisecond, keys, o.Now),
 		},

@@ -17,6 +17,7 @@ import (
 )
 
 type accountStore interface {
+	CanRegister(ctx context.Context, login, password string) error
 	Register(ctx context.Context, login, password string) (*models.Unlocked, error)
 	Authenticate(ctx context.Context, login, password string) (*models.Unlocked, error)
 	Recover(ctx context.Context, login, code, password string) (*models.Unlocked, error)
@@ -64,27 +65,43 @@ func (a *auth) Register(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	form := views.RegisterForm{Login: f.get("login")}
-	if f.get("password") != f.get("password2") {
-		form.Errors = views.Fields{"password2": "The two passwords differ. Type the same one twice."}
-	} else if client := visitorOf(x).client; true {
-		if ok, wait := a.rates.register.Take(client); !ok {
-			return tooMany(wait, "Many accounts were made from here in a short time.")
-		}
-		var u *models.Unlocked
-		err = a.slow(x, limits.Login, func() error {
-			u, err = a.accounts.Register(x.UserContext(), form.Login, f.get("password"))
-			return err
-		})
-		if err == nil {
-			return a.begin(x, u, "/register/confirm")
-		}
-		if form.Errors, err = fieldErrors(err); err != nil {
-			return err
-		}
+	login, pw := f.get("login"), f.get("password")
+	var u *models.Unlocked
+	if pw != f.get("password2") {
+		err = models.Errorf(models.Invalid, "password2", "the two passwords differ. Type the same one twice")
+	} else {
+		u, err = a.register(x, login, pw)
 	}
-	form.Login = printable(form.Login)
-	return a.render(x, fiber.StatusUnprocessableEntity, registerPage, views.Register(form))
+	if err == nil {
+		return a.begin(x, u, "/register/confirm")
+	}
+	errs, err := fieldErrors(err)
+	if err != nil {
+		return err
+	}
+	return a.render(x, fiber.StatusUnprocessableEntity, registerPage, views.Register(views.RegisterForm{Login: printable(login), Errors: errs}))
+}
+
+// register makes an account. What is cheap to refuse is refused first: a typo waits for no slow hash,
+// and counts as no account.
+func (a *auth) register(x *fiber.Ctx, login, pw string) (u *models.Unlocked, err error) {
+	client := visitorOf(x).client
+	if ok, wait := a.rates.typo.Peek(client); !ok {
+		return nil, tooMany(wait, "Many registrations from here were refused in a short time.")
+	}
+	if err := a.accounts.CanRegister(x.UserContext(), login, pw); err != nil {
+		a.rates.typo.Take(client) // it cost a look at the password, and may say that a login is taken
+		return nil, err
+	}
+	if ok, wait := a.rates.register.Take(client); !ok {
+		return nil, tooMany(wait, "Many accounts were made from here in a short time.")
+	}
+	// Not of the log-in's part of the budget: a crowd that registers must not keep anybody out.
+	err = a.slow(x, limits.User, func() error {
+		u, err = a.accounts.Register(x.UserContext(), login, pw)
+		return err
+	})
+	return u, err
 }
 
 // ShowRecovery handles GET /register/confirm: the code that still has to be confirmed.
