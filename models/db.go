@@ -95,7 +95,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := MakeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
 	db := &DB{now: o.Now, opts: o, kdf: k}

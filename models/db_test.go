@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,45 @@ func TestOpen(t *testing.T) {
 			t.Fatalf("%v, %v", got, err)
 		}
 	})
+}
+
+// Every level that was missing is made, and synced into the one above it.
+func TestMakeDir(t *testing.T) {
+	root := t.TempDir()
+	var synced []string
+	note := func(dir string) error { synced = append(synced, strings.TrimPrefix(dir, root)); return nil }
+	deep := filepath.Join(root, "a", "b", "data")
+	for range 2 { // the second time there is nothing to do
+		if err := makeDir(deep, note); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"", "/a", "/a/b"}; !slices.Equal(synced, want) {
+			t.Fatalf("synced %q, want %q", synced, want)
+		}
+	}
+	for dir := deep; dir != root; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s: %v, %v", dir, info, err)
+		}
+	}
+	link, file := filepath.Join(root, "link"), filepath.Join(root, "file")
+	if err := errors.Join(os.Symlink(deep, link), os.WriteFile(file, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(root)
+	for _, dir := range []string{link, ".", "/", "a/b/", filepath.Join(link, "below")} {
+		if err := MakeDir(dir); err != nil {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	for _, dir := range []string{file, filepath.Join(file, "below")} {
+		if err := MakeDir(dir); err == nil {
+			t.Errorf("%s is a folder", dir)
+		}
+	}
+	if err := makeDir(filepath.Join(root, "c"), func(string) error { return os.ErrInvalid }); !errors.Is(err, os.ErrInvalid) {
+		t.Errorf("a folder that was not synced: %v", err)
+	}
 }
 
 // Whoever asks every millisecond gets answers, and the disk one write in five seconds.

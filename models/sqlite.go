@@ -119,6 +119,31 @@ func makeFile(path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// MakeDir makes a folder and what is missing of those above it, each for its owner alone
+// and on the disk before what it holds: without this a loss of power could take a new data
+// folder with everything that was acknowledged in it.
+func MakeDir(dir string) error { return makeDir(filepath.Clean(dir), syncDir) }
+
+func makeDir(dir string, sync func(string) error) error {
+	err := os.Mkdir(dir, 0o700)
+	if parent := filepath.Dir(dir); errors.Is(err, os.ErrNotExist) && parent != dir {
+		if err := makeDir(parent, sync); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	if errors.Is(err, os.ErrExist) {
+		// Also what a link leads to.
+		if info, err := os.Stat(dir); err != nil || info.IsDir() {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return sync(filepath.Dir(dir))
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
