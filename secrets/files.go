@@ -181,13 +181,25 @@ func makeDir(dir string) error {
 		}
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make secrets directory: %w", err)
-	}
-	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+	if err := makeLevels(filepath.Clean(dir), syncDir); err != nil {
 		return fmt.Errorf("make secrets directory: %w", err)
 	}
 	return nil
+}
+
+// makeLevels makes a directory that is not there, and those above it, each synced into its
+// parent.
+func makeLevels(dir string, sync func(string) error) error {
+	parent := filepath.Dir(dir)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		if err := makeLevels(parent, sync); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return sync(parent)
 }
 
 // writeNew leaves the whole file on the disk, or none.

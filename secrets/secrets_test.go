@@ -250,6 +250,17 @@ func TestCreate(t *testing.T) {
 			t.Error("what was made is not what is loaded")
 		}
 	})
+	t.Run("EveryLevelSynced", func(t *testing.T) {
+		root := t.TempDir()
+		var synced []string
+		note := func(dir string) error { synced = append(synced, strings.TrimPrefix(dir, root)); return nil }
+		if err := makeLevels(filepath.Join(root, "a", "b", "secrets"), note); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"", "/a", "/a/b"}; !slices.Equal(synced, want) {
+			t.Errorf("synced %q, want %q", synced, want)
+		}
+	})
 	t.Run("NeverTwice", func(t *testing.T) {
 		dir := t.TempDir()
 		first, err := Create(dir)
