@@ -202,24 +202,34 @@ func makeLevels(dir string, sync func(string) error) error {
 	return sync(parent)
 }
 
-// writeNew leaves the whole file on the disk, or none.
-func writeNew(path, text string) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// writeNew puts a whole file in place, on the disk, or none: it is written under another
+// name, which a crash may leave and nothing reads, and then linked. An existing file stays
+// as it is (fs.ErrExist).
+func writeNew(path, text string) error {
+	temp, err := writeTemp(filepath.Dir(path), text)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(path)
-		}
-	}()
-	if _, err = f.WriteString(text); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := errors.Join(os.Link(temp, path), os.Remove(temp)); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// writeTemp writes a file that only its owner may read, and syncs it.
+func writeTemp(dir, text string) (path string, err error) {
+	f, err := os.CreateTemp(dir, ".new-*") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }
 
 func syncDir(dir string) error {

@@ -275,6 +275,37 @@ func TestCreate(t *testing.T) {
 			t.Errorf("the first key is gone: %v", err)
 		}
 	})
+	t.Run("AfterCrash", func(t *testing.T) {
+		dir := t.TempDir()
+		for _, text := range []string{"", encoded('c')[:20], encoded('c')} { // at any point before the key is in place
+			if _, err := writeTemp(dir, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, ok := Find(dir, env("", ""), ""); ok {
+			t.Fatal("half a key is taken for one")
+		}
+		made, err := Create(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ring, err := Load(dir, LoadOptions{})
+		if err != nil || !ring.Active.Secret.Equal(made.Active.Secret) || len(ring.Older) != 0 {
+			t.Errorf("loaded %+v, %v", ring, err)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 4 {
+			t.Errorf("%v, %v: want the key and what the crashes left", entries, err)
+		}
+	})
+	t.Run("NothingBesides", func(t *testing.T) {
+		dir := t.TempDir()
+		for range 2 { // the second one is refused
+			_, _ = Create(dir)
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || entries[0].Name() != KeyFile {
+				t.Errorf("%v, %v", entries, err)
+			}
+		}
+	})
 	t.Run("Differ", func(t *testing.T) {
 		a, err := Create(t.TempDir())
 		if err != nil {
