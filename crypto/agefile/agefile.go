@@ -111,7 +111,7 @@ func (w *writer) Close() error {
 // rest is not there. The error is [ErrDamaged] unless the source failed, whose own error it then wraps.
 type Opened struct {
 	io.Reader
-	FileKey [fileKeySize]byte // opens this file again with [OpenWithFileKey]; a secret
+	FileKey [fileKeySize]byte `json:"-"` // opens this file again with [OpenWithFileKey]; a secret
 	Index   int               // which of the identities fitted
 	Info    Info
 }

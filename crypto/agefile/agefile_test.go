@@ -2,6 +2,7 @@ package agefile_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -102,6 +103,9 @@ func TestOpen_RoundTrip(t *testing.T) {
 				}
 				if out := fmt.Sprintf("%v %+v %x", o, o, o); strings.Contains(out, fmt.Sprintf("%x", o.FileKey)) || !strings.Contains(out, "redacted") {
 					t.Error("the file key prints")
+				}
+				if out, err := json.Marshal(struct{ Opened agefile.Opened }{agefile.Opened{FileKey: o.FileKey}}); err != nil || strings.Contains(string(out), "FileKey") {
+					t.Errorf("the file key is written as JSON: %v", err)
 				}
 			})
 		}
