@@ -305,7 +305,7 @@ type attempt struct {
 // into writes a success into a result.
 func (o attempt) into(r *models.Result) {
 	r.State, r.Size = models.StateReady, o.size
-	r.Meta.Format, r.Meta.FileKey, r.Meta.Headline = string(o.plain.Format), o.plain.FileKey, "Opened with "+o.plain.Label
+	r.Meta.FileFormat, r.Meta.FileKey, r.Meta.Headline = string(o.plain.Format), o.plain.FileKey, "Opened with "+o.plain.Label
 	r.Meta.Facts = [][2]string{{"Format", string(o.plain.Format)}, {"Checked", "to the last byte"}}
 }
 

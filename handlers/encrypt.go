@@ -330,7 +330,7 @@ func (e *encrypt) one(u *upload, name string, content io.Reader, job *encryptJob
 	if err != nil {
 		return nil, err
 	}
-	r := &models.Result{Verb: "encrypt", State: models.StateReady, Size: ref.Size, Meta: models.ResultMeta{Name: name, Format: job.format,
+	r := &models.Result{Verb: "encrypt", State: models.StateReady, Size: ref.Size, Meta: models.ResultMeta{Name: name, FileFormat: job.format,
 		Headline: job.headline, Facts: [][2]string{{"Format", job.detail}}, Item: job.meta(name),
 		Commands: job.command(name, strings.TrimSuffix(name, job.suffix))}}
 	if err := u.store(r, ref); err != nil {

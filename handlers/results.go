@@ -117,7 +117,7 @@ func (r *results) File(x *fiber.Ctx) error {
 // plainOf is what a result's download consists of: an age file is decrypted while it is sent; what was
 // encrypted, and the plaintext of a Fernet token, stand there as they go out.
 func plainOf(res *models.Result, spool *blobs.Reader) (io.Reader, error) {
-	if res.Verb == "decrypt" && res.Meta.Format == string(crypto.FormatAge) {
+	if res.Verb == "decrypt" && res.Meta.FileFormat == string(crypto.FormatAge) {
 		return agefile.OpenWithFileKeyAt(spool, spool.Size(), res.Meta.FileKey)
 	}
 	return spool, nil

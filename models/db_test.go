@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -221,15 +222,23 @@ func TestRedacted(t *testing.T) {
 	_, k := u.Ring.Current()
 	meta := ResultMeta{Name: "swordfish", Headline: "swordfish"}
 	secrets := []string{"swordfish", string(key.Versions[0].Secret), fmt.Sprintf("%x", k[:]), fmt.Sprintf("%x", s.Key[:]), "[7 7 0", "77000",
-		strings.Trim(fmt.Sprint(k[:]), "[]"), strings.Trim(fmt.Sprint(s.Key[:]), "[]"), strings.Trim(fmt.Sprint(s.unlock[:]), "[]")}
+		"[88 88 8", "WFhY", "5858", strings.Trim(fmt.Sprint(k[:]), "[]"), strings.Trim(fmt.Sprint(s.Key[:]), "[]"), strings.Trim(fmt.Sprint(s.unlock[:]), "[]")}
+	server := ServerKey{Pepper: [32]byte(bytes.Repeat([]byte("X"), 32)), Logins: [32]byte(bytes.Repeat([]byte("X"), 32))}
+	peppers := PepperKeys{Active: "active", Keys: map[string]ServerKey{"active": server}}
+	options := db.opts
+	options.Pepper = peppers
 	values := map[string]any{
+		"server key": server, "pepper keys": peppers, "options": options, "db": &DB{opts: options},
 		"unlocked": u, "session": s, "session value": *s, "item": item, "item value": *item, "meta": meta, "result": Result{Meta: meta},
 		"key": key, "key value": *key, "blob": item.Blob, "list": []any{*u, *s, *item, meta},
 	}
 	for name, v := range values {
 		var out bytes.Buffer
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X"} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%c"} {
 			fmt.Fprintf(&out, verb+"\n", v)
+		}
+		if b, err := json.Marshal(v); err == nil {
+			out.Write(b)
 		}
 		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "v", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
@@ -286,7 +295,6 @@ func TestStoreError(t *testing.T) {
 	if ErrorMessage(err) == "internal error" {
 		t.Fatal("it says nothing")
 	}
-	if err := db.Items.Forget(ctx, &Unlocked{Account: &Account{}}, NewID()); ErrorCode(err) != Unavailable {
-		t.Fatal(err)
-	}
+	_, err = db.Items.Trash(ctx, &Unlocked{Account: &Account{}}, NewID())
+	wantCode(t, err, Unavailable, "")
 }

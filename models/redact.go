@@ -21,16 +21,13 @@ func (u Unlocked) LogValue() slog.Value { return slog.StringValue(redacted) }
 // Format implements fmt.Formatter: the keys stay out of logs.
 func (s Session) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session %v", s.ID) }
 
-// String implements fmt.Stringer; a field has the name of fmt.Formatter's method.
-func (ResultMeta) String() string { return redacted }
-
-// GoString implements fmt.GoStringer.
-func (ResultMeta) GoString() string { return redacted }
+// Format implements fmt.Formatter: String would not be asked under %d.
+func (ResultMeta) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
 
 // MarshalJSON implements json.Marshaler, for a log that writes JSON.
 func (ResultMeta) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
-// openMeta is ResultMeta as it is sealed.
+// openMeta is ResultMeta without its methods.
 type openMeta ResultMeta
 
 // LogValue implements slog.LogValuer.
@@ -59,3 +56,33 @@ func (v KeyVersion) MarshalJSON() ([]byte, error) { return json.Marshal(redacted
 
 // LogValue implements slog.LogValuer.
 func (v KeyVersion) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Format implements fmt.Formatter.
+func (ServerKey) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (ServerKey) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// LogValue implements slog.LogValuer.
+func (ServerKey) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Format implements fmt.Formatter.
+func (p PepperKeys) Format(s fmt.State, _ rune) { io.WriteString(s, "server key "+p.Active) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (p PepperKeys) MarshalJSON() ([]byte, error) { return json.Marshal("server key " + p.Active) }
+
+// LogValue implements slog.LogValuer.
+func (p PepperKeys) LogValue() slog.Value { return slog.StringValue("server key " + p.Active) }
+
+// Format implements fmt.Formatter.
+func (o Options) Format(s fmt.State, _ rune) { io.WriteString(s, "options of "+o.Dir) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal("options of " + o.Dir) }
+
+// LogValue implements slog.LogValuer.
+func (o Options) LogValue() slog.Value { return slog.StringValue("options of " + o.Dir) }
+
+// Format implements fmt.Formatter; fmt could not redact the options inside.
+func (db *DB) Format(s fmt.State, _ rune) { io.WriteString(s, "database of "+db.opts.Dir) }

@@ -40,7 +40,7 @@ type ResultMeta struct {
 	Name       string
 	WrapKey    [16]byte // of the spool file's own wrap
 	SpoolSize  int64
-	Format     string
+	FileFormat string   // age, fernet
 	FileKey    [16]byte // of the age file inside, when it is sent decrypted
 	Headline   string
 	Facts      [][2]string
@@ -48,6 +48,29 @@ type ResultMeta struct {
 	Passphrase bool
 	Save       bool     // into the vault once it is open
 	Item       ItemMeta // of the vault item that it becomes when it is saved
+}
+
+// sealedResult is ResultMeta as it is sealed: its own fields, but for those that may hold
+// any bytes. The names of these come before those of the same name below.
+type sealedResult struct {
+	openMeta
+	Name, FileName, Detail []byte
+}
+
+func marshalMeta(m ResultMeta) ([]byte, error) {
+	s := sealedResult{openMeta: openMeta(m), Name: []byte(m.Name), FileName: []byte(m.Item.FileName), Detail: []byte(m.Item.Detail)}
+	s.Item.FileName, s.Item.Detail = "", ""
+	return json.Marshal(s)
+}
+
+func parseMeta(b []byte) (ResultMeta, error) {
+	var s sealedResult
+	if err := json.Unmarshal(b, &s); err != nil {
+		return ResultMeta{}, err
+	}
+	m := ResultMeta(s.openMeta)
+	m.Name, m.Item.FileName, m.Item.Detail = string(s.Name), string(s.FileName), string(s.Detail)
+	return m, nil
 }
 
 // Results is the store of results, in sessions.db.
@@ -83,14 +106,14 @@ func (r *resultRow) open(s *Session) (*Result, error) {
 	if err != nil {
 		return nil, fail(Internal, "open result", err)
 	}
-	if err := json.Unmarshal(b, (*openMeta)(&out.Meta)); err != nil {
+	if out.Meta, err = parseMeta(b); err != nil {
 		return nil, fail(Internal, "open result", err)
 	}
 	return &out, nil
 }
 
 func closeResult(s *Session, r *Result) (*resultRow, error) {
-	b, err := json.Marshal(openMeta(r.Meta))
+	b, err := marshalMeta(r.Meta)
 	if err != nil {
 		return nil, fail(Internal, "seal result", err)
 	}

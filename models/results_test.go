@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -29,6 +30,21 @@ func TestResults(t *testing.T) {
 	if err != nil || fmt.Sprint(got.Meta.Facts, got.Meta.Name, got.Meta.WrapKey) != fmt.Sprint(r.Meta.Facts, r.Meta.Name, r.Meta.WrapKey) || got.Size != -1 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
+	t.Run("AnyBytes", func(t *testing.T) { // a file name need not be text
+		odd := &Result{Owner: "account", Verb: "decrypt", State: StateReady, Blob: NewID(), Meta: ResultMeta{
+			Name: "a\xff\x00.txt", FileFormat: "age", Headline: "é", Item: ItemMeta{FileName: "b\xfe", Detail: "\xc3", KeyID: "k", KeyVersion: 2},
+		}}
+		if err := db.Results.Create(t.Context(), s, odd); err != nil {
+			t.Fatal(err)
+		}
+		back, err := db.Results.Get(t.Context(), s, odd.ID)
+		if err != nil || !reflect.DeepEqual(back.Meta, odd.Meta) {
+			t.Fatalf("%#v, %v", openMeta(back.Meta), err)
+		}
+		if _, err := db.Results.Delete(t.Context(), s, odd.ID); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("OtherSession", func(t *testing.T) {
 		for _, other := range []*Session{same, guest, {ID: NewID()}} {
 			_, err := db.Results.Get(t.Context(), other, r.ID)
