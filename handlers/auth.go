@@ -27,7 +27,7 @@ type accountStore interface {
 
 type sessionStore interface {
 	Create(ctx context.Context, u *models.Unlocked, pending bool) (string, *models.Session, error)
-	End(ctx context.Context, id models.ID) error
+	End(ctx context.Context, id models.ID) ([]models.Result, error)
 }
 
 // auth is how a person comes in and goes out.
@@ -298,11 +298,8 @@ func (c *core) reseal(ctx context.Context, u *models.Unlocked, s *models.Session
 // endSession ends a session with its results and running transfers.
 func (c *core) endSession(ctx context.Context, id models.ID) error {
 	c.transfers.cut(id)
-	gone, err := c.db.Results.BySession(ctx, id)
+	gone, err := c.db.Sessions.End(ctx, id)
 	if err != nil {
-		return err
-	}
-	if err := c.db.Sessions.End(ctx, id); err != nil {
 		return err
 	}
 	c.dropResults(gone)

@@ -184,7 +184,7 @@ func (u *upload) session() (*models.Session, error) {
 	u.onFail(func() { // a guest whose only upload failed leaves no row either
 		u.v.session = nil
 		u.clearCookie(u.x, u.guestCookie())
-		if err := u.db.Sessions.End(context.Background(), s.ID); err != nil {
+		if _, err := u.db.Sessions.End(context.Background(), s.ID); err != nil {
 			u.opt.Log.Warn("take back session failed; it ends by itself")
 		}
 	})

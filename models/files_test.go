@@ -119,7 +119,7 @@ func TestCheckpoint_ForgetsDeleted(t *testing.T) {
 	if _, err := db.Items.Purge(t.Context(), c.now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Sessions.End(t.Context(), s.ID); err != nil {
+	if _, err := db.Sessions.End(t.Context(), s.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Accounts.ChangePassword(t.Context(), u, goodPassword, otherPassword); err != nil {

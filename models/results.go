@@ -239,15 +239,6 @@ func (rs *Results) List(ctx context.Context, s *Session) ([]Result, error) {
 	return out, nil
 }
 
-// BySession returns all results of a session, unopened.
-func (rs *Results) BySession(ctx context.Context, session ID) ([]Result, error) {
-	var rows []resultRow
-	if err := rs.db.sessions.r.NewSelect().Model(&rows).Where("session_id = ?", session).Scan(ctx); err != nil {
-		return nil, storeError(err)
-	}
-	return closedResults(rows), nil
-}
-
 // Expire removes the results whose hour is over or whose session has ended, and returns
 // them, unopened, for their files to be removed.
 func (rs *Results) Expire(ctx context.Context) (removed []Result, err error) {

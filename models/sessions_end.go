@@ -14,11 +14,10 @@ func (s *Sessions) Touch(ctx context.Context, id ID) error {
 	})
 }
 
-// End removes a session and the rows of its results; the caller, who asked
-// Results.BySession first, removes their files. One that is not there is no error.
-func (s *Sessions) End(ctx context.Context, id ID) error {
-	_, err := s.end(ctx, []ID{id})
-	return err
+// End removes a session with its results and returns these, whose files the caller
+// removes. One that is not there is no error.
+func (s *Sessions) End(ctx context.Context, id ID) ([]Result, error) {
+	return s.end(ctx, []ID{id})
 }
 
 // EndAll ends all sessions of an account but the one given, and returns their results,

@@ -150,7 +150,7 @@ func TestSessions_Ends(t *testing.T) {
 		_, _, err := db.Sessions.Lookup(t.Context(), ended)
 		wantCode(t, err, NotFound, "")
 		for range 2 {
-			if err := db.Sessions.End(t.Context(), s.ID); err != nil {
+			if _, err := db.Sessions.End(t.Context(), s.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
