@@ -9,10 +9,11 @@ import (
 	"testing"
 )
 
-// decryptFile uploads a file to /decrypt with the passphrase that belongs to it.
-func (c *client) decryptFile(content, passphrase string) answer {
+// decryptFile uploads a file to /decrypt with the passphrase that belongs to it. save is "1" to keep what
+// comes out, which takes an account.
+func (c *client) decryptFile(content, passphrase, save string) answer {
 	c.t.Helper()
-	return c.multi("/decrypt", fieldPart("passphrase", passphrase)+fieldPart("save", "1")+filePart("x.age", content)+"--b--\r\n")
+	return c.multi("/decrypt", fieldPart("passphrase", passphrase)+fieldPart("save", save)+filePart("x.age", content)+"--b--\r\n")
 }
 
 // TestBadInput_Truncated cuts a small age file at every byte, for the page's text field and as a file.
@@ -22,12 +23,13 @@ func TestBadInput_Truncated(t *testing.T) {
 	in := s.client(t)
 	in.register("truncated")
 	binary, text := mustAge(t, "right", "the whole content", false), mustAge(t, "right", "the whole content", true)
-	in.decryptFile(binary, "right").want(t, 200)
-	in.post("/results/" + resultPath(t, in.decryptFile(text, "right").want(t, 200).body)[len("/results/"):] + "/delete")
+	in.decryptFile(binary, "right", "1").want(t, 200)
+	in.post("/results/" + resultPath(t, in.decryptFile(text, "right", "1").want(t, 200).body)[len("/results/"):] + "/delete")
 	before := s.state(t)
 	for name, c := range map[string]*client{"User": in, "Guest": s.client(t)} {
 		t.Run(name, func(t *testing.T) {
 			c.t = t
+			save := map[string]string{"User": "1"}[name]
 			check := func(what string, a answer) {
 				t.Helper()
 				if a.StatusCode != 422 || strings.Contains(a.body, "the whole") || strings.Contains(a.body, "/results/") || len(a.Cookies()) > 0 {
@@ -41,12 +43,12 @@ func TestBadInput_Truncated(t *testing.T) {
 				t.Errorf("%s: the page does not say what is wrong\n%s", what, a.body)
 			}
 			for n := range len(binary) {
-				check(fmt.Sprintf("%d of %d bytes", n, len(binary)), c.decryptFile(binary[:n], "right"))
+				check(fmt.Sprintf("%d of %d bytes", n, len(binary)), c.decryptFile(binary[:n], "right", save))
 			}
 			// Without its last line end a text is still whole.
 			for n := range len(text) - 1 {
-				check(fmt.Sprintf("%d of %d characters as a file", n, len(text)), c.decryptFile(text[:n], "right"))
-				check(fmt.Sprintf("%d of %d characters", n, len(text)), c.post("/decrypt", "passphrase", "right", "save", "1", "text", text[:n]))
+				check(fmt.Sprintf("%d of %d characters as a file", n, len(text)), c.decryptFile(text[:n], "right", save))
+				check(fmt.Sprintf("%d of %d characters", n, len(text)), c.post("/decrypt", "passphrase", "right", "save", save, "text", text[:n]))
 			}
 			c.get("/decrypt").want(t, 200)
 		})
@@ -68,7 +70,7 @@ func TestBadInput_Flipped(t *testing.T) {
 	for i := range len(whole) * 8 {
 		bad := []byte(whole)
 		bad[i/8] ^= 1 << (i % 8)
-		a := c.decryptFile(string(bad), "right")
+		a := c.decryptFile(string(bad), "right", "1")
 		if a.StatusCode != 422 || strings.Contains(a.body, "Opened with") || strings.Contains(a.body, "the whole") {
 			t.Fatalf("bit %d of byte %d: %d\n%s", i%8, i/8, a.StatusCode, a.body)
 		}
@@ -106,7 +108,7 @@ func TestBadInput_Files(t *testing.T) {
 	}
 	stanzas := "age-encryption.org/v1\n" + strings.Repeat("-> X25519 "+mac43+"\n"+mac43+"\n", 1000) + "--- " + mac43 + "\n"
 	file := func(content string) func(*client) answer {
-		return func(c *client) answer { return c.decryptFile(content, "right") }
+		return func(c *client) answer { return c.decryptFile(content, "right", "1") }
 	}
 	refused(t, s, c, []bad{
 		{"Empty", 422, []string{"Not a format"}, file("")},
@@ -126,7 +128,7 @@ func TestBadInput_Files(t *testing.T) {
 	})
 
 	t.Run("WrongPassphraseWaits", func(t *testing.T) {
-		a := c.decryptFile(mustAge(t, "right", "content", false), "wrong").want(t, 422, "passphrase is wrong", "waits here")
+		a := c.decryptFile(mustAge(t, "right", "content", false), "wrong", "1").want(t, 422, "passphrase is wrong", "waits here")
 		result := resultPath(t, a.body)
 		before := s.state(t)
 		for left := openTries - 1; left > 0; left-- {
