@@ -1,8 +1,6 @@
 package handlers
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -93,10 +91,13 @@ func (c *core) classify(x *fiber.Ctx, err error) (int, views.Problem, time.Durat
 	case errors.Is(err, blobs.ErrSpoolFull):
 		return fiber.StatusInsufficientStorage, views.Problem{Title: "The server's space for results is full",
 			Detail: "Results of others take all of it right now. Nothing was stored.", Next: "They live for an hour at most: try again later."}, 10 * time.Minute
-	case models.ErrorCode(err) == models.Unavailable && databaseBusy(err):
+	case models.Busy(err):
 		return fiber.StatusServiceUnavailable, views.Problem{Title: "The server is busy",
 			Detail: "Its database took too long. Nothing was changed.", Next: "Try again in a few seconds."}, 5 * time.Second
-	case errors.Is(err, blobs.ErrDisk), models.ErrorCode(err) == models.Unavailable:
+	case models.ErrorCode(err) == models.Unavailable:
+		return fiber.StatusInsufficientStorage, views.Problem{Title: "The server can't store anything",
+			Detail: sentence(models.ErrorMessage(err)), Next: "Tell whoever runs this server, and try again later."}, time.Minute
+	case errors.Is(err, blobs.ErrDisk):
 		return fiber.StatusInsufficientStorage, views.Problem{Title: "The server's disk is full",
 			Detail: "Nothing was stored, and what was there is as it was.", Next: "Tell whoever runs this server, and try again later."}, time.Minute
 	case errors.Is(err, errCutForm), errors.Is(err, errGone): // of the latter nobody is there to read it
@@ -143,18 +144,6 @@ func httpProblem(code int) (int, views.Problem, time.Duration) {
 		return code, views.Problem{Title: "Refused", Detail: "The server does not take this request. Nothing was changed."}, 0
 	}
 	return code, views.Problem{Title: "Something went wrong on the server", Detail: "Nothing was changed.", Next: "Try again."}, 0
-}
-
-// databaseBusy tells a database that others hold, or that was too slow, from one whose disk refuses.
-func databaseBusy(err error) bool {
-	var coded interface{ Code() int } // modernc.org/sqlite's error
-	if errors.As(err, &coded) {
-		switch coded.Code() & 0xff { // https://www.sqlite.org/rescode.html: the primary code is the low byte
-		case 5, 6, 9: // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_INTERRUPT
-			return true
-		}
-	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone)
 }
 
 // errorClass names an unexpected error for the log: its types, outermost first, and the text only of
