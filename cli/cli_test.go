@@ -91,49 +91,65 @@ func TestUser(t *testing.T) {
 	}
 }
 
+// TestUser_NoDatabase: a mistyped directory makes nothing, but is named.
+func TestUser_NoDatabase(t *testing.T) {
+	c := newCommand(t)
+	for _, args := range [][]string{{"user", "list"}, {"user", "list", "--json"}, {"user", "delete", "mira", "--yes"}} {
+		has(t, c.must(1, "", args...), filepath.Join(c.dir, "data"), "--data", "ZENCRYPT_DATA")
+		has(t, c.must(1, "", append(args, "--data", "dtaa", "--secrets", "keys")...), filepath.Join(c.dir, "dtaa"))
+	}
+	if entries, err := os.ReadDir(c.dir); err != nil || len(entries) != 0 {
+		t.Errorf("made %v, %v", entries, err)
+	}
+}
+
 func TestOpenKeys(t *testing.T) {
-	add := []string{"user", "list"}
+	list := []string{"user", "list"}
+	add := []string{"user", "add", "Mira", "--password-file", "-"}
+	// made is a folder with a database.
+	made := func(t *testing.T) *command {
+		c := newCommand(t)
+		c.must(0, goodPassword+"\n", add...)
+		return c
+	}
 
 	t.Run("LostKey", func(t *testing.T) {
-		c := newCommand(t)
-		c.must(0, "", add...)
+		c := made(t)
 		key := filepath.Join("secrets", "zencrypt_key")
 		if err := os.Rename(key, "aside"); err != nil {
 			t.Fatal(err)
 		}
-		has(t, c.must(1, "", add...), "zencrypt_key", "recovery codes")
+		has(t, c.must(1, "", list...), "zencrypt_key", "recovery codes")
 		if _, err := os.Stat(key); err == nil {
 			t.Error("a new key was made for an old database")
 		}
 		if err := os.Rename("aside", key); err != nil {
 			t.Fatal(err)
 		}
-		c.must(0, "", add...)
+		c.must(0, "", list...)
 	})
 	t.Run("OtherKey", func(t *testing.T) {
-		c := newCommand(t)
-		c.must(0, "", add...)
-		c.must(0, "", append(add, "--data", "second", "--secrets", "other")...)
-		has(t, c.must(1, "", append(add, "--secrets", "other")...), "server key", "recovery codes")
+		c := made(t)
+		c.must(0, goodPassword+"\n", append(add, "--data", "second", "--secrets", "other")...)
+		has(t, c.must(1, "", append(list, "--secrets", "other")...), "server key", "recovery codes")
 	})
 	t.Run("ReadableByOthers", func(t *testing.T) {
-		c := newCommand(t)
-		c.must(0, "", add...)
+		c := made(t)
 		if err := os.Chmod("secrets/zencrypt_key", 0o644); err != nil {
 			t.Fatal(err)
 		}
-		has(t, c.must(1, "", add...), "chmod")
-		c.must(0, "", append(add, "--shared-secrets", "on")...)
+		has(t, c.must(1, "", list...), "chmod")
+		c.must(0, "", append(list, "--shared-secrets", "on")...)
 	})
 	t.Run("InsideData", func(t *testing.T) {
 		c := newCommand(t)
-		has(t, c.must(1, "", append(add, "--secrets", "data/keys")...), "beside")
+		has(t, c.must(1, goodPassword+"\n", append(add, "--secrets", "data/keys")...), "beside")
 	})
 	t.Run("OpenData", func(t *testing.T) {
 		c := newCommand(t)
 		if err := os.Mkdir("data", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		has(t, c.must(1, "", add...), "chmod 700")
+		has(t, c.must(1, goodPassword+"\n", add...), "chmod 700")
 	})
 }

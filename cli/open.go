@@ -77,7 +77,7 @@ func openModels(ctx context.Context, cfg config.Config, ring *secrets.Keyring) (
 
 // makeData makes the data directory, for its owner alone.
 func makeData(dir string) error {
-	if err := models.MakeDir(dir); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	info, err := os.Stat(dir)
@@ -88,4 +88,12 @@ func makeData(dir string) error {
 		return fmt.Errorf("use data directory %s: others can look into it (mode %04o). Type: chmod 700 %s", dir, m, dir)
 	}
 	return nil
+}
+
+// absolute is a path that means the same everywhere, for people to read.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }

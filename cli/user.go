@@ -30,6 +30,15 @@ type place struct {
 	SharedSecrets config.Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" help:"Accept a server key that other users of this machine can read."`
 }
 
+// openExisting is open for commands that are pointless without a database: one of a mistyped name is not
+// made.
+func (p place) openExisting(e *env) (*models.DB, config.Config, error) {
+	if !models.Exists(p.Data) {
+		return nil, config.Config{}, fmt.Errorf("find database: there is none in %s. Name the server's data directory with --data or ZENCRYPT_DATA", absolute(p.Data))
+	}
+	return p.open(e)
+}
+
 func (p place) open(e *env) (*models.DB, config.Config, error) {
 	cfg := config.Default()
 	cfg.Data, cfg.Secrets, cfg.SharedSecrets = p.Data, p.Secrets, p.SharedSecrets
@@ -130,7 +139,7 @@ type userListCmd struct {
 }
 
 func (c *userListCmd) Run(e *env) error {
-	db, _, err := c.open(e)
+	db, _, err := c.openExisting(e)
 	if err != nil {
 		return err
 	}
@@ -174,7 +183,7 @@ type userDeleteCmd struct {
 }
 
 func (c *userDeleteCmd) Run(e *env) error {
-	db, cfg, err := c.open(e)
+	db, cfg, err := c.openExisting(e)
 	if err != nil {
 		return err
 	}
