@@ -2,10 +2,13 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const goodPassword = "correct horse battery staple 9"
@@ -101,6 +104,30 @@ func TestUser_NoDatabase(t *testing.T) {
 	if entries, err := os.ReadDir(c.dir); err != nil || len(entries) != 0 {
 		t.Errorf("made %v, %v", entries, err)
 	}
+}
+
+// TestUser_Interrupted: the signal that ends the program ends a question too.
+func TestUser_Interrupted(t *testing.T) {
+	c := newCommand(t)
+	c.must(0, goodPassword+"\n", "user", "add", "Mira", "--password-file", "-")
+	for _, args := range [][]string{{"user", "delete", "mira"}, {"user", "add", "jonas", "--password-file", "-"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, w := io.Pipe() // nobody answers
+		var out bytes.Buffer
+		ended := make(chan int, 1)
+		go func() { ended <- Run(ctx, args, r, io.Discard, &out) }()
+		cancel()
+		select {
+		case code := <-ended:
+			if code != 1 {
+				t.Errorf("%q: exit %d\n%s", args, code, out.String())
+			}
+		case <-time.After(20 * time.Second):
+			t.Errorf("%q waits on", args)
+		}
+		w.Close()
+	}
+	has(t, c.must(0, "", "user", "list"), "Mira")
 }
 
 func TestOpenKeys(t *testing.T) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func readNewPassword(e *env, file string) (string, error) {
 	switch file {
 	case "":
 	case "-":
-		return firstLine(e.stdin)
+		return answer(e.ctx, func() (string, error) { return firstLine(e.stdin) })
 	default:
 		f, err := os.Open(file)
 		if err != nil {
@@ -109,12 +110,17 @@ func readNewPassword(e *env, file string) (string, error) {
 	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return "", &usageError{errors.New("read password: standard input is no terminal. Name a file with --password-file, or '-' to read it from there")}
 	}
+	state, err := term.GetState(int(in.Fd()))
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
 	var typed [2]string
 	for i, prompt := range []string{"Password: ", "Again: "} {
 		fmt.Fprint(e.stderr, prompt)
-		b, err := term.ReadPassword(int(in.Fd()))
+		b, err := answer(e.ctx, func() ([]byte, error) { return term.ReadPassword(int(in.Fd())) })
 		fmt.Fprintln(e.stderr)
 		if err != nil {
+			_ = term.Restore(int(in.Fd()), state) // else the terminal stays without echo
 			return "", fmt.Errorf("read password: %w", err)
 		}
 		typed[i] = string(b)
@@ -123,6 +129,27 @@ func readNewPassword(e *env, file string) (string, error) {
 		return "", errors.New("read password: the two differ. Nothing was made")
 	}
 	return typed[0], nil
+}
+
+// answer waits for a person, or for the signal that ends the program, which no read notices. The read goes
+// on then, until the program has ended.
+func answer[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := read()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, errors.New("interrupted. Nothing was changed")
+	}
 }
 
 func firstLine(r io.Reader) (string, error) {
@@ -198,7 +225,7 @@ func (c *userDeleteCmd) Run(e *env) error {
 	}
 	if !c.Yes {
 		fmt.Fprintf(e.stderr, "This deletes %s with %d items (%d bytes), for good. Type the login to go on: ", a.Login, items, size)
-		typed, err := firstLine(e.stdin)
+		typed, err := answer(e.ctx, func() (string, error) { return firstLine(e.stdin) })
 		if err != nil {
 			return err
 		}
