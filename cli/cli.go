@@ -46,17 +46,26 @@ type commands struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
-const description = "Hash, encrypt, decrypt and keep text and files, on a machine you own."
+const description = `Hash, encrypt, decrypt and keep text and files, on a machine you own.
 
-// Run runs one command and returns its exit code: 0 done, 1 failed, 2 wrong usage. One line on stderr
-// says why.
+` + exitCodes
+
+// exitCodes is part of the help of every command.
+const exitCodes = `Exit codes:
+
+    0  done; of 'serve': ended by SIGTERM or Ctrl+C
+    1  failed, with one line on standard error that says why
+    2  wrong usage, or a setting that can't be used`
+
+// Run runs one command and returns its exit code: 0 done, 1 failed, 2 wrong usage or setting. One line on
+// stderr says why.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err := harden(); err != nil {
 		fmt.Fprintln(stderr, "zencrypt: warning:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	var c commands
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("zencrypt"), kong.Description(description), kong.UsageOnError(),
+	parser, err := kong.New(&c, kong.Name("zencrypt"), kong.Description(description), kong.UsageOnError(), kong.ValueFormatter(describe),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code; panic(exitPanic{}) }))
 	if err != nil {
@@ -80,6 +89,23 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitError
 	}
 	return exitDone
+}
+
+// describe is what the help says of a flag or argument: kong leaves out the default where there is a
+// placeholder, and that a switch takes on and off.
+func describe(v *kong.Value) string {
+	s := v.Help
+	if v.HasDefault {
+		s += " Default: " + v.Default
+		if v.IsBool() {
+			s += "; give on or off"
+		}
+		s += "."
+	}
+	if len(v.Tag.Envs) > 0 {
+		s += " ($" + strings.Join(v.Tag.Envs, ", $") + ")"
+	}
+	return s
 }
 
 type exitPanic struct{}
@@ -111,6 +137,9 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 type versionCmd struct{}
+
+// Help is the long text of `zencrypt version --help`.
+func (versionCmd) Help() string { return exitCodes }
 
 func (versionCmd) Run(e *env) error {
 	_, err := fmt.Fprintln(e.stdout, "zencrypt", Version())

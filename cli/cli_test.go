@@ -63,6 +63,19 @@ func TestRun_Usage(t *testing.T) {
 	has(t, c.must(2, "", "serve", "--max-upload", "many"), "max-upload")
 	has(t, c.must(2, "", "serve", "--addr", "0.0.0.0:0"), "ZENCRYPT_ORIGIN")
 	has(t, c.must(2, "", "serve", "--registration", "perhaps"), "registration", "closed")
+	for _, args := range []string{"", "serve", "user", "user add", "user list", "user delete", "version"} {
+		has(t, c.must(0, "", append(strings.Fields(args), "--help")...), "Exit codes", "    2  wrong usage")
+	}
+	has(t, strings.Join(strings.Fields(help), " "), "Default: 127.0.0.1:8080. ($ZENCRYPT_ADDR)", "give on or off", "4096", "A second one")
+	for setting, value := range map[string]string{
+		"ZENCRYPT_MAX_UPLOAD": "many", "ZENCRYPT_GUESTS": "perhaps", "ZENCRYPT_SESSION_IDLE": "48h", "ZENCRYPT_LOG_LEVEL": "loud",
+		"ZENCRYPT_ORIGIN": "zen.example", "ZENCRYPT_TRUSTED_PROXIES": "everybody", "ZENCRYPT_KDF_MEMORY": "1MiB", "ZENCRYPT_SECRETS": "data/keys",
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Setenv(setting, value)
+			has(t, c.must(2, "", "serve"), setting)
+		})
+	}
 	if entries, err := os.ReadDir(c.dir); err != nil || len(entries) != 0 {
 		t.Errorf("wrong usage left %v, %v", entries, err)
 	}

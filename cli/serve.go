@@ -35,7 +35,13 @@ The server key is looked for in --secrets, $CREDENTIALS_DIRECTORY, /run/secrets,
 the first that holds a file zencrypt_key. It must be readable by its owner only. One is made only together
 with a new database.
 
-SIGTERM and Ctrl+C take no more connections, let what runs finish for up to 10 seconds, and close the database.`
+At most 4096 connections are open at once; one more gets 503. When the process may open no more files
+(ulimit -n), new connections wait and those that are open go on.
+
+SIGTERM and Ctrl+C take no more connections, let what runs finish for up to 10 seconds, cut the rest and
+close the database. A second one ends the program at once; nothing that was acknowledged is lost.
+
+` + exitCodes
 }
 
 const (

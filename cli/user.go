@@ -24,6 +24,15 @@ type userCmd struct {
 	Delete userDeleteCmd `cmd:"" help:"Delete an account with everything in it."`
 }
 
+// Help is the long text of `zencrypt user --help`.
+func (userCmd) Help() string {
+	return `These commands work on the data directory of a server on this machine, which may run meanwhile. Name the
+same --data and --secrets as for 'serve', or set the same variables, and run them as the same user.
+None of them opens what an account holds.
+
+` + exitCodes
+}
+
 // place is where a server keeps its things; the same flags and variables as those of serve.
 type place struct {
 	Data          string        `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" help:"Directory of the databases and the encrypted files."`
@@ -58,6 +67,15 @@ type userAddCmd struct {
 	place        `embed:""`
 	Login        string `arg:"" help:"Login: 3 to 254 characters, a name or an e-mail address."`
 	PasswordFile string `name:"password-file" placeholder:"FILE" help:"Read the password from the first line of FILE; '-' is standard input. Otherwise it is asked for."`
+}
+
+// Help is the long text of `zencrypt user add --help`.
+func (userAddCmd) Help() string {
+	return `The password is asked for twice without showing it, or read from a file, never from the command line. It has
+at least 12 characters and must not be easy to guess. Without a database this makes one, and the server key
+with it, as 'serve' does.
+
+` + exitCodes
 }
 
 func (c *userAddCmd) Run(e *env) error {
@@ -165,6 +183,13 @@ type userListCmd struct {
 	JSON  bool `name:"json" help:"Print one JSON object a line."`
 }
 
+// Help is the long text of `zencrypt user list --help`.
+func (userListCmd) Help() string {
+	return `One account a line, in no order that means anything. With --json a line has login, created, items and bytes.
+
+` + exitCodes
+}
+
 func (c *userListCmd) Run(e *env) error {
 	db, _, err := c.openExisting(e)
 	if err != nil {
@@ -207,6 +232,14 @@ type userDeleteCmd struct {
 	place `embed:""`
 	Login string `arg:"" help:"The account's login."`
 	Yes   bool   `name:"yes" short:"y" help:"Do not ask."`
+}
+
+// Help is the long text of `zencrypt user delete --help`.
+func (userDeleteCmd) Help() string {
+	return `Deletes the account, its keys, its vault and its sessions, for good, and never gives its login to another.
+Backups that were made earlier still hold it. Asks for the login once more, unless --yes is given.
+
+` + exitCodes
 }
 
 func (c *userDeleteCmd) Run(e *env) error {

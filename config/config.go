@@ -20,7 +20,7 @@ type Config struct {
 	Addr           string         `name:"addr" env:"ZENCRYPT_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" group:"Where it listens" help:"Address to listen on. Other machines reach it only when HOST is not 127.0.0.1."`
 	Origin         string         `name:"origin" env:"ZENCRYPT_ORIGIN" placeholder:"URL" group:"Where it listens" help:"Address people type, such as https://zen.example. Needed unless they are on this machine."`
 	AllowHTTP      Switch         `name:"allow-http" env:"ZENCRYPT_ALLOW_HTTP" default:"off" placeholder:"on|off" group:"Where it listens" help:"Allow an origin of http:// beyond this machine (an onion address, a trusted network). Every page says so."`
-	TrustedProxies []netip.Prefix `name:"trusted-proxies" env:"ZENCRYPT_TRUSTED_PROXIES" placeholder:"CIDR,..." group:"Where it listens" help:"Networks of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
+	TrustedProxies []netip.Prefix `name:"trusted-proxies" env:"ZENCRYPT_TRUSTED_PROXIES" placeholder:"CIDR" group:"Where it listens" help:"Networks of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 
 	Data          string `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" group:"What it keeps" help:"Directory of the databases and the encrypted files."`
 	Secrets       string `name:"secrets" env:"ZENCRYPT_SECRETS" placeholder:"DIR" group:"What it keeps" help:"Directory of the server key. Otherwise the first with a key of $$CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets, ./secrets."`
