@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -45,7 +46,7 @@ close the database. A second one ends the program at once; nothing that was ackn
 }
 
 const (
-	drainTime   = 10 * time.Second // what runs at SIGTERM has this long
+	drainTime   = 10 * time.Second // what runs at SIGTERM has this long; Help says so
 	loginQueue  = 32               // waiting slow hashes, DESIGN section 4
 	loginWait   = 5 * time.Second
 	janitorTime = time.Minute
@@ -96,8 +97,11 @@ func (s *serveCmd) Run(e *env) error {
 		return err
 	}
 	boundMemory(int64(cfg.KDFMemory))
-	fmt.Fprintf(e.stdout, "Zencrypt is ready: %s\n", origins[0])
+	fmt.Fprintf(e.stdout, "Data:    %s\nSecrets: %s\nZencrypt is ready: %s\n", absolute(cfg.Data), absolute(ring.Dir), origins[0])
 	err = run(e.ctx, app, ln, log)
+	if errors.Is(err, handlers.ErrRunning) {
+		return fmt.Errorf("close database: %w, so it is left as a crash would leave it; nothing is lost", err)
+	}
 	if cerr := db.Close(); err == nil {
 		err = cerr
 	}
@@ -120,7 +124,11 @@ func run(ctx context.Context, app *handlers.App, ln net.Listener, log *slog.Logg
 			log.Info("stopping", "drain", drainTime.String())
 			drain, cancel := context.WithTimeout(context.Background(), drainTime)
 			defer cancel()
-			if err := app.Shutdown(drain); err != nil {
+			err := app.Shutdown(drain)
+			if errors.Is(err, handlers.ErrRunning) {
+				return err
+			}
+			if err != nil {
 				log.Warn("some requests were cut at the end of the drain time")
 			}
 			app.Clean(context.Background())
