@@ -3,15 +3,20 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestLife_Drain: SIGTERM lets an upload that runs finish, takes nothing new, and the result is there
@@ -50,6 +55,181 @@ func TestLife_Drain(t *testing.T) {
 	s.start()
 	if got := c.get(a.location() + "/file"); got.status != http.StatusOK || len(got.body) != 3<<20 {
 		t.Errorf("after the restart: %d, %d bytes", got.status, len(got.body))
+	}
+}
+
+// TestLife_DrainEnds: a download that is slow is cut after 10 s, and the end is a good one. A second signal
+// does not wait for that.
+func TestLife_DrainEnds(t *testing.T) {
+	for name, impatient := range map[string]bool{"Cut": false, "SecondSignal": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			c := s.client()
+			c.register("slow", "four quiet horses 1852")
+			const size = 24 << 20
+			kept := c.must(c.upload("/vault", part{field: "file", name: "f.bin", content: &repeated{text: "slow. ", left: size}, size: size}), http.StatusSeeOther)
+			res := c.send(c.request(http.MethodGet, kept.location()+"/file", nil))
+			defer res.Body.Close()
+			if n, err := io.CopyN(io.Discard, res.Body, 1<<20); err != nil {
+				t.Fatalf("%d bytes: %v", n, err)
+			}
+			start := time.Now()
+			if impatient {
+				if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, 5*time.Second, "the server takes no new connections", func() bool {
+					conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+					if err == nil {
+						conn.Close()
+					}
+					return err != nil
+				})
+				err := s.signal(os.Interrupt)
+				var exit *exec.ExitError
+				if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT || time.Since(start) > 8*time.Second {
+					t.Errorf("%v after %v, want an end by the second signal", err, time.Since(start))
+				}
+			} else {
+				s.stop() // with exit code 0
+				if took := time.Since(start); took < 9*time.Second || took > 14*time.Second {
+					t.Errorf("ended after %v, want 10 s", took)
+				}
+				if !strings.Contains(s.output(), "requests were cut") {
+					t.Error("the log does not say that a request was cut")
+				}
+			}
+			if n, err := io.Copy(io.Discard, res.Body); err == nil {
+				t.Errorf("%d bytes more and a good end: the test shows nothing", n)
+			}
+			s.start()
+			if a := c.get(kept.location() + "/file"); a.status != http.StatusOK || len(a.body) != size {
+				t.Errorf("after the next start: %d, %d bytes", a.status, len(a.body))
+			}
+		})
+	}
+}
+
+// TestLife_Preconnected: browsers open connections in advance, which are no reason to wait at the end.
+func TestLife_Preconnected(t *testing.T) {
+	s := newServer(t)
+	idle(t, s, 2)
+	s.client().get("/") // and one that is kept for the next request
+	start := time.Now()
+	s.stop()
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("ended after %v", took)
+	}
+	if strings.Contains(s.output(), "cut") {
+		t.Errorf("the log speaks of requests that were cut:\n%s", s.output())
+	}
+}
+
+// idle opens connections that say nothing.
+func idle(t *testing.T, s *server, n int) []net.Conn {
+	t.Helper()
+	var all []net.Conn
+	for range n {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatalf("after %d connections: %v", len(all), err)
+		}
+		t.Cleanup(func() { c.Close() })
+		all = append(all, c)
+	}
+	return all
+}
+
+// sockets counts the server's connections, with the one that listens.
+func (s *server) sockets() int { return strings.Count(strings.Join(s.openFiles(), "\n"), "socket:") }
+
+// TestLife_NoDescriptors: with more connections than file descriptors the server lives, without spinning,
+// and answers once they are gone.
+func TestLife_NoDescriptors(t *testing.T) {
+	s := newServer(t)
+	if err := unix.Prlimit(s.cmd.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 120, Max: 120}, nil); err != nil {
+		t.Fatal(err)
+	}
+	all := idle(t, s, 150)
+	eventually(t, 10*time.Second, "the server says that it has no descriptors left", func() bool {
+		return strings.Contains(s.output(), "too many open files")
+	})
+	before := s.cpu()
+	select {
+	case err := <-s.done:
+		s.ended()
+		t.Fatalf("the server ended: %v\n%s", err, s.output())
+	case <-time.After(3 * time.Second): // several tries long
+	}
+	if used := s.cpu() - before; used > time.Second {
+		t.Errorf("%v of processor time in 3 s of waiting", used)
+	}
+	if n := len(s.openFiles()); n < 110 {
+		t.Errorf("%d descriptors are open: the test shows nothing", n)
+	}
+	for _, c := range all {
+		c.Close()
+	}
+	s.waitReady()
+	if a := s.client().get("/"); a.status != http.StatusOK {
+		t.Errorf("afterwards: %d", a.status)
+	}
+	s.stop()
+}
+
+// cpu is the processor time that the server has used.
+func (s *server) cpu() time.Duration {
+	s.t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	f := strings.Fields(rest) // from the third field of proc(5) on
+	user, err := strconv.Atoi(f[11])
+	system, serr := strconv.Atoi(f[12])
+	if err != nil || serr != nil {
+		s.t.Fatalf("read the server's processor time: %v, %v", err, serr)
+	}
+	return time.Duration(user+system) * time.Second / 100 // clock ticks
+}
+
+// TestLife_Connections: one connection more than the server keeps open gets an answer that says so, and
+// the others are as good as before.
+func TestLife_Connections(t *testing.T) {
+	const most = 4096
+	var own unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil || own.Cur < most+500 {
+		missing(t, "4,600 open files (ulimit -n)", "what happens to one connection too many")
+	}
+	s := newServer(t)
+	all := idle(t, s, most)
+	eventually(t, 20*time.Second, "all connections are taken", func() bool { return s.sockets() > most })
+	over := idle(t, s, 1)[0]
+	over.SetDeadline(time.Now().Add(20 * time.Second))
+	if b, err := io.ReadAll(over); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 503 ") {
+		t.Errorf("%q, %v; want 503", b, err)
+	}
+	first := all[0]
+	first.SetDeadline(time.Now().Add(20 * time.Second))
+	fmt.Fprintf(first, "GET /readyz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", strings.TrimPrefix(s.url, "http://"))
+	if b, err := io.ReadAll(first); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 200 ") {
+		t.Errorf("%q, %v; want an answer on a connection that was there before", b, err)
+	}
+	if rss, _ := s.memory(); rss > 192<<20 {
+		t.Errorf("%d MiB for idle connections", rss>>20)
+	}
+	s.stop()
+}
+
+// TestLife_Says: the start says where everything is.
+func TestLife_Says(t *testing.T) {
+	s := newServer(t)
+	for _, want := range []string{s.data, s.secrets} {
+		if !strings.Contains(s.output(), " "+want+"\n") {
+			t.Errorf("the output lacks %s:\n%s", want, s.output())
+		}
 	}
 }
 
