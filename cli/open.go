@@ -77,7 +77,7 @@ func openModels(ctx context.Context, cfg config.Config, ring *secrets.Keyring) (
 
 // makeData makes the data directory, for its owner alone.
 func makeData(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := models.MakeDir(dir); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}
 	info, err := os.Stat(dir)
