@@ -95,7 +95,7 @@ func (c *core) classify(x *fiber.Ctx, err error) (int, views.Problem, time.Durat
 		return fiber.StatusServiceUnavailable, views.Problem{Title: "The server is busy",
 			Detail: "Its database took too long. Nothing was changed.", Next: "Try again in a few seconds."}, 5 * time.Second
 	case models.ErrorCode(err) == models.Unavailable:
-		return fiber.StatusInsufficientStorage, views.Problem{Title: "The server can't store anything",
+		return fiber.StatusInsufficientStorage, views.Problem{Title: "Nothing was stored",
 			Detail: sentence(models.ErrorMessage(err)), Next: "Tell whoever runs this server, and try again later."}, time.Minute
 	case errors.Is(err, blobs.ErrDisk):
 		return fiber.StatusInsufficientStorage, views.Problem{Title: "The server's disk is full",
