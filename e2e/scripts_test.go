@@ -275,7 +275,7 @@ func scriptLoggedOut(t *testing.T, s *server, tab *tab) {
 	c.logout()
 	tab.allow("status of 401")
 	tab.click("#submit")
-	tab.reads("#main > .problem", "You are logged out")
+	tab.reads("#result .problem", "You are logged out")
 	if tab.value("#text") != "Text" {
 		t.Errorf("what was typed is %q now", tab.value("#text"))
 	}
