@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"bufio"
 	"context"
 	"io"
 
@@ -121,39 +120,6 @@ func plainOf(res *models.Result, spool *blobs.Reader) (io.Reader, error) {
 		return agefile.OpenWithFileKeyAt(spool, spool.Size(), res.Meta.FileKey)
 	}
 	return spool, nil
-}
-
-// send streams a file answer. It owns done, which runs when the answer is sent or broken.
-func (c *core) send(x *fiber.Ctx, name string, size int64, body io.Reader, done func()) error {
-	first := bufio.NewReaderSize(body, 64<<10)
-	if _, err := first.Peek(1); err != nil && err != io.EOF {
-		done()
-		return err
-	}
-	s := visitorOf(x).session
-	tr := c.transfers.add(s)
-	tr.touched = c.opt.Now()
-	attachment(x, name)
-	x.Context().SetBodyStream(&download{
-		guarded: guarded{Reader: first, tr: tr, now: c.opt.Now, touch: c.touchSession(s.ID)},
-		done:    func() { c.transfers.done(tr); done() },
-	}, int(size))
-	return nil
-}
-
-// download is a body that fasthttp reads after the handler and closes at the end, however it ends.
-type download struct {
-	guarded
-	done func()
-}
-
-// Close gives back the file and the place among the transfers.
-func (d *download) Close() error {
-	if d.done != nil {
-		d.done()
-		d.done = nil
-	}
-	return nil
 }
 
 // Open handles POST /results/:id/open: tries a locked file again with a passphrase or a private key,

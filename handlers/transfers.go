@@ -1,11 +1,14 @@
 package handlers
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/models"
 )
@@ -94,4 +97,37 @@ func (g *guarded) Read(p []byte) (int, error) {
 		g.touch()
 	}
 	return g.Reader.Read(p)
+}
+
+// send streams a file answer. It owns done, which runs when the answer is sent or broken.
+func (c *core) send(x *fiber.Ctx, name string, size int64, body io.Reader, done func()) error {
+	first := bufio.NewReaderSize(body, 64<<10)
+	if _, err := first.Peek(1); err != nil && err != io.EOF {
+		done()
+		return err
+	}
+	s := visitorOf(x).session
+	tr := c.transfers.add(s)
+	tr.touched = c.opt.Now()
+	attachment(x, name)
+	x.Context().SetBodyStream(&download{
+		guarded: guarded{Reader: first, tr: tr, now: c.opt.Now, touch: c.touchSession(s.ID)},
+		done:    func() { c.transfers.done(tr); done() },
+	}, int(size))
+	return nil
+}
+
+// download is a body that fasthttp reads after the handler and closes at the end, however it ends.
+type download struct {
+	guarded
+	done func()
+}
+
+// Close gives back the file and the place among the transfers.
+func (d *download) Close() error {
+	if d.done != nil {
+		d.done()
+		d.done = nil
+	}
+	return nil
 }

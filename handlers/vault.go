@@ -1,11 +1,9 @@
 package handlers
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"io"
 	"net/url"
 	"strings"
 	"time"
@@ -132,132 +130,6 @@ func parseCursor(s string) (c models.Cursor, ok bool) {
 	return c, true
 }
 
-// Create handles POST /vault: a note, files, or a result that came back to be kept. 303 to the item,
-// 422 with the form when a field is wrong.
-func (v *vault) Create(x *fiber.Ctx) error {
-	if err := v.checkSize(x); err != nil {
-		return err
-	}
-	f, err := v.readForm(x, v.bodyLimit())
-	if err != nil {
-		return err
-	}
-	errs := views.Fields{}
-	f.check(visitorOf(x), errs)
-	if f.hasFile() && len(errs) == 0 {
-		return v.createFiles(x, f)
-	}
-	most := maxText
-	if f.encoded() {
-		most = 2 * maxText // a result is longer than the text it was made from
-	}
-	body, err := f.content(most)
-	if err != nil {
-		return err
-	}
-	item := &models.Item{Kind: "note", Title: f.get("title"), Size: int64(len(body)), Body: body}
-	switch k := f.get("kind"); k {
-	case "digest", "ciphertext":
-		item.Kind = k
-	}
-	if len(body) == 0 {
-		errs[emptyField(f.mode())] = "Nothing to keep yet: type or paste a text, or choose a file."
-	} else if strings.TrimSpace(item.Title) == "" {
-		item.Title = firstLine(body)
-	}
-	if len(errs) == 0 {
-		err := v.saveText(x, item)
-		if err == nil {
-			return v.saved(x, f, "/vault/"+item.ID.String())
-		}
-		if errs, err = fieldErrors(err); err != nil {
-			return err
-		}
-	}
-	vm, err := v.list(x)
-	if err != nil {
-		return err
-	}
-	vm.New = &views.NoteForm{Title: printable(f.get("title")), Text: shown(f.text), Errors: errs, MaxUpload: v.opt.MaxUpload}
-	return v.render(x, fiber.StatusUnprocessableEntity, vaultPage, views.Vault(*vm))
-}
-
-// saved answers where the item is: in place of the button under htmx, so that the page with the result
-// stays, else by 303.
-func (v *vault) saved(x *fiber.Ctx, f *form, path string) error {
-	if isFragment(x) && f.on("inline") {
-		return v.html(x, fiber.StatusOK, views.SavedLink(path))
-	}
-	return redirect(x, path)
-}
-
-// saveText keeps an item whose content stands in its row, within the account's quota.
-func (c *core) saveText(x *fiber.Ctx, item *models.Item) error {
-	who := visitorOf(x)
-	space, err := c.files.Reserve(owner(who), c.quota(who), int64(len(item.Body)))
-	if err != nil {
-		return err
-	}
-	if err := c.db.Items.Save(x.UserContext(), who.user, item); err != nil {
-		space.Release()
-		return err
-	}
-	space.Keep(int64(len(item.Body)))
-	return nil
-}
-
-// firstLine is a title for a text without one.
-func firstLine(body []byte) string {
-	if !isText(body) {
-		return "Untitled"
-	}
-	line, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
-	if r := []rune(strings.TrimSpace(string(line))); len(r) > 60 {
-		return string(r[:60]) + "…"
-	} else if len(r) > 0 {
-		return string(r)
-	}
-	return "Untitled"
-}
-
-// createFiles takes files straight into the vault, sealed as they arrive.
-func (v *vault) createFiles(x *fiber.Ctx, f *form) error {
-	var items []*models.Item
-	err := v.eachFile(x, f, bodyLength(x), func(u *upload, name string, content io.Reader) error {
-		item := &models.Item{Kind: "file", Title: name, Meta: models.ItemMeta{FileName: name}}
-		if t := strings.TrimSpace(f.get("title")); t != "" && len(items) == 0 {
-			item.Title = t
-		}
-		items = append(items, item)
-		return v.keepPlain(u, content, item)
-	})
-	switch {
-	case err != nil:
-		return err
-	case len(items) == 1:
-		return redirect(x, "/vault/"+items[0].ID.String())
-	}
-	return redirect(x, "/vault")
-}
-
-// keepPlain seals content into the vault as it arrives.
-func (c *core) keepPlain(u *upload, content io.Reader, item *models.Item) error {
-	w, err := u.create(blobs.Blobs)
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	if _, err := copyTo(w, content); err != nil {
-		return err
-	}
-	ref, err := w.Commit()
-	if err != nil {
-		return err
-	}
-	item.Size = ref.Size
-	return u.keep(item, ref)
-}
-
 // Show handles GET /vault/:id: 200 with the opened item, 404 for anybody else's.
 func (v *vault) Show(x *fiber.Ctx) error { return v.show(x, fiber.StatusOK, nil) }
 
@@ -283,19 +155,6 @@ func (v *vault) show(x *fiber.Ctx, status int, errs views.Fields) error {
 	page := vaultPage
 	page.Title, page.Wide = item.Title, false
 	return v.render(x, status, page, views.Item(vm))
-}
-
-// openCommands are the commands that open a kept ciphertext without Zencrypt.
-func openCommands(item *models.Item) []string {
-	in := orElse(item.Meta.FileName, "message.age")
-	out := strings.TrimSuffix(strings.TrimSuffix(in, ".age"), ".fernet")
-	switch {
-	case item.Meta.Format == "fernet":
-		return fernetCommand(in, out)
-	case strings.Contains(item.Meta.Detail, "passphrase"):
-		return ageWithPassphrase(in, out)
-	}
-	return ageWithKey(in, out)
 }
 
 func (v *vault) get(x *fiber.Ctx) (*models.Item, error) {
