@@ -93,7 +93,7 @@ func TestDelete_Log(t *testing.T) {
 				t.Fatal(err)
 			}
 			var largest int64
-			db.main.w.AddQueryHook(&queryHook{after: func(string) bool {
+			db.main.w = db.main.w.WithQueryHook(&queryHook{after: func(string) bool {
 				if info, err := os.Stat(db.main.path + "-wal"); err == nil {
 					largest = max(largest, info.Size())
 				}

@@ -128,8 +128,8 @@ func wantCode(t *testing.T, err error, code Code, field string) {
 
 // meanwhile runs f once, between the first query that begins with a text on one of the
 // pools and what its caller does next.
-func meanwhile(db *bun.DB, query string, f func()) {
-	db.AddQueryHook(&queryHook{after: func(q string) bool {
+func meanwhile(db **bun.DB, query string, f func()) {
+	*db = (*db).WithQueryHook(&queryHook{after: func(q string) bool {
 		if strings.HasPrefix(q, query) {
 			f()
 			return true

@@ -43,7 +43,7 @@ func TestAccounts_Confirm_Replaced(t *testing.T) {
 	db, _ := newTestDB(t)
 	u := register(t, db, "ada")
 	code := pending(t, db, u, ReasonNew)
-	meanwhile(db.main.r, "SELECT", func() {
+	meanwhile(&db.main.r, "SELECT", func() {
 		if err := db.Accounts.NewRecovery(t.Context(), u, goodPassword); err != nil {
 			t.Error(err)
 		}

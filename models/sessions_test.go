@@ -192,7 +192,7 @@ func TestSessions_Pending(t *testing.T) {
 	t.Run("PromotedMeanwhile", func(t *testing.T) {
 		_, s := begin()
 		before := count(t, db.sessions, "SELECT count(*) FROM sessions WHERE NOT pending")
-		meanwhile(db.sessions.r, "SELECT", func() {
+		meanwhile(&db.sessions.r, "SELECT", func() {
 			if _, _, _, err := db.Sessions.Promote(t.Context(), s); err != nil {
 				t.Error(err)
 			}

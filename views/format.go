@@ -73,18 +73,6 @@ func number[T ~int | ~int64 | ~uint32](n T) string { return strconv.FormatInt(in
 
 func encode(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// groups sets a space after every n characters; separators already there are kept as they are.
-func groups(s string, n int) string {
-	var b strings.Builder
-	for i, r := range s {
-		if i > 0 && i%n == 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
 // percent is how much of whole is used, 0 to 100.
 func percent(used, whole int64) int {
 	if whole <= 0 || used <= 0 {
