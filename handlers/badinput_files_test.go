@@ -199,3 +199,28 @@ func TestBadInput_BusyDatabase(t *testing.T) {
 	}
 	c.post("/vault", "text", "now").want(t, 303)
 }
+
+// TestBadInput_ExactLimit: files may have the limit in all and not a byte more, with and without a length.
+func TestBadInput_ExactLimit(t *testing.T) {
+	const limit = 1 << 20
+	s := newServer(t, func(o *Options) { o.MaxUpload = limit })
+	c := s.client(t)
+	c.register("measured")
+	for _, path := range []string{"/encrypt", "/decrypt", "/hash", "/vault"} {
+		for _, tc := range []struct {
+			files []int
+			fits  bool
+		}{{[]int{limit}, true}, {[]int{limit + 1}, false}, {[]int{limit / 2, limit / 2}, true}, {[]int{limit / 2, limit/2 + 1}, false}, {[]int{3 * limit}, false}} {
+			var files [][2]string
+			for _, n := range tc.files {
+				files = append(files, [2]string{"f.bin", strings.Repeat("x", n)})
+			}
+			if a := c.upload(path, nil, files...); (a.StatusCode != 413) != tc.fits {
+				t.Errorf("%s with files of %v bytes: %d", path, tc.files, a.StatusCode)
+			}
+		}
+	}
+	if used, _ := s.usage(t); used > 16*limit {
+		t.Errorf("%d bytes are counted", used)
+	}
+}

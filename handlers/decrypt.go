@@ -192,6 +192,8 @@ func openProblem(err error, k crypto.Keys, loggedIn bool) (*views.Problem, error
 	switch {
 	case errors.Is(err, crypto.ErrWrongPassphrase):
 		p = problem("The passphrase is wrong", "It does not open this. Nothing was changed or stored.", "Check upper and lower case and the spaces, and try again.")
+	case errors.Is(err, crypto.ErrNoKey) && crypto.NeedsPassphrase(err):
+		p = problem("It needs a passphrase", "It was encrypted with one. Nothing was changed or stored.", "Type its passphrase and send it again.")
 	case errors.Is(err, crypto.ErrNoKey):
 		p = problem("No key fits", sentence(err.Error())+" Nothing was changed or stored.", "Type its passphrase, or paste a private key for this time only (under “Use a private key for this time only”).")
 		if !loggedIn {

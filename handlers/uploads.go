@@ -38,12 +38,16 @@ func class(v *visitor) limits.Class {
 
 // checkSize refuses an upload by its Content-Length, before anything of it is read.
 func (c *core) checkSize(x *fiber.Ctx) error {
-	if n := bodyLength(x); n > c.bodyLimit() {
-		return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The upload is too large",
-			"Files may have "+views.Bytes(c.opt.MaxUpload)+" in all, and this has "+views.Bytes(n)+". Nothing was stored.",
-			"Send fewer files at a time, or ask whoever runs this server for a higher ZENCRYPT_MAX_UPLOAD.")}
+	if bodyLength(x) > c.bodyLimit() {
+		return c.tooLarge()
 	}
 	return nil
+}
+
+func (c *core) tooLarge() error {
+	return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The upload is too large",
+		"Files may have "+views.Bytes(c.opt.MaxUpload)+" in all, and this is more. Nothing was stored.",
+		"Send fewer files at a time, or ask whoever runs this server for a higher ZENCRYPT_MAX_UPLOAD.")}
 }
 
 // bodyLimit is the largest request body in bytes: the files, and what surrounds them.
@@ -96,11 +100,16 @@ func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 // eachFile runs one for every file of a form, in order; space is what to reserve for all of them. When
 // it fails, everything that was registered with onFail is taken back.
 func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, name string, content io.Reader) error) error {
+	// The fields are read by now, so what is to come is files, but for their parts' headers.
+	if n := bodyLength(x); n-f.body.Count() > c.opt.MaxUpload+maxParts*partHeader {
+		return c.tooLarge()
+	}
 	u, err := c.startUpload(x, space)
 	if err != nil {
 		return err
 	}
 	defer u.finish()
+	left := c.opt.MaxUpload
 	for {
 		p, err := f.file()
 		if err != nil {
@@ -110,12 +119,11 @@ func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, 
 			return u.commit()
 		}
 		// A read error of the body is the connection's, whatever the formats above make of it.
-		body := &remember{r: p}
+		body := &remember{r: p, left: &left}
 		err = one(u, fileName(p), u.open(body))
 		switch {
 		case errors.Is(body.err, errTooLarge):
-			return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The upload is too large",
-				"It went over this server's limit on the way. Nothing was stored.", "Send fewer files at a time.")}
+			return c.tooLarge()
 		case body.err != nil:
 			return bodyError(body.err)
 		case errors.Is(err, errCut):
@@ -126,14 +134,21 @@ func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, 
 	}
 }
 
-// remember keeps a read error other than the end.
+// partHeader is about what the headers of a file's part take, in bytes.
+const partHeader = 1 << 10
+
+// remember keeps a read error other than the end, and counts against what files may have in all.
 type remember struct {
-	r   io.Reader
-	err error
+	r    io.Reader
+	left *int64
+	err  error
 }
 
 func (m *remember) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
+	if *m.left -= int64(n); *m.left < 0 {
+		n, err = 0, errTooLarge
+	}
 	if err != nil && err != io.EOF {
 		m.err = err
 	}

@@ -242,11 +242,12 @@ func (l *limited) Read(p []byte) (int, error) {
 // headerError says whether what could not be read is an age file at all.
 func headerError(err error, seen []byte) error {
 	var failed *readError
+	var broken *damagedError // the armor's, under what age says of its header
 	switch {
 	case errors.As(err, &failed):
 		return failed
-	case errors.Is(err, ErrDamaged):
-		return err
+	case errors.As(err, &broken):
+		return broken
 	case bytes.HasPrefix(seen, []byte(intro)):
 		if errors.Is(err, ErrTooManyStanzas) || bytes.Count(seen, []byte("\n-> ")) > MaxStanzas {
 			return ErrTooManyStanzas
