@@ -279,8 +279,14 @@ func (c *userDeleteCmd) Run(e *env) error {
 			return err
 		}
 	}
-	if _, err := db.Sessions.EndAll(e.ctx, a.ID, nil); err != nil {
+	results, err := db.Sessions.EndAll(e.ctx, a.ID, nil)
+	if err != nil {
 		return err
+	}
+	for _, r := range results {
+		if err := files.Remove(blobs.Spool, blobs.ID(r.Blob)); err != nil {
+			return err
+		}
 	}
 	if err := db.Checkpoint(e.ctx); err != nil {
 		return err

@@ -164,25 +164,34 @@ func (a *account) Renew(x *fiber.Ctx) error {
 // anew gives the person a session under a new token after the epoch rose and ended all others. What
 // waits for its download comes along.
 func (a *account) anew(x *fiber.Ctx, next string) error {
-	ctx, v := x.UserContext(), visitorOf(x)
+	v := visitorOf(x)
 	a.transfers.cutAccount(v.user.Account.ID, nil)
+	s, err := a.replaceSession(x, v)
+	if err == nil {
+		err = a.reseal(x.UserContext(), v.user, s)
+	}
+	if err != nil {
+		return a.settled(x, err)
+	}
+	return redirect(x, next)
+}
+
+func (a *account) replaceSession(x *fiber.Ctx, v *visitor) (*models.Session, error) {
+	ctx := x.UserContext()
 	token, s, err := a.sessions.Create(ctx, v.user, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := a.db.Results.Rebind(ctx, v.session, s); err != nil {
-		return err
+		return nil, err
 	}
 	gone, err := a.db.Sessions.EndAll(ctx, v.user.Account.ID, &s.ID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.dropResults(gone)
 	a.setCookie(x, a.cookieName(), token, 0)
-	if err := a.reseal(ctx, v.user, s); err != nil {
-		return err
-	}
-	return redirect(x, next)
+	return s, nil
 }
 
 // Sessions handles POST /account/sessions: ends one session (id) or all others (all). Ending the own

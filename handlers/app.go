@@ -59,6 +59,7 @@ type core struct {
 	budget     *limits.Budget
 	clients    *limits.Clients
 	uploads    *limits.Gate
+	ended      sync.Map // ids of sessions that ended and whose rows could not be removed yet
 	transfers  *transfers
 	background sync.WaitGroup // renewals of account keys under way
 	rates      rates

@@ -68,7 +68,7 @@ func (a *auth) Register(x *fiber.Ctx) error {
 		u, err = a.register(x, login, pw)
 	}
 	if err == nil {
-		return a.begin(x, u, "/register/confirm")
+		return a.settled(x, a.begin(x, u, "/register/confirm"))
 	}
 	errs, err := fieldErrors(err)
 	if err != nil {
@@ -139,6 +139,8 @@ func (a *auth) NewLogin(x *fiber.Ctx) error {
 	switch {
 	case x.Query("out") != "":
 		form.Notice = "You are logged out."
+	case x.Query("kept") != "":
+		form.Notice = "It is done, but the server's disk is full, so nobody can be logged in. Log in when there is space again."
 	case x.Query("deleted") != "":
 		form.Notice = "Your account and everything in it are deleted."
 	case next != "":
@@ -217,7 +219,7 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 	case "":
 		keep()
 		a.transfers.cutAccount(u.Account.ID, nil)
-		return a.begin(x, u, "/register/confirm")
+		return a.settled(x, a.begin(x, u, "/register/confirm"))
 	case models.Unauthorized:
 		form.Errors = views.Fields{"": "This login and recovery code do not go together. Check every group of the code."}
 	case models.Invalid:
@@ -235,7 +237,8 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 // Logout handles POST /logout: ends the session, its results and its transfers.
 func (a *auth) Logout(x *fiber.Ctx) error {
 	if s := visitorOf(x).session; s != nil {
-		if err := a.endSession(x.UserContext(), s.ID); err != nil {
+		// On a full disk the row stays for now; this server does not take it any more.
+		if err := a.endSession(x.UserContext(), s.ID); err != nil && models.ErrorCode(err) != models.Unavailable {
 			return err
 		}
 	}
@@ -295,10 +298,22 @@ func (c *core) endSession(ctx context.Context, id models.ID) error {
 	c.transfers.cut(id)
 	gone, err := c.db.Sessions.End(ctx, id)
 	if err != nil {
+		c.ended.Store(id, struct{}{}) // the janitor tries again
 		return err
 	}
+	c.ended.Delete(id)
 	c.dropResults(gone)
 	return nil
+}
+
+// settled goes on after the account was changed for good: when no session can be opened for want of
+// disk, the person is told that it is done, and not that nothing was.
+func (c *core) settled(x *fiber.Ctx, err error) error {
+	if models.ErrorCode(err) != models.Unavailable {
+		return err
+	}
+	c.clearCookie(x, c.cookieName())
+	return redirect(x, "/login?kept=1")
 }
 
 // slow runs something that is slow on purpose inside the server's one budget for it.

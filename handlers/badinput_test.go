@@ -333,8 +333,8 @@ func TestBadInput_Forms(t *testing.T) {
 		{"33Locked", 413, []string{"Too many", "32", "fewer"}, func(c *client) answer {
 			return c.multi("/decrypt", strings.Repeat(filePart("x.age", mustAge(t, "p", "x", false)), 33)+"--b--\r\n")
 		}},
-		{"LongFieldAfterFile", 413, []string{"too long", "64 KiB", "Shorten"}, func(c *client) answer {
-			return c.multi("/encrypt", fieldPart("to", "me")+file+fieldPart("late", strings.Repeat("x", 70<<10))+"--b--\r\n")
+		{"FieldAfterFile", 422, []string{"late", "wrong order", "before the first file"}, func(c *client) answer {
+			return c.multi("/encrypt", fieldPart("to", "me")+file+fieldPart("late", "x")+"--b--\r\n")
 		}},
 		{"NoFileChosen", 422, []string{"choose a file"}, func(c *client) answer {
 			return c.multi("/encrypt", fieldPart("to", "me")+fieldPart("mode", "files")+filePart("", "")+"--b--\r\n")

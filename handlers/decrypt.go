@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -141,10 +142,18 @@ func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k crypto.Keys, er
 	return k, nil
 }
 
+// largeHash is the memory of a slow hash, in bytes, from which on it is given back at once.
+const largeHash = 128 << 20
+
 // unseal starts to decrypt src. A slow hash runs inside the budget, weighed by what the header asks for.
 func (c *core) unseal(x *fiber.Ctx, src io.Reader, k crypto.Keys) (*crypto.Plain, error) {
 	return crypto.Decrypt(src, k, crypto.Options{Now: c.opt.Now, Acquire: func(n int64) (func(), error) {
-		return c.budget.Acquire(x.UserContext(), class(visitorOf(x)), n)
+		release, err := c.budget.Acquire(x.UserContext(), class(visitorOf(x)), n)
+		if err != nil || n < largeHash {
+			return release, err
+		}
+		// Its memory goes back to the system before the next one may begin: two at once are over the budget.
+		return func() { debug.FreeOSMemory(); release() }, nil
 	}})
 }
 

@@ -35,6 +35,7 @@ type form struct {
 	parts  *multipart.Reader
 	next   *multipart.Part // the first file, not read yet
 	count  int
+	files  bool         // the first file has come
 	most   int64        // bytes that the fields may have in all
 	held   int64        // bytes of fields that came
 	take   func() error // takes most from the budget for forms; nil once that is done
@@ -121,6 +122,9 @@ func (f *form) advance() (*multipart.Part, error) {
 				"A form takes at most 32 fields and files at once. Nothing more was stored.", "Send fewer files at a time.")}
 		}
 		name := p.FormName()
+		if _, _, err := mime.ParseMediaType(p.Header.Get(fiber.HeaderContentDisposition)); err != nil {
+			return nil, errMalformed // a quote inside a quoted name, say: whose content this is can't be known
+		}
 		if p.FileName() != "" || (name == "file" && isFile(p)) {
 			if p.FileName() == "" {
 				// A browser sends an empty part for a file field that nothing was chosen in.
@@ -130,7 +134,13 @@ func (f *form) advance() (*multipart.Part, error) {
 				}
 				return nil, errMalformed
 			}
+			f.files = true
 			return p, nil
+		}
+		if f.files {
+			return nil, &refusal{status: fiber.StatusUnprocessableEntity, problem: problem("The form came in the wrong order",
+				"The field “"+printable(name)+"” stands behind a file, where it is too late: files are worked on as they arrive. Nothing was stored.",
+				"Send all fields before the first file.")}
 		}
 		b := counting{form: f}
 		n, err := io.Copy(&b, io.LimitReader(p, int64(bound(name))+1))
@@ -172,7 +182,7 @@ func (f *form) hasFile() bool { return f.next != nil }
 
 // both tells whether a text was chosen and typed, and an earlier choice of a file came along. Only pages
 // without a script send it so.
-func (f *form) both() bool { return f.get("mode") == "text" && len(f.text) > 0 && f.hasFile() }
+func (f *form) both() bool { return f.get("mode") != "files" && len(f.text) > 0 && f.hasFile() }
 
 // mode is what the form is about: "text" or "files".
 func (f *form) mode() string {

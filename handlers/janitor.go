@@ -66,12 +66,16 @@ func (a *App) Clean(ctx context.Context) {
 			a.opt.Log.Error("cleaning failed; it is tried again in a minute", "what", what, "error", errorClass(err))
 		}
 	}
+	a.ended.Range(func(id, _ any) bool {
+		check("ended sessions", a.endSession(ctx, id.(models.ID)))
+		return true
+	})
 	_, err := a.db.Sessions.Expire(ctx)
 	check("sessions", err)
 	gone, err := a.db.Results.Expire(ctx)
 	check("results", err)
 	a.dropResults(gone)
-	purged, err := a.db.Items.Purge(ctx, a.opt.Now().Add(-UndoTime))
+	purged, err := a.db.Items.Purge(ctx, a.opt.Now().Add(-models.UndoTime))
 	check("deleted items", err)
 	for _, p := range purged {
 		if p.Blob != nil {

@@ -162,6 +162,10 @@ func (c *core) visit(x *fiber.Ctx) error {
 	s, u, err := c.db.Sessions.Lookup(x.UserContext(), token)
 	switch models.ErrorCode(err) {
 	case "":
+		if _, ended := c.ended.Load(s.ID); ended {
+			c.clearCookie(x, name)
+			break
+		}
 		v.session, v.user = s, u
 	case models.NotFound, models.Gone, models.Unauthorized, models.Invalid:
 		c.clearCookie(x, name)

@@ -33,11 +33,7 @@ type vault struct {
 
 var vaultPage = views.Page{Title: "Vault", Active: "vault", Wide: true, NoStore: true}
 
-const (
-	pageSize = 50
-	// UndoTime is how long a deleted item can be taken back; the janitor removes it afterwards.
-	UndoTime = time.Minute
-)
+const pageSize = 50
 
 // List handles GET /vault: newest first, filtered by kind and by what titles hold, paged by key.
 func (v *vault) List(x *fiber.Ctx) error {
@@ -236,8 +232,12 @@ func (v *vault) DeleteMany(x *fiber.Ctx) error {
 	if len(ids) == 0 {
 		return redirect(x, "/vault")
 	}
-	if _, err := v.items.Trash(x.UserContext(), visitorOf(x).user, ids...); err != nil {
+	n, err := v.items.Trash(x.UserContext(), visitorOf(x).user, ids...)
+	if err != nil {
 		return err
+	}
+	if n == 0 {
+		return fiber.ErrNotFound
 	}
 	names := make([]string, len(ids))
 	for i, id := range ids {

@@ -90,7 +90,7 @@ func TestResults_Waiting(t *testing.T) {
 		c.post(r+"/delete").want(t, 303)
 	}
 	c.post("/vault/delete", "id", strings.TrimPrefix(item, "/vault/"), "id", strings.TrimPrefix(itemPath.FindString(page.body), "/vault/")).want(t, 303)
-	later.Store(int64(2 * UndoTime))
+	later.Store(int64(2 * models.UndoTime))
 	s.Clean(t.Context())
 	if used, _ := s.usage(t); used != 0 {
 		t.Errorf("%d bytes stay counted", used)

@@ -132,22 +132,25 @@ func (it *Items) Count(ctx context.Context, u *Unlocked, kind string) (int, erro
 // how many it hid; those of others and those not there are passed over.
 func (it *Items) Trash(ctx context.Context, u *Unlocked, ids ...ID) (int, error) {
 	now := millis(it.db.now())
-	return it.mark(ctx, u, ids, "trashed IS NULL", &now)
+	return it.mark(ctx, u, ids, &now, "trashed IS NULL")
 }
 
-// Restore takes items back out of the trash and returns how many.
+// UndoTime is how long an item in the trash can be taken back.
+const UndoTime = time.Minute
+
+// Restore takes items back out of the trash, while their time lasts, and returns how many.
 func (it *Items) Restore(ctx context.Context, u *Unlocked, ids ...ID) (int, error) {
-	return it.mark(ctx, u, ids, "trashed IS NOT NULL", nil)
+	return it.mark(ctx, u, ids, nil, "trashed > ?", millis(it.db.now().Add(-UndoTime)))
 }
 
-func (it *Items) mark(ctx context.Context, u *Unlocked, ids []ID, where string, trashed *int64) (int, error) {
+func (it *Items) mark(ctx context.Context, u *Unlocked, ids []ID, trashed *int64, where string, args ...any) (int, error) {
 	if len(ids) == 0 {
 		return 0, nil
 	}
 	var n int64
 	err := it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewUpdate().Model((*itemRow)(nil)).Set("trashed = ?", trashed).
-			Where("id IN (?)", bun.List(ids)).Where("account_id = ?", u.Account.ID).Where(where).Exec(ctx)
+			Where("id IN (?)", bun.List(ids)).Where("account_id = ?", u.Account.ID).Where(where, args...).Exec(ctx)
 		if err != nil {
 			return err
 		}

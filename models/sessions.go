@@ -17,7 +17,7 @@ import (
 
 const (
 	tokenSize    = 32              // bytes, random
-	touchEvery   = time.Minute     // a session's use is written at most this often
+	touchEvery   = time.Minute     // a session's use is written at most this often, and ten times in its idle time
 	pendingLife  = 5 * time.Minute // between the password and the second factor
 	pendingTries = 5
 )
@@ -141,7 +141,7 @@ func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocke
 			return nil, nil, err
 		}
 	}
-	if now := s.db.now(); now.Sub(session.Touched) >= touchEvery {
+	if now := s.db.now(); now.Sub(session.Touched) >= min(touchEvery, s.db.opts.SessionIdle/10) {
 		// With a full disk people must still reach what they have: the next use tries again.
 		switch err := s.Touch(ctx, row.ID); ErrorCode(err) {
 		case "":
