@@ -38,6 +38,7 @@ type Reservation struct {
 	limit   int64
 	n       int64 // reserved
 	written int64 // charged by a Writer
+	row     bool  // for bytes that stand in a row: the spool's limit is not theirs
 	ended   bool
 }
 
@@ -54,6 +55,15 @@ type Reservation struct {
 // both areas; what lies in the spool the Store knows by itself.
 func (s *Store) Reserve(owner string, limit, n int64) (*Reservation, error) {
 	r := &Reservation{l: &s.ledger, name: owner, limit: limit}
+	if err := r.Grow(max(n, 0)); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// ReserveRow is Reserve for bytes that go into a database: what lies in the spool does not matter to them.
+func (s *Store) ReserveRow(owner string, limit, n int64) (*Reservation, error) {
+	r := &Reservation{l: &s.ledger, name: owner, limit: limit, row: true}
 	if err := r.Grow(max(n, 0)); err != nil {
 		return nil, err
 	}
@@ -85,7 +95,7 @@ func (r *Reservation) grow(n int64) error {
 	if used := have.used + have.reserved; n > r.limit-used {
 		return &SpaceError{Kind: ErrQuota, Want: n, Used: used, Limit: r.limit}
 	}
-	if taken := l.spool + l.unspent; l.max > 0 && n > l.max-taken {
+	if taken := l.spool + l.unspent; !r.row && l.max > 0 && n > l.max-taken {
 		return &SpaceError{Kind: ErrSpoolFull, Want: n, Used: taken, Limit: l.max}
 	}
 	if n > 0 {
@@ -169,6 +179,24 @@ func (r *Reservation) Spend(n int64) error {
 	written := min(r.written, n)
 	r.written -= written
 	l.unspent -= n - written
+	return nil
+}
+
+// Count takes n bytes into use that need no room: a second name of a file that stands on the disk
+// already. Only the owner's quota is asked; FreeOwner gives them back.
+func (r *Reservation) Count(n int64) error {
+	l := r.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.ended {
+		return fmt.Errorf("count space: %w", ErrClosed)
+	}
+	o := l.owner(r.name)
+	if used := o.used + o.reserved; n > r.limit-used {
+		l.tidy(r.name)
+		return &SpaceError{Kind: ErrQuota, Want: n, Used: used, Limit: r.limit}
+	}
+	o.used += n
 	return nil
 }
 

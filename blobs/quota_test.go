@@ -100,21 +100,18 @@ func TestStore_Reserve(t *testing.T) {
 		count(0)
 		ref := put(t, s, Spool, make([]byte, 3*chunk))
 		count(ref.Disk)
-		for range 2 {
-			if err := s.Move(ref, Spool, Blobs); err != nil {
-				t.Fatal(err)
-			}
+		kept, err := s.Link(ref, Spool, Blobs)
+		if err != nil {
+			t.Fatal(err)
 		}
 		count(ref.Disk)
 		s.Remove(Spool, ref.ID)
 		count(0)
-		for range 2 {
-			if err := s.Move(ref, Blobs, Spool); err != nil {
-				t.Fatal(err)
-			}
+		if _, err := s.Link(kept, Blobs, Spool); err != nil {
+			t.Fatal(err)
 		}
 		count(ref.Disk)
-		s.Remove(Blobs, ref.ID)
+		s.Remove(Blobs, kept.ID)
 		count(ref.Disk)
 		if n, err := s.Sweep(Spool, func(ID) bool { return false }, 0); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)

@@ -29,17 +29,28 @@ func TestStore_Move(t *testing.T) {
 			if err := os.Chtimes(filePath(s, Spool, ref.ID), hourAgo, hourAgo); err != nil {
 				t.Fatal(err)
 			}
-			for range 2 { // the second changes nothing
+			var kept Ref
+			for range 2 { // each link is a file of its own
 				synced = 0
-				if err := s.Move(ref, Spool, Blobs); err != nil {
+				last := kept
+				var err error
+				if kept, err = s.Link(ref, Spool, Blobs); err != nil {
 					t.Fatal(err)
 				}
 				if synced == 0 {
 					t.Error("the folder was not synced")
 				}
-				for _, a := range []Area{Spool, Blobs} {
-					if got, err := get(s, a, ref); err != nil || !bytes.Equal(got, want) {
-						t.Fatalf("in %s: %v", a, err)
+				if last != (Ref{}) {
+					if err := s.Remove(Blobs, last.ID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, at := range []struct {
+					Area
+					Ref
+				}{{Spool, ref}, {Blobs, kept}} {
+					if got, err := get(s, at.Area, at.Ref); err != nil || !bytes.Equal(got, want) {
+						t.Fatalf("in %s: %v", at.Area, err)
 					}
 				}
 			}
@@ -50,13 +61,13 @@ func TestStore_Move(t *testing.T) {
 			if err := s.Remove(Spool, ref.ID); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := get(s, Blobs, ref); err != nil || !bytes.Equal(got, want) {
+			if got, err := get(s, Blobs, kept); err != nil || !bytes.Equal(got, want) {
 				t.Fatalf("after Remove of the source: %v", err)
 			}
 		})
 	}
 	t.Run("Missing", func(t *testing.T) {
-		if err := newStore(t).Move(Ref{ID: newID()}, Spool, Blobs); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := newStore(t).Link(Ref{ID: newID()}, Spool, Blobs); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("error %v, want fs.ErrNotExist", err)
 		}
 	})

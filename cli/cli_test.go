@@ -185,6 +185,24 @@ func TestOpenKeys(t *testing.T) {
 		c := newCommand(t)
 		has(t, c.must(1, goodPassword+"\n", append(add, "--secrets", "data/keys")...), "beside")
 	})
+	t.Run("LostDatabase", func(t *testing.T) {
+		c := newCommand(t)
+		c.must(0, goodPassword+"\n", "user", "add", "mira", "--password-file", "-")
+		kept := filepath.Join("data", "blobs", "00112233445566778899aabbccddeeff")
+		if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(kept, []byte("sealed"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join("data", "zencrypt.db"), "aside"); err != nil {
+			t.Fatal(err)
+		}
+		has(t, c.must(1, goodPassword+"\n", "user", "add", "jonas", "--password-file", "-"), "zencrypt.db", "blobs")
+		if _, err := os.Stat(kept); err != nil {
+			t.Errorf("the vault's file: %v", err)
+		}
+	})
 	t.Run("OpenData", func(t *testing.T) {
 		c := newCommand(t)
 		if err := os.Mkdir("data", 0o755); err != nil {

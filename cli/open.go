@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
+	"zencrypt/blobs"
 	"zencrypt/config"
 	"zencrypt/migrations"
 	"zencrypt/models"
@@ -87,7 +89,18 @@ func makeData(dir string) error {
 	if m := info.Mode().Perm(); m&0o077 != 0 {
 		return fmt.Errorf("use data directory %s: others can look into it (mode %04o). Type: chmod 700 %s", dir, m, dir)
 	}
-	return nil
+	if models.Exists(dir) {
+		return nil
+	}
+	// Under a new database every file would be without a row, and be removed.
+	kept, err := os.ReadDir(filepath.Join(dir, blobs.Blobs.String()))
+	if len(kept) > 0 {
+		return fmt.Errorf("use data directory %s: it holds %d files of a vault but not the database that opens them. Put zencrypt.db back, or move the folder blobs away", dir, len(kept))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return err
 }
 
 // absolute is a path that means the same everywhere, for people to read.

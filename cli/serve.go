@@ -116,7 +116,12 @@ func run(ctx context.Context, app *handlers.App, ln net.Listener, log *slog.Logg
 	defer tick.Stop()
 	for {
 		select {
-		case err := <-served:
+		case err := <-served: // no connection can be taken any more: what runs may still finish
+			drain, cancel := context.WithTimeout(context.Background(), drainTime)
+			defer cancel()
+			if late := app.Shutdown(drain); errors.Is(late, handlers.ErrRunning) {
+				return errors.Join(err, late)
+			}
 			return err
 		case <-tick.C:
 			app.Clean(ctx)

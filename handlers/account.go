@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
@@ -162,36 +163,23 @@ func (a *account) Renew(x *fiber.Ctx) error {
 }
 
 // anew gives the person a session under a new token after the epoch rose and ended all others. What
-// waits for its download comes along.
+// waits for its download comes along. The change itself is made: nothing here may say that it was not.
 func (a *account) anew(x *fiber.Ctx, next string) error {
-	v := visitorOf(x)
+	ctx, v := x.UserContext(), visitorOf(x)
 	a.transfers.cutAccount(v.user.Account.ID, nil)
-	s, err := a.replaceSession(x, v)
-	if err == nil {
-		err = a.reseal(x.UserContext(), v.user, s)
-	}
+	token, s, err := a.sessions.Create(ctx, v.user, false)
 	if err != nil {
 		return a.settled(x, err)
 	}
-	return redirect(x, next)
-}
-
-func (a *account) replaceSession(x *fiber.Ctx, v *visitor) (*models.Session, error) {
-	ctx := x.UserContext()
-	token, s, err := a.sessions.Create(ctx, v.user, false)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.db.Results.Rebind(ctx, v.session, s); err != nil {
-		return nil, err
-	}
-	gone, err := a.db.Sessions.EndAll(ctx, v.user.Account.ID, &s.ID)
-	if err != nil {
-		return nil, err
-	}
-	a.dropResults(gone)
 	a.setCookie(x, a.cookieName(), token, 0)
-	return s, nil
+	err = a.db.Results.Rebind(ctx, v.session, s)
+	gone, endErr := a.db.Sessions.EndAll(ctx, v.user.Account.ID, &s.ID)
+	a.dropResults(gone)
+	if err = errors.Join(err, endErr, a.reseal(ctx, v.user, s)); err != nil {
+		// The others open nothing by their epoch, and the janitor removes them; a renewal goes on later.
+		a.opt.Log.Warn("tidying up after a change of an account failed", "error", errorClass(err))
+	}
+	return redirect(x, next)
 }
 
 // Sessions handles POST /account/sessions: ends one session (id) or all others (all). Ending the own
@@ -257,12 +245,13 @@ func (a *account) Delete(x *fiber.Ctx) error {
 		return err
 	}
 	a.transfers.cutAccount(u.Account.ID, nil)
+	a.dropBlobs(files)
+	// The account is gone, so nothing below may say that nothing was changed.
 	gone, err := a.db.Sessions.EndAll(x.UserContext(), u.Account.ID, nil)
 	if err != nil {
-		return err
+		a.opt.Log.Warn("ending the sessions of a deleted account failed; they open nothing, and the janitor removes them")
 	}
 	a.dropResults(gone)
-	a.dropBlobs(files)
 	if err := a.db.Checkpoint(x.UserContext()); err != nil {
 		a.opt.Log.Warn("checkpoint after deleting an account failed; the next one is due within a minute")
 	}

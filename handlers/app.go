@@ -64,6 +64,7 @@ type core struct {
 	background sync.WaitGroup // renewals of account keys under way
 	rates      rates
 	guests     sync.Map       // blob of a guest's result to its client, as owner says it
+	opening    sync.Map       // results that are being opened, each with what its end closes
 	memory     *limits.Budget // whole messages that have to stand in memory (Fernet files)
 	forms      *limits.Budget // fields of forms on their way in
 }

@@ -149,28 +149,27 @@ func (c *core) visit(x *fiber.Ctx) error {
 	if p := x.Path(); strings.HasPrefix(p, "/static/") || p == "/healthz" || p == "/readyz" {
 		return x.Next()
 	}
-	name := c.cookieName()
-	token := x.Cookies(name)
-	if token == "" {
-		// A guest's cookie has a name of its own: an answer to a guest that comes late must not take the
-		// place of a log-in.
-		if name = c.guestCookie(); x.Cookies(name) == "" {
+	// A guest's cookie has a name of its own: an answer to a guest that comes late must not take the place
+	// of a log-in, and a log-in that ended must not hide what a guest made since.
+	for _, name := range []string{c.cookieName(), c.guestCookie()} {
+		token := x.Cookies(name)
+		if token == "" {
+			continue
+		}
+		s, u, err := c.db.Sessions.Lookup(x.UserContext(), token)
+		switch models.ErrorCode(err) {
+		case "":
+			if _, ended := c.ended.Load(s.ID); ended {
+				c.clearCookie(x, name)
+				continue
+			}
+			v.session, v.user = s, u
 			return x.Next()
-		}
-		token = x.Cookies(name)
-	}
-	s, u, err := c.db.Sessions.Lookup(x.UserContext(), token)
-	switch models.ErrorCode(err) {
-	case "":
-		if _, ended := c.ended.Load(s.ID); ended {
+		case models.NotFound, models.Gone, models.Unauthorized, models.Invalid:
 			c.clearCookie(x, name)
-			break
+		default:
+			return err
 		}
-		v.session, v.user = s, u
-	case models.NotFound, models.Gone, models.Unauthorized, models.Invalid:
-		c.clearCookie(x, name)
-	default:
-		return err
 	}
 	return x.Next()
 }

@@ -129,6 +129,10 @@ func (r *results) Open(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	// One try at a time: a second click finds what the first one did.
+	if id, err := models.ParseID(x.Params("id")); err == nil {
+		defer r.alone(id)()
+	}
 	res, err := r.get(x)
 	if err != nil {
 		return err
@@ -174,6 +178,18 @@ func (r *results) Open(x *fiber.Ctx) error {
 	return r.answer(x, fiber.StatusUnprocessableEntity, res, p)
 }
 
+// alone waits until nobody else tries to open a result, and keeps others waiting until end.
+func (c *core) alone(id models.ID) (end func()) {
+	mine := make(chan struct{})
+	for {
+		other, busy := c.opening.LoadOrStore(id, mine)
+		if !busy {
+			return func() { c.opening.Delete(id); close(mine) }
+		}
+		<-other.(chan struct{})
+	}
+}
+
 // opened goes on after a locked file was opened: into the vault, when that was asked for at the start.
 func (r *results) opened(x *fiber.Ctx, res *models.Result) error {
 	if res.Meta.Save && visitorOf(x).user != nil {
@@ -215,8 +231,18 @@ func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys 
 		if o.err == nil {
 			res.Blob, res.Meta.WrapKey, res.Meta.SpoolSize, res.Disk = models.ID(ref.ID), ref.Key, ref.Size, ref.Disk+rowBytes
 		}
-	} else if o.plain, o.err = r.unseal(x, spool, keys); o.err == nil {
-		o.size, o.err = copyTo(io.Discard, o.plain)
+	} else {
+		// A file may take minutes: it counts as the session's activity, and ends with it.
+		tr := r.transfers.add(s)
+		defer r.transfers.done(tr)
+		tr.touched = r.opt.Now()
+		in := &guarded{Reader: spool, tr: tr, now: r.opt.Now, touch: r.touchSession(s.ID)}
+		if o.plain, o.err = r.unseal(x, in, keys); o.err == nil {
+			o.size, o.err = copyTo(io.Discard, o.plain)
+		}
+		if tr.stopped.Load() {
+			return errMalformed
+		}
 	}
 	if o.err != nil {
 		return o.err
@@ -231,7 +257,7 @@ func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys 
 	}
 	if res.Blob != stale {
 		_ = r.files.Remove(blobs.Spool, blobs.ID(stale))
-		r.files.FreeOwner(owner(visitorOf(x)), before.Disk-res.Disk) // a plaintext is smaller than its token
+		r.files.FreeOwner(r.ownerOf(res), before.Disk-res.Disk) // a plaintext is smaller than its token
 	}
 	return nil
 }
@@ -249,7 +275,11 @@ func (r *results) Save(x *fiber.Ctx) error {
 }
 
 func (r *results) saveResult(x *fiber.Ctx, res *models.Result) error {
-	u, err := r.startUpload(x, res.Disk)
+	room := res.Disk
+	if res.Verb == "encrypt" {
+		room = 0 // a second name of what stands there already
+	}
+	u, err := r.startUpload(x, room)
 	if err != nil {
 		return err
 	}
@@ -270,10 +300,10 @@ func (c *core) save(u *upload, res *models.Result) (path string, err error) {
 	item := &models.Item{Kind: "ciphertext", Title: res.Meta.Name, Size: res.Size, Meta: res.Meta.Item}
 	ref := spoolRef(res)
 	if res.Verb == "encrypt" {
-		if err := c.files.Move(ref, blobs.Spool, blobs.Blobs); err != nil {
+		if ref, err = c.files.Link(ref, blobs.Spool, blobs.Blobs); err != nil {
 			return "", err
 		}
-		err = u.keep(item, ref)
+		err = u.keep(item, ref, u.space.Count)
 	} else {
 		item.Kind = "file"
 		var spool *blobs.Reader

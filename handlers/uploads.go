@@ -198,7 +198,7 @@ func (u *upload) session() (*models.Session, error) {
 	u.transfers.belong(u.tr, s.ID)
 	u.onFail(func() { // a guest whose only upload failed leaves no row either
 		u.v.session = nil
-		u.clearCookie(u.x, u.guestCookie())
+		u.x.Response().Header.DelCookie(u.guestCookie()) // not cleared: another request may have set one meanwhile
 		if _, err := u.db.Sessions.End(context.Background(), s.ID); err != nil {
 			u.opt.Log.Warn("take back session failed; it ends by itself")
 		}
@@ -266,7 +266,7 @@ func (u *upload) store(r *models.Result, ref blobs.Ref) (err error) {
 	}
 	u.results = append(u.results, r.ID)
 	u.onFail(func() {
-		if gone, err := u.db.Results.Delete(context.Background(), s, r.ID); err == nil {
+		if gone, err := u.db.Results.Drop(context.Background(), r.ID); err == nil {
 			u.dropResults([]models.Result{*gone})
 		}
 	})
@@ -275,9 +275,9 @@ func (u *upload) store(r *models.Result, ref blobs.Ref) (err error) {
 }
 
 // keep records a file that was written into the vault. It counts as a result does.
-func (u *upload) keep(item *models.Item, ref blobs.Ref) error {
+func (u *upload) keep(item *models.Item, ref blobs.Ref, count func(int64) error) error {
 	item.Blob = &models.BlobRef{ID: models.ID(ref.ID), Key: ref.Key, Size: ref.Size, Disk: ref.Disk + rowBytes}
-	err := u.space.Spend(item.Blob.Disk)
+	err := count(item.Blob.Disk)
 	if err == nil {
 		if err = u.db.Items.Save(u.x.UserContext(), u.v.user, item); err != nil {
 			u.files.FreeOwner(owner(u.v), item.Blob.Disk)
@@ -321,6 +321,14 @@ func (c *core) dropResults(gone []models.Result) {
 		}
 		c.release(r)
 	}
+}
+
+// ownerOf is whose quota a result counts on, wherever its guest's requests come from by now.
+func (c *core) ownerOf(r *models.Result) string {
+	if client, ok := c.guests.Load(r.ID); ok {
+		return client.(string)
+	}
+	return r.Owner
 }
 
 // release gives back the space that a result's row counted.

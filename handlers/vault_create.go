@@ -74,7 +74,7 @@ func (v *vault) saved(x *fiber.Ctx, f *form, path string) error {
 // saveText keeps an item whose content stands in its row, within the account's quota.
 func (c *core) saveText(x *fiber.Ctx, item *models.Item) error {
 	who := visitorOf(x)
-	space, err := c.files.Reserve(owner(who), c.quota(who), int64(len(item.Body)))
+	space, err := c.files.ReserveRow(owner(who), c.quota(who), int64(len(item.Body)))
 	if err != nil {
 		return err
 	}
@@ -135,5 +135,5 @@ func (c *core) keepPlain(u *upload, content io.Reader, item *models.Item) error 
 		return err
 	}
 	item.Size = ref.Size
-	return u.keep(item, ref)
+	return u.keep(item, ref, u.space.Spend)
 }

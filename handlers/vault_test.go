@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -165,4 +166,48 @@ func TestUpload_LogoutInBetween(t *testing.T) {
 	}
 	used, files := s.usage(t)
 	t.Errorf("%d bytes in %d files are counted, want %d in 1", used, files, before)
+}
+
+// TestResults_SaveTwice: each saving makes an item with a file of its own, so that deleting one leaves
+// the other whole.
+func TestResults_SaveTwice(t *testing.T) {
+	var later atomic.Int64
+	s := newServer(t, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) } })
+	c := s.client(t)
+	c.register("twice")
+	result := resultPath(t, c.upload("/encrypt", []string{"to", "me"}, [2]string{"one.txt", "first"}).want(t, 200).body)
+	sealed := c.get(result+"/file").want(t, 200).body
+	one := c.post(result+"/save").want(t, 303).Header.Get("Location")
+	two := c.post(result+"/save").want(t, 303).Header.Get("Location")
+	if one == two {
+		t.Fatal("the second saving made no item")
+	}
+	c.post(one+"/delete").want(t, 303)
+	later.Store(int64(2 * models.UndoTime))
+	s.Clean(t.Context())
+	c.get(one).want(t, 404)
+	if got := c.get(two+"/file").want(t, 200); got.body != sealed {
+		t.Error("the item that stays is not whole")
+	}
+}
+
+// TestResults_OneTryAtATime: a right and a wrong passphrase at once leave what was opened.
+func TestResults_OneTryAtATime(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("hasty")
+	sealed := c.upload("/encrypt", []string{"to", "passphrase", "passphrase", "the right one"}, [2]string{"a.txt", "content"}).want(t, 200)
+	file := c.get(resultPath(t, sealed.body)+"/file").want(t, 200).body
+	result := resultPath(t, c.upload("/decrypt", nil, [2]string{"a.txt.age", file}).want(t, 422).body)
+	var done sync.WaitGroup
+	for _, pass := range []string{"the right one", "wrong", "wrong", "wrong", "wrong", "wrong", "wrong", "wrong"} {
+		done.Go(func() { c.post(result+"/open", "passphrase", pass) })
+	}
+	done.Wait()
+	// Whoever came first: it is open, or its five tries are used up and it is gone.
+	if a := c.get(result); a.StatusCode == 200 {
+		c.get(result+"/file").want(t, 200, "content")
+	} else if a.StatusCode != 404 {
+		t.Errorf("the result answers %d", a.StatusCode)
+	}
 }

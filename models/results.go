@@ -220,6 +220,24 @@ func (rs *Results) Delete(ctx context.Context, s *Session, id ID) (*Result, erro
 	return &r, nil
 }
 
+// Drop is Delete whosever the result is by now: a session that took another's place has
+// its results (see Rebind).
+func (rs *Results) Drop(ctx context.Context, id ID) (*Result, error) {
+	row := new(resultRow)
+	err := rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := tx.NewSelect().Model(row).Where("id = ?", id).Scan(ctx); err != nil {
+			return err
+		}
+		_, err := tx.NewDelete().Model(row).WherePK().Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := row.result()
+	return &r, nil
+}
+
 // List returns the results of a session that have not expired, newest first, opened.
 func (rs *Results) List(ctx context.Context, s *Session) ([]Result, error) {
 	var rows []resultRow
