@@ -180,24 +180,6 @@ func (rs *Results) Get(ctx context.Context, s *Session, id ID) (*Result, error) 
 	return row.open(s)
 }
 
-// Update writes a result back. NotFound when it is gone.
-func (rs *Results) Update(ctx context.Context, s *Session, r *Result) error {
-	row, err := closeResult(s, r)
-	if err != nil {
-		return err
-	}
-	return rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		res, err := tx.NewUpdate().Model(row).WherePK().Where("session_id = ?", s.ID).Exec(ctx)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, errNoResult())
-		}
-		return nil
-	})
-}
-
 // Delete removes a result of this session and returns it, unopened, for its file to be
 // removed. NotFound otherwise.
 func (rs *Results) Delete(ctx context.Context, s *Session, id ID) (*Result, error) {

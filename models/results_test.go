@@ -49,7 +49,10 @@ func TestResults(t *testing.T) {
 		for _, other := range []*Session{same, guest, {ID: NewID()}} {
 			_, err := db.Results.Get(t.Context(), other, r.ID)
 			wantCode(t, err, NotFound, "")
-			wantCode(t, db.Results.Update(t.Context(), other, got), NotFound, "")
+			_, err = db.Results.TakeTry(t.Context(), other, r.ID)
+			wantCode(t, err, NotFound, "")
+			wantCode(t, db.Results.MakeReady(t.Context(), other, got), NotFound, "")
+			got.State = StateLocked
 			_, err = db.Results.Delete(t.Context(), other, r.ID)
 			wantCode(t, err, NotFound, "")
 			if list, err := db.Results.List(t.Context(), other); err != nil || len(list) != 0 {
@@ -59,15 +62,33 @@ func TestResults(t *testing.T) {
 		_, err := db.Results.Get(t.Context(), s, NewID())
 		wantCode(t, err, NotFound, "")
 	})
-	t.Run("Update", func(t *testing.T) {
-		got.State, got.Tries, got.Meta.Headline = StateReady, 4, "opened"
-		if err := db.Results.Update(t.Context(), s, got); err != nil {
+	t.Run("Tries", func(t *testing.T) {
+		for want := 4; want >= 0; want-- {
+			if left, err := db.Results.TakeTry(t.Context(), s, r.ID); err != nil || left != want {
+				t.Fatalf("%d left, %v, want %d", left, err, want)
+			}
+		}
+		_, err := db.Results.TakeTry(t.Context(), s, r.ID)
+		wantCode(t, err, NotFound, "")
+		if err := db.Results.GiveBack(t.Context(), s, r.ID); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := db.Results.TakeTry(t.Context(), s, r.ID); err != nil || left != 0 {
+			t.Fatalf("%d left, %v", left, err)
+		}
+	})
+	t.Run("MakeReady", func(t *testing.T) {
+		got.Meta.Headline = "opened"
+		if err := db.Results.MakeReady(t.Context(), s, got); err != nil {
 			t.Fatal(err)
 		}
 		list, err := db.Results.List(t.Context(), s)
-		if err != nil || len(list) != 1 || list[0].State != StateReady || list[0].Tries != 4 || list[0].Meta.Headline != "opened" {
+		if err != nil || len(list) != 1 || list[0].State != StateReady || list[0].Meta.Headline != "opened" {
 			t.Fatalf("%v, %v", list, err)
 		}
+		wantCode(t, db.Results.MakeReady(t.Context(), s, got), NotFound, "") // another was first
+		_, err = db.Results.TakeTry(t.Context(), s, r.ID)
+		wantCode(t, err, NotFound, "")
 	})
 	t.Run("Usage", func(t *testing.T) {
 		for range 2 {
