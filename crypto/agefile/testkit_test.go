@@ -113,46 +113,93 @@ func class(err error) string {
 	return "untyped: " + err.Error()
 }
 
-// notArmor are those that say "armor failure" of what does not begin like armor at all. Nobody tells
-// us that it should, so the answer is that it is no age file: refused as well.
+// notArmor are vectors of broken armor that does not begin like armor. Who reads a file that may be
+// binary as well can only say that it is none of age's: refused too, as another class.
 var notArmor = map[string]string{
-	"armor_garbage_leading":   "text stands before the armor",
-	"armor_lowercase":         "the first line is in lower case",
-	"armor_whitespace_begin":  "more white space before the armor than is looked through",
-	"armor_whitespace_outside": "",
-	"armor_wrong_type":        "the first line names another type",
+	"armor_garbage_leading":  "text stands before the first line (Strict; otherwise it opens)",
+	"armor_lowercase":        "the first line is in lower case",
+	"armor_whitespace_begin": "the first line is further down than is looked",
+	"armor_wrong_type":       "the first line names another type",
 }
 
-// lenient are those that open without Strict, as a pasted message should.
+// lenient are vectors of broken armor that open unless Strict is set: people paste armor out of
+// messages, which indent it, double its line breaks and have text before it. What is inside the
+// lines is not looked at differently, and the content is authenticated.
 var lenient = map[string]string{
-	"armor_garbage_leading": "text before armor is passed over",
+	"armor_cr_line_start":         "white space around a line",
+	"armor_double_crlf":           "white space around a line",
+	"armor_empty_last_line":       "an empty line",
+	"armor_empty_line_begin":      "an empty line",
+	"armor_empty_line_end":        "an empty line",
+	"armor_garbage_leading":       "text before the first line",
+	"armor_whitespace_eol":        "white space around a line",
+	"armor_whitespace_last_line":  "white space around a line",
+	"armor_whitespace_line_start": "white space around a line",
 }
 
 func TestVectors(t *testing.T) {
+	openers := map[string]agefile.Opener{
+		"Lenient": {}, "Strict": {Strict: true}, "Parallel": {Workers: 3}, "StrictParallel": {Strict: true, Workers: 2},
+	}
 	for _, v := range vectors(t) {
 		t.Run(v.name, func(t *testing.T) {
-			for name, o := range map[string]agefile.Opener{
-				"Server":   {},
-				"Strict":   {Strict: true},
-				"Parallel": {Strict: true, Workers: 3},
-			} {
+			for name, o := range openers {
 				t.Run(name, func(t *testing.T) {
+					want := v.expect
+					if _, ok := notArmor[v.name]; ok {
+						want = "header failure"
+					}
+					if _, ok := lenient[v.name]; ok && !o.Strict {
+						want = "success"
+					}
 					o.Identities = v.identities
 					opened, err := o.Open(bytes.NewReader(v.file))
 					var out []byte
 					if err == nil {
+						if v.fileKey != "" && hex.EncodeToString(opened.FileKey[:]) != v.fileKey {
+							t.Error("the file key is not the vector's")
+						}
 						out, err = io.ReadAll(opened)
 						opened.Close()
 					}
-					got := class(err)
-					if got != v.expect {
-						t.Errorf("%s, want %s (%v)", got, v.expect, err)
+					if got := class(err); got != want {
+						t.Errorf("%s, want %s (%v)", got, want, err)
 					}
 					if sum := sha256.Sum256(out); v.payload != "" && hex.EncodeToString(sum[:]) != v.payload {
 						t.Errorf("%d bytes came out, which are not those of the vector", len(out))
 					}
 				})
 			}
+			t.Run("At", func(t *testing.T) { vectorAt(t, v) })
 		})
+	}
+}
+
+// vectorAt reads a vector from its end to its beginning. Damage is found earlier than by who reads
+// in order, so that less may come out, and never something else.
+func vectorAt(t *testing.T, v vector) {
+	at, err := agefile.OpenAt(bytes.NewReader(v.file), int64(len(v.file)), v.identities...)
+	if v.armored {
+		if _, ok := notArmor[v.name]; ok && class(err) == "header failure" {
+			return
+		}
+		if !errors.Is(err, agefile.ErrArmored) {
+			t.Errorf("%v, want ErrArmored", err)
+		}
+		return
+	}
+	var out []byte
+	if err == nil {
+		out = make([]byte, at.Size)
+		const step = 100_003
+		for off := (at.Size - 1) / step * step; off >= 0 && err == nil; off -= step {
+			_, err = io.ReadFull(io.NewSectionReader(at, off, step), out[off:min(off+step, at.Size)])
+		}
+	}
+	if got := class(err); got != v.expect {
+		t.Errorf("%s, want %s (%v)", got, v.expect, err)
+	}
+	if sum := sha256.Sum256(out); v.expect == "success" && hex.EncodeToString(sum[:]) != v.payload {
+		t.Errorf("%d bytes came out, which are not those of the vector", len(out))
 	}
 }
