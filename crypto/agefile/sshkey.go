@@ -48,6 +48,8 @@ type sshLock struct {
 	pem  []byte
 	pass []byte
 	err  error
+	// old is a PEM whose wrong passphrase may give bytes that are no key instead of an error.
+	old bool
 }
 
 func (l *sshLock) passphrase() ([]byte, error) {
@@ -70,7 +72,8 @@ func (s *sshIdentity) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	case lock.pass == nil:
 		return nil, err // it was not asked: the stanza is malformed
 	}
-	if _, why := ssh.ParseRawPrivateKeyWithPassphrase(lock.pem, lock.pass); errors.Is(why, x509.IncorrectPasswordError) {
+	_, why := ssh.ParseRawPrivateKeyWithPassphrase(lock.pem, lock.pass)
+	if errors.Is(why, x509.IncorrectPasswordError) || lock.old && why != nil {
 		return nil, ErrKeyPassphrase
 	}
 	return nil, fmt.Errorf("%w: the SSH private key is damaged, of an unknown kind, or not that of its public key", ErrKeys)
@@ -142,7 +145,8 @@ func (k KeyReader) lockedSSH(text []byte, public ssh.PublicKey) (age.Identity, e
 	if k.Passphrase == nil {
 		return nil, fmt.Errorf("%w: the SSH private key is protected with a passphrase, which cannot be asked for here", ErrKeys)
 	}
-	if public == nil {
+	old := public == nil
+	if old {
 		var err error
 		if public, err = k.publicFile(); err != nil {
 			return nil, err
@@ -152,7 +156,7 @@ func (k KeyReader) lockedSSH(text []byte, public ssh.PublicKey) (age.Identity, e
 	if err != nil {
 		return nil, err
 	}
-	lock := &sshLock{ask: k.Passphrase, pem: bytes.Clone(text)}
+	lock := &sshLock{ask: k.Passphrase, pem: bytes.Clone(text), old: old}
 	id, err := agessh.NewEncryptedSSHIdentity(public, lock.pem, lock.passphrase)
 	if err != nil {
 		return nil, errPrivateSSH
