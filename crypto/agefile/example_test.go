@@ -85,7 +85,7 @@ func ExampleEncrypt() {
 		log.Fatal(err)
 	}
 	fmt.Printf("%d bytes, %q\n", file.Len(), file.Bytes()[:21])
-	// Output: 221 bytes, "age-encryption.org/v1"
+	// Output: 205 bytes, "age-encryption.org/v1"
 }
 
 func ExampleEncryptParallel() {
