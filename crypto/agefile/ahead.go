@@ -74,7 +74,7 @@ func (a *Ahead) some(p []byte, off int64) (int, error) {
 // last chunk is checked at once, and it makes less garbage. Only the reader that it returns may use src.
 func OpenWithFileKeyAt(src io.ReaderAt, size int64, key [fileKeySize]byte) (io.Reader, error) {
 	marked := ReadAhead(&markedAt{src}, size)
-	armored, _, err := dearmor(io.NewSectionReader(marked, 0, size))
+	armored, _, err := dearmor(io.NewSectionReader(marked, 0, size), false)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func OpenWithFileKeyAt(src io.ReaderAt, size int64, key [fileKeySize]byte) (io.R
 	}
 	plain, n, err := age.DecryptReaderAt(marked, size, age.NewInjectedFileKeyIdentity(key[:]))
 	if err != nil {
-		return nil, damaged(err, "it was changed or cut short")
+		return nil, damagedPart(err, ErrPayload, "it was changed or cut short")
 	}
 	return &reader{src: ReadAhead(plain, n)}, nil
 }

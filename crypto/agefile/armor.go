@@ -15,6 +15,8 @@ const (
 	armorLine = 1 << 10
 	// preface is how far into a text its armor may begin, in bytes.
 	preface = 4 << 10
+	// strictSpace is how much white space age passes over before and after armor, in bytes.
+	strictSpace = 1 << 10
 )
 
 // Armored tells whether the first bytes of an input hold the beginning of age armor, which
@@ -38,8 +40,9 @@ func armorStart(prefix []byte) int {
 	}
 }
 
-// dearmor returns the binary file within src and whether it was armored.
-func dearmor(src io.Reader) (bool, io.Reader, error) {
+// dearmor returns the binary file within src and whether it was armored. When strict, armor is
+// what age takes for it.
+func dearmor(src io.Reader, strict bool) (bool, io.Reader, error) {
 	br := bufio.NewReaderSize(src, preface)
 	prefix, err := br.Peek(len(intro))
 	if bytes.HasPrefix(prefix, []byte("age-")) {
@@ -51,6 +54,12 @@ func dearmor(src io.Reader) (bool, io.Reader, error) {
 	var failed *readError
 	if errors.As(err, &failed) {
 		return false, nil, failed
+	}
+	if strict {
+		if !bytes.HasPrefix(bytes.TrimSpace(prefix[:min(len(prefix), strictSpace+len(armor.Header))]), []byte(armor.Header)) {
+			return false, br, nil
+		}
+		return true, &armorErrors{armor.NewReader(&shortLines{src: br})}, nil
 	}
 	start := armorStart(prefix)
 	if start < 0 {
@@ -84,6 +93,26 @@ func (l *lines) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// shortLines hands armor on as it is and ends it when a line is longer than age's own white
+// space may be; age's reader would collect it to its end.
+type shortLines struct {
+	src  io.Reader
+	line int // bytes since the last line break
+}
+
+func (s *shortLines) Read(p []byte) (int, error) {
+	n, err := s.src.Read(p)
+	for part := range bytes.SplitAfterSeq(p[:n], []byte("\n")) {
+		if s.line += len(part); s.line > 2*strictSpace {
+			return 0, fmt.Errorf("%w: line longer than %d bytes", errArmor, 2*strictSpace)
+		}
+		if bytes.HasSuffix(part, []byte("\n")) {
+			s.line = 0
+		}
+	}
+	return n, err
+}
+
 var errArmor = errors.New("malformed armor")
 
 func (l *lines) next() ([]byte, error) {
@@ -109,7 +138,7 @@ type armorErrors struct{ src io.Reader }
 func (a *armorErrors) Read(p []byte) (int, error) {
 	n, err := a.src.Read(p)
 	if err != nil && err != io.EOF {
-		err = damaged(err, "its armor (the text between BEGIN and END) is incomplete or was changed")
+		err = damagedPart(err, ErrArmor, "its armor (the text between BEGIN and END) is incomplete or was changed")
 	}
 	return n, err
 }

@@ -13,6 +13,13 @@ var (
 	ErrFormat = errors.New("open age file: this is not an age file")
 	// ErrDamaged is returned when a file was changed, cut short or added to. What was read before it is authentic.
 	ErrDamaged = errors.New("open age file: it is damaged, cut short or was changed")
+	// ErrArmor, ErrHeader, ErrMAC and ErrPayload tell which part of a file is damaged; each comes with [ErrDamaged].
+	ErrArmor   = errors.New("open age file: its armor is damaged")
+	ErrHeader  = errors.New("open age file: its header is malformed")
+	ErrMAC     = errors.New("open age file: its header was changed")
+	ErrPayload = errors.New("open age file: its content is damaged")
+	// ErrArmored is returned by [OpenAt]: text has no offsets to read from.
+	ErrArmored = errors.New("open age file at an offset: it is armored; read it from its beginning or remove the armor first")
 	// ErrTooManyStanzas is returned before any identity is tried.
 	ErrTooManyStanzas = fmt.Errorf("open age file: it names more than the %d recipients that are accepted", MaxStanzas)
 	// ErrTooManyAttempts is returned when none of the first identities fits and trying more would cost too much.
@@ -79,15 +86,16 @@ func noKey(info Info, ids []age.Identity) *NoKeyError {
 // damagedError carries what age said for logs, and shows a person the place instead.
 type damagedError struct {
 	detail string
+	part   error // ErrArmor, ErrHeader, ErrMAC or ErrPayload
 	err    error
 }
 
 func (e *damagedError) Error() string   { return ErrDamaged.Error() + ": " + e.detail }
-func (e *damagedError) Unwrap() []error { return []error{ErrDamaged, e.err} }
+func (e *damagedError) Unwrap() []error { return []error{ErrDamaged, e.part, e.err} }
 
-// damaged classifies an error of age or of the armor: the source's own failure stays what
-// it is, all else is damage.
-func damaged(err error, detail string) error {
+// damagedPart classifies an error of age or of the armor: the source's own failure stays what
+// it is, and what is known to be damage too; all else is damage of this part.
+func damagedPart(err, part error, detail string) error {
 	var failed *readError
 	if errors.As(err, &failed) {
 		return failed
@@ -95,7 +103,7 @@ func damaged(err error, detail string) error {
 	if errors.Is(err, ErrDamaged) {
 		return err
 	}
-	return &damagedError{detail: detail, err: err}
+	return &damagedError{detail: detail, part: part, err: err}
 }
 
 // A readError marks a failure of the source, so that a lost connection is not called damage.
@@ -131,7 +139,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.src.Read(p)
 	r.n += int64(n)
 	if err != nil && err != io.EOF {
-		err = damaged(err, fmt.Sprintf("only the first %d bytes of its content are whole", r.n))
+		err = damagedPart(err, ErrPayload, fmt.Sprintf("only the first %d bytes of its content are whole", r.n))
 	}
 	r.err = err
 	return n, err

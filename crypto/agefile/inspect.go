@@ -3,7 +3,6 @@ package agefile
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"regexp"
 	"strconv"
@@ -23,7 +22,7 @@ type Info struct {
 // Inspect reads a file's header, armored or not, and opens nothing. The errors are those of
 // [Open] for a file that cannot be read; a work factor is reported whatever it is.
 func Inspect(src io.Reader) (Info, error) {
-	armored, src, err := dearmor(mark(src))
+	armored, src, err := dearmor(mark(src), false)
 	if err != nil {
 		return Info{}, err
 	}
@@ -42,7 +41,7 @@ func (h header) info() (Info, error) {
 	look := &lookIdentity{}
 	// The error is always there: this identity never fits.
 	if _, err := age.DecryptHeader(h.raw, look); !look.called {
-		return info, damaged(err, "the header is malformed")
+		return info, damagedPart(err, ErrHeader, "the header is malformed")
 	}
 	if len(look.stanzas) > MaxStanzas {
 		return info, ErrTooManyStanzas
@@ -73,15 +72,17 @@ func (l *lookIdentity) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 
 const scryptType = "scrypt"
 
+var errScrypt = errors.New("malformed scrypt stanza")
+
 // workFactor returns log2 of N from "-> scrypt SALT LOGN" (age.md, scrypt recipient stanza).
 // A number too long for any machine becomes the largest int, to be refused like one.
 func workFactor(s *age.Stanza) (int, error) {
 	if len(s.Args) != 2 || !regexp.MustCompile(`^[1-9][0-9]*$`).MatchString(s.Args[1]) {
-		return 0, fmt.Errorf("%w: its passphrase header is malformed", ErrDamaged)
+		return 0, damagedPart(errScrypt, ErrHeader, "its passphrase header is malformed")
 	}
 	n, err := strconv.Atoi(s.Args[1])
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return 0, fmt.Errorf("%w: its passphrase header is malformed", ErrDamaged)
+		return 0, damagedPart(errScrypt, ErrHeader, "its passphrase header is malformed")
 	}
 	return n, nil
 }

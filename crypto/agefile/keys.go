@@ -8,6 +8,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
+	"filippo.io/age/plugin"
 )
 
 const (
@@ -16,7 +17,9 @@ const (
 	// maxEntry bounds one key, in bytes: an RSA key of 16,384 bits has 2.8 KiB, and work grows with the square.
 	maxEntry = 4 << 10
 	// maxIdentities is how many private keys one paste may hold.
-	maxIdentities = 64
+	maxIdentities  = 64
+	hybridIdentity = "AGE-SECRET-KEY-PQ-1"
+	x25519Identity = "AGE-SECRET-KEY-1"
 )
 
 var (
@@ -32,6 +35,16 @@ var (
 // in every file that uses it only to who holds the identity.
 func NewIdentity() (identity string, recipient string, err error) {
 	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		return "", "", fmt.Errorf("make age key: %w", err)
+	}
+	return id.String(), id.Recipient().String(), nil
+}
+
+// NewHybridIdentity makes a post-quantum key pair (ML-KEM-768 and X25519) in age's text forms:
+// an identity of 77 and a recipient of 1,959 characters. age reads them from version 1.3 on.
+func NewHybridIdentity() (identity string, recipient string, err error) {
+	id, err := age.GenerateHybridIdentity()
 	if err != nil {
 		return "", "", fmt.Errorf("make age key: %w", err)
 	}
@@ -57,7 +70,7 @@ func ParseRecipients(text string) ([]age.Recipient, error) {
 			continue
 		}
 		seen[entry] = true
-		r, err := parseRecipient(entry)
+		r, err := parseRecipient(entry, maxEntry, nil)
 		if err != nil {
 			return nil, fmt.Errorf("%w: entry %d (%s) %w", ErrKeys, i+1, shorten(entry), err)
 		}
@@ -80,14 +93,24 @@ var (
 	errLong   = errors.New("is too long for a key")
 )
 
-func parseRecipient(entry string) (age.Recipient, error) {
+// parseRecipient reads one public key of at most limit bytes; plugins are refused without a ui.
+func parseRecipient(entry string, limit int, ui *plugin.ClientUI) (age.Recipient, error) {
 	var r age.Recipient
 	var err, reason error
 	switch {
-	case len(entry) > maxEntry:
+	case len(entry) > limit:
 		return nil, errLong
 	case strings.HasPrefix(entry, "age1pq1"):
 		r, err = age.ParseHybridRecipient(entry)
+		reason = errTypo
+	case strings.HasPrefix(entry, "age1") && strings.Count(entry, "1") > 1:
+		if _, _, bad := plugin.ParseRecipient(entry); bad != nil {
+			return nil, errTypo
+		}
+		if ui == nil {
+			return nil, errPluginRefuse
+		}
+		r, err = plugin.NewRecipient(entry, ui)
 		reason = errTypo
 	case strings.HasPrefix(entry, "age1"):
 		r, err = age.ParseX25519Recipient(entry)
@@ -150,11 +173,16 @@ func shorten(entry string) string {
 
 // ParseIdentities reads private keys (AGE-SECRET-KEY-1..., AGE-SECRET-KEY-PQ-1...) one a
 // line, as in an age identity file: empty lines and lines that begin with # are skipped.
-// Errors name the line and never repeat it.
+// Errors name the line and never repeat it. Other kinds of private keys take a [KeyReader].
 func ParseIdentities(text string) ([]age.Identity, error) {
 	if len(text) > maxKeyText {
 		return nil, fmt.Errorf("%w: the text is longer than %d KiB", ErrKeys, maxKeyText>>10)
 	}
+	return parseIdentities(text, maxIdentities, func(line string) (age.Identity, error) { return parseIdentity(line, nil) })
+}
+
+// parseIdentities reads at most limit lines of private keys.
+func parseIdentities(text string, limit int, parse func(line string) (age.Identity, error)) ([]age.Identity, error) {
 	var ids []age.Identity
 	var n int
 	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
@@ -163,27 +191,48 @@ func ParseIdentities(text string) ([]age.Identity, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		var id age.Identity
-		var err error
-		switch {
-		case strings.HasPrefix(line, "AGE-SECRET-KEY-PQ-1"):
-			id, err = age.ParseHybridIdentity(line)
-		case strings.HasPrefix(line, "AGE-SECRET-KEY-1"):
-			id, err = age.ParseX25519Identity(line)
-		case strings.HasPrefix(line, "age1"), strings.HasPrefix(line, "ssh-"):
-			return nil, ErrPublicKey
-		default:
-			return nil, fmt.Errorf("%w: line %d is not an age private key: it begins with AGE-SECRET-KEY-1", ErrKeys, n)
+		if len(ids) == limit {
+			return nil, fmt.Errorf("%w: more than %d private keys", ErrKeys, limit)
+		}
+		id, err := parse(line)
+		if errors.Is(err, ErrPublicKey) {
+			return nil, err
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: line %d is a private key that is not complete or was mistyped", ErrKeys, n)
+			return nil, fmt.Errorf("%w: line %d %w", ErrKeys, n, err)
 		}
-		if ids = append(ids, id); len(ids) > maxIdentities {
-			return nil, fmt.Errorf("%w: more than %d private keys", ErrKeys, maxIdentities)
-		}
+		ids = append(ids, id)
 	}
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("%w: no private key given (AGE-SECRET-KEY-1...)", ErrKeys)
 	}
 	return ids, nil
+}
+
+var (
+	errNotIdentity  = errors.New("is not an age private key: it begins with AGE-SECRET-KEY-1")
+	errIdentityTypo = errors.New("is a private key that is not complete or was mistyped")
+	errPluginRefuse = errors.New("is a key of a plugin (a program named age-plugin-...), and plugins are not started here")
+)
+
+// parseIdentity reads one line; plugins are refused without a ui.
+func parseIdentity(line string, ui *plugin.ClientUI) (id age.Identity, err error) {
+	switch {
+	case strings.HasPrefix(line, hybridIdentity):
+		id, err = age.ParseHybridIdentity(line)
+	case strings.HasPrefix(line, x25519Identity):
+		id, err = age.ParseX25519Identity(line)
+	case strings.HasPrefix(line, "AGE-PLUGIN-") && ui == nil:
+		return nil, errPluginRefuse
+	case strings.HasPrefix(line, "AGE-PLUGIN-"):
+		id, err = plugin.NewIdentity(line, ui)
+	case strings.HasPrefix(line, "age1"), strings.HasPrefix(line, "ssh-"):
+		return nil, ErrPublicKey
+	default:
+		return nil, errNotIdentity
+	}
+	if err != nil {
+		return nil, errIdentityTypo
+	}
+	return id, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"filippo.io/age"
+	"filippo.io/age/plugin"
 )
 
 // ErrPassphrase is returned for an empty passphrase.
@@ -35,6 +36,7 @@ func PassphraseRecipient(pass string, workFactor int) (age.Recipient, error) {
 // A Passphrase is an identity that opens passphrase files up to a work factor.
 type Passphrase struct {
 	scrypt *age.ScryptIdentity
+	ask    func() (string, error) // instead of scrypt, until it was asked
 	max    int
 	// Acquire, when set, is called before the slow hash with the bytes it needs, and its
 	// release after. Its error ends the opening as it is.
@@ -44,18 +46,36 @@ type Passphrase struct {
 // NewPassphrase returns an identity that refuses files above maxWorkFactor with
 // [ErrWorkFactor] before any work.
 func NewPassphrase(pass string, maxWorkFactor int) (*Passphrase, error) {
-	if pass == "" {
-		return nil, ErrPassphrase
+	p, err := AskPassphrase(func() (string, error) { return pass, nil }, maxWorkFactor)
+	if err != nil {
+		return nil, err
 	}
+	if err := p.set(pass); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// AskPassphrase is [NewPassphrase] for one that is asked for when a file needs it: after the
+// work factor was accepted, and once. An error of ask ends the opening as it is.
+func AskPassphrase(ask func() (string, error), maxWorkFactor int) (*Passphrase, error) {
 	if maxWorkFactor < 1 || maxWorkFactor > hardMaxWorkFactor {
 		return nil, fmt.Errorf("use passphrase: highest work factor %d is not between 1 and %d", maxWorkFactor, hardMaxWorkFactor)
 	}
+	return &Passphrase{ask: ask, max: maxWorkFactor}, nil
+}
+
+func (p *Passphrase) set(pass string) error {
+	if pass == "" {
+		return ErrPassphrase
+	}
 	id, err := age.NewScryptIdentity(pass)
 	if err != nil {
-		return nil, fmt.Errorf("use passphrase: %w", err)
+		return fmt.Errorf("use passphrase: %w", err)
 	}
-	id.SetMaxWorkFactor(maxWorkFactor)
-	return &Passphrase{scrypt: id, max: maxWorkFactor}, nil
+	id.SetMaxWorkFactor(p.max)
+	p.scrypt = id
+	return nil
 }
 
 // PassphraseIdentity is [NewPassphrase] as an [age.Identity].
@@ -68,7 +88,7 @@ func PassphraseIdentity(pass string, maxWorkFactor int) (age.Identity, error) {
 }
 
 // Format implements [fmt.Formatter], so that the passphrase is not printed.
-func (*Passphrase) Format(s fmt.State, _ rune) { io.WriteString(s, "[redacted]") }
+func (*Passphrase) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
 
 // Unwrap implements [age.Identity].
 func (p *Passphrase) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
@@ -77,7 +97,7 @@ func (p *Passphrase) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 			continue
 		}
 		if len(stanzas) != 1 {
-			return nil, fmt.Errorf("%w: a passphrase stands beside other recipients, which age forbids", ErrDamaged)
+			return nil, damagedPart(errScrypt, ErrHeader, scryptBeside)
 		}
 		factor, err := workFactor(s)
 		if err != nil {
@@ -86,10 +106,19 @@ func (p *Passphrase) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 		if factor > p.max {
 			return nil, fmt.Errorf("%w: work factor %d, at most %d", ErrWorkFactor, factor, p.max)
 		}
+		if p.scrypt == nil {
+			pass, err := p.ask()
+			if err == nil {
+				err = p.set(pass)
+			}
+			if err != nil {
+				return nil, &callerError{err}
+			}
+		}
 		if p.Acquire != nil {
 			release, err := p.Acquire(WorkMemory(factor))
 			if err != nil {
-				return nil, &acquireError{err}
+				return nil, &callerError{err}
 			}
 			defer release()
 		}
@@ -98,21 +127,26 @@ func (p *Passphrase) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	return nil, age.ErrIncorrectIdentity
 }
 
-// acquireError marks that the budget said no, which says nothing about the file.
-type acquireError struct{ err error }
+const scryptBeside = "a passphrase stands beside other recipients, which age forbids"
 
-func (e *acquireError) Error() string { return e.err.Error() }
-func (e *acquireError) Unwrap() error { return e.err }
+// callerError marks what a callback said (no room, no terminal), which says nothing about the file.
+type callerError struct{ err error }
 
-// refusal gives a type to an identity's fatal error: ours pass, the budget's comes back as
-// it was, and what remains is age not understanding the stanza.
-func refusal(err error) error {
-	var busy *acquireError
+func (e *callerError) Error() string { return e.err.Error() }
+func (e *callerError) Unwrap() error { return e.err }
+
+// refusal gives a type to an identity's fatal error: ours pass, a callback's comes back as
+// it was, a plugin's is its own, and what remains is age not understanding the stanza.
+func refusal(id age.Identity, err error) error {
+	var said *callerError
 	switch {
-	case errors.As(err, &busy):
-		return busy.err
-	case errors.Is(err, ErrWorkFactor), errors.Is(err, ErrDamaged):
+	case errors.As(err, &said):
+		return said.err
+	case errors.Is(err, ErrWorkFactor), errors.Is(err, ErrDamaged), errors.Is(err, ErrKeyPassphrase), errors.Is(err, ErrKeys):
 		return err
 	}
-	return damaged(err, "a recipient in the header is malformed")
+	if _, ok := id.(*plugin.Identity); ok {
+		return fmt.Errorf("open age file: %w", err)
+	}
+	return damagedPart(err, ErrHeader, "a recipient in the header is malformed")
 }

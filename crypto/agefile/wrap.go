@@ -45,7 +45,7 @@ func OpenFile(src io.Reader, key [fileKeySize]byte) (io.Reader, error) {
 	}
 	plain, err := age.Decrypt(rest, age.NewInjectedFileKeyIdentity(key[:]))
 	if err != nil {
-		return nil, damaged(err, "its key does not fit or the header was changed")
+		return nil, damagedPart(err, ErrMAC, "its key does not fit or the header was changed")
 	}
 	return &reader{src: plain}, nil
 }
@@ -64,7 +64,7 @@ func OpenFileAt(src io.ReaderAt, size int64, key [fileKeySize]byte) (io.ReaderAt
 	}
 	plain, n, err := age.DecryptReaderAt(marked, size, age.NewInjectedFileKeyIdentity(key[:]))
 	if err != nil {
-		return nil, 0, damaged(err, "its key does not fit, or it was changed or cut short")
+		return nil, 0, damagedPart(err, ErrPayload, "its key does not fit, or it was changed or cut short")
 	}
 	return &readerAt{src: plain, size: n}, n, nil
 }
@@ -77,7 +77,7 @@ func (h header) wrapped() error {
 		return err
 	}
 	if len(info.Stanzas) != 1 || info.Stanzas[0] != wrapType {
-		return &damagedError{detail: "it is another file than the one that was written", err: ErrFormat}
+		return &damagedError{detail: "it is another file than the one that was written", part: ErrHeader, err: ErrFormat}
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (h header) wrapped() error {
 // wrapError: a file of ours that no longer begins like one is damaged.
 func wrapError(err error) error {
 	if errors.Is(err, ErrFormat) || errors.Is(err, ErrTooManyStanzas) {
-		return &damagedError{detail: "it does not begin as it was written", err: err}
+		return &damagedError{detail: "it does not begin as it was written", part: ErrHeader, err: err}
 	}
 	return err
 }
@@ -128,7 +128,7 @@ func (r *readerAt) ReadAt(p []byte, off int64) (int, error) {
 	}
 	n, err := r.src.ReadAt(p, off)
 	if err != nil && err != io.EOF {
-		err = damaged(err, fmt.Sprintf("bytes from %d on are not what was written", off+int64(n)))
+		err = damagedPart(err, ErrPayload, fmt.Sprintf("bytes from %d on are not what was written", off+int64(n)))
 		r.mu.Lock()
 		r.err = err
 		r.mu.Unlock()
