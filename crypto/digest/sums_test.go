@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 )
 
 // readAll collects what ReadSums yields; lines that cannot be used by their number.
@@ -193,7 +194,7 @@ func TestSums_B3sum(t *testing.T) {
 	// b3sum 1.2.0 knows no --tag, leaves a carriage return as it is, and checks UTF-8 only.
 	var tame []string
 	for _, name := range names {
-		if !strings.ContainsAny(name, "\r\xff") {
+		if utf8.ValidString(name) && !strings.Contains(name, "\r") {
 			tame = append(tame, name)
 		}
 	}
