@@ -49,7 +49,7 @@ var licences = map[string]string{
 	"github.com/valyala/tcplisten":                 "MIT",
 	"github.com/vmihailenco/msgpack/v5":            "BSD-2-Clause",
 	"github.com/vmihailenco/tagparser/v2":          "BSD-2-Clause",
-	"github.com/zeebo/blake3":                      "CC0-1.0",
+	"lukechampine.com/blake3":                      "MIT",
 	"golang.org/x/crypto":                          "BSD-3-Clause",
 	"golang.org/x/sync":                            "BSD-3-Clause",
 	"golang.org/x/sys":                             "BSD-3-Clause",

@@ -39,7 +39,7 @@ func ParseExpected(s string) (hexDigest, name string, err error) {
 	// The line first: its name may look like a tag, but no tag begins with a digest.
 	hexDigest, name, ok := parseLine(line)
 	if !ok {
-		hexDigest, name, ok = parseTag(line)
+		_, hexDigest, name, ok = parseTag(line)
 	}
 	if !ok {
 		if hexDigest, ok = plainHex(stripLabel(s)); !ok {
@@ -51,23 +51,23 @@ func ParseExpected(s string) (hexDigest, name string, err error) {
 		return "", "", fmt.Errorf("read expected digest: %w: several lines: give the one of this file", ErrExpected)
 	}
 	if escaped {
-		name = unescape(name)
+		name, _ = unescape(name) // the digest is what counts here
 	}
 	return hexDigest, name, nil
 }
 
 // parseTag reads "SHA256 (name) = hex" and openssl's "SHA2-256(name)= hex".
-func parseTag(line string) (hexDigest, name string, ok bool) {
+func parseTag(line string) (tag, hexDigest, name string, ok bool) {
 	open, end := strings.IndexByte(line, '('), strings.LastIndex(line, ")")
 	if open < 0 || end < open {
-		return "", "", false
+		return "", "", "", false
 	}
 	value, ok := strings.CutPrefix(strings.TrimLeft(line[end+1:], " "), "=")
 	if !ok {
-		return "", "", false
+		return "", "", "", false
 	}
 	hexDigest, ok = plainHex(value)
-	return hexDigest, line[open+1 : end], ok
+	return line[:open], hexDigest, line[open+1 : end], ok
 }
 
 // parseLine reads "hex  name" and "hex *name".
@@ -166,18 +166,29 @@ func Match(sums []Sum, expectedHex string) int {
 // return is escaped, and the line then begins with a backslash (coreutils). An
 // HMAC is marked as one, so that nothing takes it for a digest.
 func Tag(s Sum, name string) string {
+	prefix, name := escape(name)
+	return prefix + tagged(s, name)
+}
+
+func tagged(s Sum, name string) string {
 	e, _ := find(s.Algorithm.ID)
 	tag := e.tag
 	if s.Keyed {
 		tag = "HMAC-" + tag
 	}
-	prefix := ""
-	if strings.ContainsAny(name, "\\\n\r") {
-		prefix, name = `\`, strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name)
-	}
-	return prefix + tag + " (" + name + ") = " + s.Hex()
+	return tag + " (" + name + ") = " + s.Hex()
 }
 
-func unescape(name string) string {
-	return strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r").Replace(name)
+// escape returns a name for a line of coreutils, and the backslash that then stands before it.
+func escape(name string) (prefix, escaped string) {
+	if !strings.ContainsAny(name, "\\\n\r") {
+		return "", name
+	}
+	return `\`, strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name)
+}
+
+// unescape undoes escape. A backslash before anything else stays, and ok is false.
+func unescape(name string) (s string, ok bool) {
+	s = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\r`, "\r").Replace(name)
+	return s, !strings.Contains(strings.NewReplacer(`\\`, "", `\n`, "", `\r`, "").Replace(name), `\`)
 }
