@@ -48,7 +48,7 @@ func (p *progress) Read(b []byte) (int, error) {
 // line is "big.iso: 1.2 GiB of 4.0 GiB, 812 MiB/s, 3s left".
 func (p *progress) line(passed time.Duration) string {
 	speed := float64(p.n) / passed.Seconds()
-	text := fmt.Sprintf("%.40s: %s", printable(p.name), humanize.IBytes(uint64(p.n)))
+	text := fmt.Sprintf("%.40s: %s", pgp.Display(p.name), humanize.IBytes(uint64(p.n)))
 	if p.size > 0 {
 		text += " of " + humanize.IBytes(uint64(p.size))
 	}

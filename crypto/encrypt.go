@@ -68,6 +68,9 @@ func (t Target) format() Format {
 	return t.PassphraseFormat
 }
 
+// MakesPGP tells whether the result is an OpenPGP message.
+func (t Target) MakesPGP() bool { return t.format() == FormatPGP }
+
 var (
 	errNoTarget   = errors.New("encrypt: give a passphrase, a recipient or a key")
 	errMixed      = errors.New("encrypt: age, OpenPGP and Fernet keys can't open one and the same file: use keys of one kind")

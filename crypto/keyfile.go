@@ -29,8 +29,6 @@ type KeyFile struct {
 	Warn func(string)
 	// Large takes what age's own command takes: files of 16 MiB and 4,096 keys.
 	Large bool
-	// Acquire is called before a slow hash, as in [Options].
-	Acquire func(bytes int64) (release func(), err error)
 }
 
 func (f KeyFile) age() agefile.KeyReader {
@@ -50,7 +48,7 @@ func (f KeyFile) Private(data []byte) (Keys, error) {
 	var k Keys
 	trimmed := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff")))
 	if is, _ := pgp.Looks(data); is {
-		keys, err := pgp.ReadKeys(bytes.NewReader(data), pgp.ReadOptions{Acquire: f.Acquire})
+		keys, err := pgp.ReadKeys(bytes.NewReader(data), pgp.ReadOptions{})
 		for _, key := range keys {
 			k.PGP = append(k.PGP, NamedPGP{f.Label, key})
 		}

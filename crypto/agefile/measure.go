@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // Measured is what an age file says of itself, and what its length tells.
@@ -47,17 +49,17 @@ func Measure(src io.Reader) (Measured, error) {
 // contentSize tells the plaintext's size from that of nonce and payload (age.md, payload): each chunk of
 // 64 KiB has a tag, and only an empty plaintext has an empty chunk.
 func contentSize(payload int64) (n int64, problem string) {
-	const full = ChunkSize + tagSize
+	const full = ChunkSize + chacha20poly1305.Overhead
 	payload -= nonceSize
 	chunks := (payload + full - 1) / full
 	last := payload - (chunks-1)*full
 	switch {
-	case payload < tagSize:
+	case payload < chacha20poly1305.Overhead:
 		return -1, "it ends before its content begins"
-	case last < tagSize, last == tagSize && chunks > 1:
+	case last < chacha20poly1305.Overhead, last == chacha20poly1305.Overhead && chunks > 1:
 		return -1, fmt.Sprintf("it ends within chunk %d of its content", chunks)
 	}
-	return payload - chunks*tagSize, ""
+	return payload - chunks*chacha20poly1305.Overhead, ""
 }
 
 type counter struct {
