@@ -88,6 +88,9 @@ func OpenWithFileKeyAt(src io.ReaderAt, size int64, key [fileKeySize]byte) (io.R
 	if _, err := head.info(); err != nil {
 		return nil, err
 	}
+	if err := head.fits(key); err != nil {
+		return nil, err
+	}
 	plain, n, err := age.DecryptReaderAt(marked, size, age.NewInjectedFileKeyIdentity(key[:]))
 	if err != nil {
 		return nil, damagedPart(err, ErrPayload, "it was changed or cut short")

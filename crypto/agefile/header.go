@@ -22,6 +22,14 @@ func readHeader(src io.Reader) (header, io.Reader, error) {
 	return header{raw: raw}, io.MultiReader(&seen, src), nil
 }
 
+// fits tells whether the header's MAC was made with the file key.
+func (h header) fits(key [fileKeySize]byte) error {
+	if _, err := age.DecryptHeader(h.raw, age.NewInjectedFileKeyIdentity(key[:])); err != nil {
+		return damagedPart(err, ErrMAC, "its key does not fit, or the header was changed")
+	}
+	return nil
+}
+
 // limited ends a header that does not end by itself.
 type limited struct {
 	src  io.Reader

@@ -43,11 +43,10 @@ func OpenFile(src io.Reader, key [fileKeySize]byte) (io.Reader, error) {
 	if err := head.wrapped(); err != nil {
 		return nil, err
 	}
-	plain, err := age.Decrypt(rest, age.NewInjectedFileKeyIdentity(key[:]))
-	if err != nil {
-		return nil, damagedPart(err, ErrMAC, "its key does not fit or the header was changed")
+	if err := head.fits(key); err != nil {
+		return nil, err
 	}
-	return &reader{src: plain}, nil
+	return newReader(rest, key)
 }
 
 // OpenFileAt is [OpenFile] for random access: it returns the content and its size in bytes,
@@ -62,9 +61,12 @@ func OpenFileAt(src io.ReaderAt, size int64, key [fileKeySize]byte) (io.ReaderAt
 	if err := head.wrapped(); err != nil {
 		return nil, 0, err
 	}
+	if err := head.fits(key); err != nil {
+		return nil, 0, err
+	}
 	plain, n, err := age.DecryptReaderAt(marked, size, age.NewInjectedFileKeyIdentity(key[:]))
 	if err != nil {
-		return nil, 0, damagedPart(err, ErrPayload, "its key does not fit, or it was changed or cut short")
+		return nil, 0, damagedPart(err, ErrPayload, "it was changed or cut short")
 	}
 	return &readerAt{src: plain, size: n}, n, nil
 }
