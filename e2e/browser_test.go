@@ -467,6 +467,10 @@ func evaluate(script string) chromedp.Action[chromedp.Void] {
 	return chromedp.Evaluate[chromedp.Void](script)
 }
 
+// later is a script that leaves the page: it runs once the call for it was answered, which a page that is
+// gone does not do.
+func later(script string) string { return "setTimeout(() => { " + script + " })" }
+
 // requested returns the paths of the requests so far that match, with their methods: "POST /encrypt".
 func (t *tab) requested(pattern string) (matching []string) {
 	t.mu.Lock()

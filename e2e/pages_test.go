@@ -72,7 +72,7 @@ func (t *tab) sound(name string) {
 // whole sends the verb's form as a browser without scripts does, so that a whole page answers.
 func (t *tab) whole() {
 	t.t.Helper()
-	t.followed("send the form without htmx", evaluate(`HTMLFormElement.prototype.submit.call(document.getElementById("verb"))`))
+	t.followed("send the form without htmx", evaluate(later(`HTMLFormElement.prototype.submit.call(document.getElementById("verb"))`)))
 }
 
 // problem opens what answers with a status of its own, of which Chromium writes a line.
@@ -181,8 +181,8 @@ func refusalPages(t *testing.T, s *server, tab *tab) {
 	// A form on a page of no origin is another site's.
 	tab.allow("status of 403")
 	tab.do("go nowhere", chromedp.Navigate("about:blank"))
-	tab.followed("send a form from elsewhere", evaluate(fmt.Sprintf(
-		`document.body.innerHTML = '<form method=post action="%s/logout"></form>'; document.forms[0].submit()`, s.url)))
+	tab.followed("send a form from elsewhere", evaluate(later(fmt.Sprintf(
+		`document.body.innerHTML = '<form method=post action="%s/logout"></form>'; document.forms[0].submit()`, s.url))))
 	tab.reads("h1", "another site")
 	tab.sound("403")
 	tab.allow("status of 413")

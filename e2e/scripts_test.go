@@ -233,7 +233,7 @@ func scriptTwice(t *testing.T, s *server, tab *tab) {
 	tab.open("/vault")
 	tab.rows(1)
 	tab.click("form[action='/vault/delete'] .tick input")
-	tab.followed("press Delete twice", evaluate(`const b = document.querySelector("[data-many] .danger"); b.click(); b.click()`))
+	tab.followed("press Delete twice", evaluate(later(`const b = document.querySelector("[data-many] .danger"); b.click(); b.click()`)))
 	if n := len(tab.requested("^POST /vault/delete")); n != 1 {
 		t.Errorf("a double click sent %d posts", n)
 	}
@@ -261,7 +261,7 @@ func scriptBack(_ *testing.T, _ *server, tab *tab) {
 // travel goes through the history.
 func (t *tab) travel(direction, path string) {
 	t.t.Helper()
-	t.do("go "+direction, evaluate("history."+direction+"()"))
+	t.do("go "+direction, evaluate(later("history."+direction+"()")))
 	eventually(t.t, actionTimeout, direction+" leads to "+path, func() bool { return t.path() == path })
 	t.wait("main")
 }

@@ -24,6 +24,13 @@
     return Math.floor(seconds / 3600) + " h " + Math.floor(seconds % 3600 / 60) + " min left";
   }
 
+  // A text runs the way of its first letter, as in what the server sends. dir=auto is slow on long lines.
+  on("input", function (e) {
+    if (e.target.id !== "text") return;
+    var letter = /\p{L}/u.exec(e.target.value.slice(0, 4096));
+    e.target.dir = letter && /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(letter[0]) ? "rtl" : "ltr";
+  });
+
   // say speaks to a screen reader without moving the focus.
   var voice = document.createElement("div");
   voice.className = "vh";
