@@ -6,17 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"strings"
 
 	"github.com/alecthomas/kong"
-)
-
-// Exit codes, as DESIGN lists them for every command.
-const (
-	exitDone  = 0
-	exitError = 1
-	exitUsage = 2
 )
 
 // version is set by the linker from git; a build without it says what the module knows.
@@ -41,24 +35,25 @@ type env struct {
 }
 
 type commands struct {
-	Serve   serveCmd   `cmd:"" help:"Run the server. Makes its data, its keys and its database when they are not there."`
-	User    userCmd    `cmd:"" help:"Add, list and delete accounts on this machine."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Encrypt    encryptCmd    `cmd:"" help:"Encrypt files, folders or standard input."`
+	Decrypt    decryptCmd    `cmd:"" help:"Decrypt anything: the format is recognised, the key that fits is found."`
+	Sign       signCmd       `cmd:"" help:"Sign a file or a text with an OpenPGP key."`
+	Verify     verifyCmd     `cmd:"" help:"Tell who signed something, and whether it was changed."`
+	Hash       hashCmd       `cmd:"" help:"Compute and check digests and HMACs."`
+	Password   passwordCmd   `cmd:"" help:"Make and verify password strings, as user tables hold them."`
+	Keygen     keygenCmd     `cmd:"" help:"Make a key, or print the public part of one."`
+	Inspect    inspectCmd    `cmd:"" help:"Tell what an input is. Opens nothing."`
+	Serve      serveCmd      `cmd:"" help:"Run the server. Makes its data, its keys and its database when they are not there."`
+	User       userCmd       `cmd:"" help:"Add, list and delete accounts on this machine."`
+	Completion completionCmd `cmd:"" help:"Print what makes a shell complete this command."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 const description = `Hash, encrypt, decrypt and keep text and files, on a machine you own.
 
 ` + exitCodes
 
-// exitCodes is part of the help of every command.
-const exitCodes = `Exit codes:
-
-    0  done; of 'serve': ended by SIGTERM or Ctrl+C
-    1  failed, with one line on standard error that says why
-    2  wrong usage, or a setting that can't be used`
-
-// Run runs one command and returns its exit code: 0 done, 1 failed, 2 wrong usage or setting. One line on
-// stderr says why.
+// Run runs one command and returns its exit code, see exitCodes. One line on stderr says why.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err := harden(); err != nil {
 		fmt.Fprintln(stderr, "zencrypt: warning:", strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -72,6 +67,9 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "zencrypt:", err)
 		return exitError
 	}
+	if os.Getenv("COMP_LINE") != "" {
+		return complete(parser)
+	}
 	parsed, code := parse(parser, args, &exited)
 	if code >= 0 {
 		return code
@@ -80,15 +78,18 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintf(stderr, "zencrypt: %v\nRun 'zencrypt --help', or 'zencrypt COMMAND --help'.\n", parsed.err)
 		return exitUsage
 	}
-	if err := parsed.ctx.Run(&env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}); err != nil {
-		fmt.Fprintln(stderr, "zencrypt:", strings.TrimSpace(err.Error()))
-		var u *usageError
-		if errors.As(err, &u) {
-			return exitUsage
-		}
-		return exitError
+	e := &env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
+	err = parsed.ctx.Run(e)
+	e.fail(err)
+	return exitCode(err)
+}
+
+// fail says in one line why something failed.
+func (e *env) fail(err error) {
+	var told *toldError
+	if err != nil && !errors.As(err, &told) {
+		fmt.Fprintln(e.stderr, "zencrypt:", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 	}
-	return exitDone
 }
 
 // describe is what the help says of a flag or argument: kong leaves out the default where there is a
@@ -129,12 +130,6 @@ func parse(k *kong.Kong, args []string, exited *int) (p parsed, code int) {
 	p.ctx, p.err = k.Parse(args)
 	return p, code
 }
-
-// usageError is a command line that can't be right, whatever the state of things.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
 
 type versionCmd struct{}
 

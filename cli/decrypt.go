@@ -207,4 +207,3 @@ func plainName(s source) string {
 	}
 	return base + ".plain"
 }
-

@@ -119,7 +119,9 @@ func (c *encryptCmd) target(e *env) (crypto.Target, error) {
 	return t, nil
 }
 
-func (c *encryptCmd) withPassphrase() bool { return c.Passphrase || c.PassphraseFile != "" && len(c.SignWith) == 0 && len(c.Identity) == 0 }
+func (c *encryptCmd) withPassphrase() bool {
+	return c.Passphrase || c.PassphraseFile != "" && len(c.SignWith) == 0 && len(c.Identity) == 0
+}
 
 // chosen returns the passphrase to encrypt with, if any.
 func (c *encryptCmd) chosen(e *env) (string, error) {

@@ -172,4 +172,3 @@ func (f facts) print(w io.Writer) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
-

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"zencrypt/crypto/pgp"
 )
 
 const (

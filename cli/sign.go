@@ -216,7 +216,7 @@ func (e *env) signedContent(w io.Writer, in source, certs []*pgp.Certificate) ([
 		return nil, err
 	}
 	whole := io.MultiReader(bytes.NewReader(head[:n]), r)
-	if pgp.LooksClearSigned(head[:n]) {
+	if info, _ := pgp.Inspect(bytes.NewReader(head[:n])); info.Kind == pgp.KindClear {
 		text, err := pgp.VerifyText(whole, certs, 0, pgp.VerifyOptions{})
 		if err != nil {
 			return nil, openPGPError(err)

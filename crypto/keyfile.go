@@ -58,11 +58,14 @@ func (f KeyFile) Private(data []byte) (Keys, error) {
 		if key, err := legacy.ParsePrivateKey(data); err == nil {
 			k.RSA = append(k.RSA, NamedRSA{f.Label, key})
 		}
-	} else if keys, err := fernet.ParseKeys(data); err == nil {
-		for _, key := range keys {
-			k.Fernet = append(k.Fernet, NamedFernet{f.Label, key})
+	} else if first, _, _ := bytes.Cut(trimmed, []byte("\n")); len(first) <= 64 {
+		if _, err := fernet.ParseKey(string(first)); err == nil {
+			keys, err := fernet.ParseKeys(bytes.NewReader(data))
+			for _, key := range keys {
+				k.Fernet = append(k.Fernet, NamedFernet{f.Label, key})
+			}
+			return k, err
 		}
-		return k, nil
 	}
 	ids, err := f.age().Identities(bytes.NewReader(data))
 	if err != nil && len(k.RSA) > 0 {
