@@ -23,6 +23,8 @@ var licences = map[string]string{
 	"filippo.io/edwards25519":                      "BSD-3-Clause",
 	"filippo.io/hpke":                              "BSD-3-Clause",
 	"github.com/a-h/templ":                         "MIT",
+	"github.com/cloudflare/circl":                  "BSD-3-Clause",
+	"github.com/ProtonMail/go-crypto":              "BSD-3-Clause",
 	"github.com/alecthomas/kong":                   "MIT",
 	"github.com/alexedwards/argon2id":              "MIT",
 	"github.com/andybalholm/brotli":                "MIT",

@@ -67,8 +67,9 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "zencrypt:", err)
 		return exitError
 	}
-	if os.Getenv("COMP_LINE") != "" {
-		return complete(parser)
+	if line, ok := asked(os.Getenv); ok {
+		complete(parser.Model, line, stdout)
+		return exitDone
 	}
 	parsed, code := parse(parser, args, &exited)
 	if code >= 0 {

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/alecthomas/kong"
-	kongcompletion "github.com/jotaen/kong-completion"
-	posener "github.com/posener/complete"
 
 	"zencrypt/crypto/digest"
 )
@@ -22,35 +24,126 @@ func (completionCmd) Help() string {
     zencrypt completion zsh >> ~/.zshrc
     zencrypt completion fish > ~/.config/fish/completions/zencrypt.fish
 
-The shell then asks this very program file for what can follow.
+The shell then asks the zencrypt that it finds what can follow.
 
 ` + exitCodes
 }
 
-func (c *completionCmd) Run(e *env, k *kong.Context) (err error) {
-	defer func() {
-		// The module ends the program when it has printed.
-		if r := recover(); r != nil {
-			if _, ok := r.(exitPanic); !ok {
-				panic(r)
-			}
-		}
-	}()
-	return (&kongcompletion.Completion{Shell: c.Shell, Code: true}).Run(k)
+// The scripts leave files to the shell: where the command has nothing to say, the shell completes names of files.
+var completionScripts = map[string]string{
+	"bash": `complete -o default -o bashdefault -C zencrypt zencrypt
+`,
+	"zsh": `autoload -U +X bashcompinit && bashcompinit
+complete -o default -o bashdefault -C zencrypt zencrypt
+`,
+	"fish": `function __zencrypt_complete
+    set -lx COMP_LINE (commandline -cp)
+    zencrypt
+end
+complete -c zencrypt -n 'test (count (commandline -opc)) -lt 2' -f
+complete -c zencrypt -a '(__zencrypt_complete)'
+`,
 }
 
-// complete answers a shell, which asks through the variables COMP_LINE and COMP_POINT.
-func complete(parser *kong.Kong) int {
-	var algorithms []string
-	for _, a := range digest.Algorithms() {
-		algorithms = append(algorithms, a.ID)
+func (c *completionCmd) Run(e *env) error {
+	_, err := io.WriteString(e.stdout, completionScripts[c.Shell])
+	return err
+}
+
+// asked tells whether a shell asks what can follow, with what was typed up to the cursor: bash's complete -C
+// sets COMP_LINE and COMP_POINT.
+func asked(getenv func(string) string) (line string, ok bool) {
+	line = getenv("COMP_LINE")
+	if n, err := strconv.Atoi(getenv("COMP_POINT")); err == nil && n >= 0 && n <= len(line) {
+		line = line[:n]
 	}
-	code := exitDone
-	kongcompletion.Register(parser,
-		kongcompletion.WithPredictor("file", posener.PredictFiles("*")),
-		kongcompletion.WithPredictor("dir", posener.PredictDirs("*")),
-		kongcompletion.WithPredictor("algorithm", posener.PredictSet(algorithms...)),
-		kongcompletion.WithErrorHandler(func(err error) { fmt.Fprintln(parser.Stderr, "zencrypt:", err); code = exitError }),
-		kongcompletion.WithExitFunc(func(int) {}))
-	return code
+	return line, line != ""
+}
+
+// complete prints what can follow a line, one word a line; nothing leaves it to the shell.
+func complete(app *kong.Application, line string, out io.Writer) {
+	words := strings.Fields(line)
+	var last string
+	if len(words) > 0 && !strings.HasSuffix(line, " ") {
+		last, words = words[len(words)-1], words[:len(words)-1]
+	}
+	for _, word := range candidates(app, words, last) {
+		if strings.HasPrefix(word, last) {
+			fmt.Fprintln(out, word)
+		}
+	}
+}
+
+func candidates(app *kong.Application, words []string, last string) []string {
+	node := app.Node
+	var open *kong.Flag // whose value comes next
+	flags := slices.Clone(node.Flags)
+	for _, word := range words[min(1, len(words)):] {
+		switch child := childOf(node, word); {
+		case open != nil:
+			open = nil
+		case strings.HasPrefix(word, "-"):
+			open = valueFlag(flags, word)
+		case child != nil:
+			node = child
+			flags = append(flags, node.Flags...)
+		}
+	}
+	switch {
+	case open != nil:
+		return values(open.Value)
+	case strings.HasPrefix(last, "-"):
+		var names []string
+		for _, f := range flags {
+			if !f.Hidden {
+				names = append(names, "--"+f.Name)
+			}
+		}
+		return names
+	case len(node.Children) > 0:
+		var names []string
+		for _, c := range node.Children {
+			if !c.Hidden {
+				names = append(names, c.Name)
+			}
+		}
+		return names
+	case len(node.Positional) > 0:
+		return values(node.Positional[0])
+	}
+	return nil
+}
+
+func childOf(node *kong.Node, name string) *kong.Node {
+	for _, c := range node.Children {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// valueFlag is the flag that a word names, if the next word is its value.
+func valueFlag(flags []*kong.Flag, word string) *kong.Flag {
+	for _, f := range flags {
+		if word == "--"+f.Name || f.Short != 0 && word == "-"+string(f.Short) {
+			if f.IsBool() {
+				return nil
+			}
+			return f
+		}
+	}
+	return nil
+}
+
+// values are the words that a value can be, if they are few.
+func values(v *kong.Value) []string {
+	if v.Tag.Has("complete") && v.Tag.Get("complete") == "algorithm" {
+		var ids []string
+		for _, a := range digest.Algorithms() {
+			ids = append(ids, a.ID)
+		}
+		return ids
+	}
+	return slices.DeleteFunc(v.EnumSlice(), func(s string) bool { return s == "" })
 }

@@ -14,15 +14,15 @@ import (
 )
 
 type decryptCmd struct {
-	Identity    []string `name:"identity" short:"i" sep:"none" placeholder:"FILE" predictor:"file" help:"Decrypt with the private keys in FILE: age, SSH, OpenPGP, Fernet, or an older Zencrypt's RSA key. Can be given several times."`
+	Identity    []string `name:"identity" short:"i" sep:"none" placeholder:"FILE" help:"Decrypt with the private keys in FILE: age, SSH, OpenPGP, Fernet, or an older Zencrypt's RSA key. Can be given several times."`
 	passphrases `embed:""`
 	TTL         int64    `name:"ttl" placeholder:"SECONDS" help:"Refuse a Fernet token that is older than this."`
 	Format      string   `name:"format" enum:"auto,age,pgp,fernet,legacy-file" default:"auto" placeholder:"FORMAT" help:"auto, age, pgp, fernet, or legacy-file for what an older Zencrypt's command line wrote, which nothing can recognise or check."`
-	VerifyWith  []string `name:"verify-with" sep:"none" placeholder:"CERT" predictor:"file" help:"Check OpenPGP signatures against the public keys in the file CERT. Can be given several times."`
+	VerifyWith  []string `name:"verify-with" sep:"none" placeholder:"CERT" help:"Check OpenPGP signatures against the public keys in the file CERT. Can be given several times."`
 	Unprotected bool     `name:"allow-unprotected" help:"Also decrypt OpenPGP messages without integrity protection: anybody could have changed them."`
 	Extract     bool     `name:"extract" short:"x" help:"Unpack what was decrypted, a tar archive, into --out-dir."`
 	results     `embed:""`
-	Input       []string `arg:"" optional:"" name:"input" predictor:"file" help:"What to decrypt. Default: standard input."`
+	Input       []string `arg:"" optional:"" name:"input" help:"What to decrypt. Default: standard input."`
 }
 
 // Help is the long text of `zencrypt decrypt --help`.

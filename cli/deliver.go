@@ -10,8 +10,8 @@ import (
 
 // results is where the outputs of a command go: one rule for encrypt and decrypt.
 type results struct {
-	Out    string `name:"output" short:"o" placeholder:"OUT" predictor:"file" help:"Write to OUT, which appears whole or not at all; what was there stays when something fails. '-' is standard output."`
-	OutDir string `name:"out-dir" placeholder:"DIR" predictor:"dir" help:"Write each input's result into DIR under its own name; nothing there is replaced."`
+	Out    string `name:"output" short:"o" placeholder:"OUT" help:"Write to OUT, which appears whole or not at all; what was there stays when something fails. '-' is standard output."`
+	OutDir string `name:"out-dir" placeholder:"DIR" help:"Write each input's result into DIR under its own name; nothing there is replaced."`
 }
 
 // A task is one input with the place of its result.

@@ -14,15 +14,15 @@ import (
 
 type encryptCmd struct {
 	Recipient      []string `name:"recipient" short:"r" sep:"none" placeholder:"KEY" help:"Encrypt to a public key: age1..., age1pq1..., 'ssh-ed25519 ...', 'ssh-rsa ...'. Can be given several times."`
-	RecipientsFile []string `name:"recipients-file" short:"R" sep:"none" placeholder:"FILE" predictor:"file" help:"Encrypt to the public keys in FILE: a list for age, one a line, or OpenPGP keys. Can be given several times."`
-	Identity       []string `name:"identity" short:"i" sep:"none" placeholder:"FILE" predictor:"file" help:"Encrypt to whoever holds the private keys in FILE, or with its Fernet key. Can be given several times."`
+	RecipientsFile []string `name:"recipients-file" short:"R" sep:"none" placeholder:"FILE" help:"Encrypt to the public keys in FILE: a list for age, one a line, or OpenPGP keys. Can be given several times."`
+	Identity       []string `name:"identity" short:"i" sep:"none" placeholder:"FILE" help:"Encrypt to whoever holds the private keys in FILE, or with its Fernet key. Can be given several times."`
 	Passphrase     bool     `name:"passphrase" short:"p" help:"Encrypt with a passphrase. It is asked for twice; Enter alone makes one of ten words and shows it."`
 	passphrases    `embed:""`
 	Format         string   `name:"format" enum:"age,pgp,fernet," default:"" placeholder:"FORMAT" help:"What a passphrase makes: age or pgp. With keys the format follows from them. Default: age."`
-	SignWith       []string `name:"sign-with" sep:"none" placeholder:"KEY" predictor:"file" help:"Also sign with the OpenPGP private key in the file KEY; only OpenPGP can. Can be given several times."`
+	SignWith       []string `name:"sign-with" sep:"none" placeholder:"KEY" help:"Also sign with the OpenPGP private key in the file KEY; only OpenPGP can. Can be given several times."`
 	Armor          bool     `name:"armor" short:"a" help:"Write text that can be pasted, instead of bytes. Fernet always does."`
 	results        `embed:""`
-	Input          []string `arg:"" optional:"" name:"input" predictor:"file" help:"What to encrypt: files, or folders, which become tar archives. Default: standard input."`
+	Input          []string `arg:"" optional:"" name:"input" help:"What to encrypt: files, or folders, which become tar archives. Default: standard input."`
 }
 
 // Help is the long text of `zencrypt encrypt --help`.

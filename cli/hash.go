@@ -12,16 +12,16 @@ import (
 )
 
 type hashCmd struct {
-	Algorithm     []string `name:"algorithm" short:"a" placeholder:"ALGORITHM" predictor:"algorithm" help:"Hash with ALGORITHM. Can be given several times, or as a list with commas. Default: sha256."`
+	Algorithm     []string `name:"algorithm" short:"a" placeholder:"ALGORITHM" complete:"algorithm" help:"Hash with ALGORITHM. Can be given several times, or as a list with commas. Default: sha256."`
 	Salt          string   `name:"salt" placeholder:"TEXT" help:"Append TEXT to the content before hashing, as Zencrypt always did."`
-	HMACKeyFile   string   `name:"hmac-key-file" placeholder:"FILE" predictor:"file" help:"Make HMACs under the bytes of FILE instead."`
+	HMACKeyFile   string   `name:"hmac-key-file" placeholder:"FILE" help:"Make HMACs under the bytes of FILE instead."`
 	Check         bool     `name:"check" short:"c" help:"Read checksum files, as sha256sum and its kin write them, and check the files that they name."`
 	Tag           bool     `name:"tag" help:"Write 'SHA256 (name) = digest' lines. With several algorithms they always are."`
 	Zero          bool     `name:"zero" short:"z" help:"End each line with NUL instead of a line break, and escape nothing."`
 	IgnoreMissing bool     `name:"ignore-missing" help:"With --check: pass over files that are not there."`
 	Quiet         bool     `name:"quiet" help:"With --check: do not print OK for each file."`
 	JSON          bool     `name:"json" help:"Print a JSON list."`
-	File          []string `arg:"" optional:"" name:"file" predictor:"file" help:"What to hash, or with --check the checksum files. Default: standard input."`
+	File          []string `arg:"" optional:"" name:"file" help:"What to hash, or with --check the checksum files. Default: standard input."`
 }
 
 // Help is the long text of `zencrypt hash --help`.

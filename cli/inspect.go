@@ -14,7 +14,7 @@ import (
 
 type inspectCmd struct {
 	JSON  bool   `name:"json" help:"Print a JSON object."`
-	Input string `arg:"" optional:"" name:"input" predictor:"file" help:"What to look at. Default: standard input."`
+	Input string `arg:"" optional:"" name:"input" help:"What to look at. Default: standard input."`
 }
 
 // Help is the long text of `zencrypt inspect --help`.

@@ -24,8 +24,8 @@ type keygenCmd struct {
 	Expires     string `name:"expires" placeholder:"WHEN" help:"When an OpenPGP key expires: 2y, 18m, 90d, or a day such as 2030-12-31. Default: never."`
 	Protect     bool   `name:"passphrase" short:"p" help:"Protect the private key with a passphrase, which is asked for."`
 	passphrases `embed:""`
-	Public      string `name:"public" short:"y" placeholder:"FILE" predictor:"file" help:"Make no key: print the public part of the private key in FILE."`
-	Out         string `name:"output" short:"o" placeholder:"FILE" predictor:"file" help:"Write the key to FILE, for its owner alone (mode 0600). A file that exists is never replaced. Default: standard output."`
+	Public      string `name:"public" short:"y" placeholder:"FILE" help:"Make no key: print the public part of the private key in FILE."`
+	Out         string `name:"output" short:"o" placeholder:"FILE" help:"Write the key to FILE, for its owner alone (mode 0600). A file that exists is never replaced. Default: standard output."`
 }
 
 // Help is the long text of `zencrypt keygen --help`.

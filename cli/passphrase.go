@@ -64,7 +64,7 @@ const instead = "Put the passphrase into the first line of a file and name it wi
 
 // passphrases is the part of a command that has to do with passphrases.
 type passphrases struct {
-	PassphraseFile string `name:"passphrase-file" placeholder:"FILE" predictor:"file" help:"Read the passphrase from the first line of FILE; '-' is standard input. Otherwise it is asked for."`
+	PassphraseFile string `name:"passphrase-file" placeholder:"FILE" help:"Read the passphrase from the first line of FILE; '-' is standard input. Otherwise it is asked for."`
 }
 
 // ask returns the passphrase to open something with.

@@ -48,7 +48,7 @@ func (c *passwordHashCmd) Run(e *env) error {
 }
 
 type passwordVerifyCmd struct {
-	HashFile    string `name:"hash-file" default:"-" placeholder:"FILE" predictor:"file" help:"Read the password string from FILE. Default: standard input."`
+	HashFile    string `name:"hash-file" default:"-" placeholder:"FILE" help:"Read the password string from FILE. Default: standard input."`
 	passphrases `embed:""`
 }
 

@@ -12,12 +12,12 @@ import (
 )
 
 type signCmd struct {
-	Key         []string `name:"key" short:"k" sep:"none" required:"" placeholder:"KEY" predictor:"file" help:"Sign with the OpenPGP private key in the file KEY. Can be given several times."`
+	Key         []string `name:"key" short:"k" sep:"none" required:"" placeholder:"KEY" help:"Sign with the OpenPGP private key in the file KEY. Can be given several times."`
 	passphrases `embed:""`
 	Clear       bool   `name:"clear" help:"Write the text itself with the signature around it, so that everybody can read it. The text is UTF-8 of 1 MiB at most; white space at the ends of its lines is not kept."`
 	Armor       bool   `name:"armor" short:"a" help:"Write the signature as text, instead of bytes."`
-	Out         string `name:"output" short:"o" placeholder:"OUT" predictor:"file" help:"Write to OUT, which appears whole or not at all. '-' is standard output."`
-	Input       string `arg:"" optional:"" name:"input" predictor:"file" help:"What to sign. Default: standard input."`
+	Out         string `name:"output" short:"o" placeholder:"OUT" help:"Write to OUT, which appears whole or not at all. '-' is standard output."`
+	Input       string `arg:"" optional:"" name:"input" help:"What to sign. Default: standard input."`
 }
 
 // Help is the long text of `zencrypt sign --help`.
@@ -89,11 +89,11 @@ func optional(arg string) []string {
 }
 
 type verifyCmd struct {
-	Key       []string `name:"key" short:"k" sep:"none" required:"" placeholder:"CERT" predictor:"file" help:"Check against the OpenPGP public keys in the file CERT. Can be given several times."`
-	Signature string   `name:"signature" placeholder:"SIG" predictor:"file" help:"The detached signature. Without it the input must be a clear-signed text or a signed message."`
-	Out       string   `name:"output" short:"o" placeholder:"OUT" predictor:"file" help:"Write the signed text or message itself to OUT, when a signature is good. '-' is standard output."`
+	Key       []string `name:"key" short:"k" sep:"none" required:"" placeholder:"CERT" help:"Check against the OpenPGP public keys in the file CERT. Can be given several times."`
+	Signature string   `name:"signature" placeholder:"SIG" help:"The detached signature. Without it the input must be a clear-signed text or a signed message."`
+	Out       string   `name:"output" short:"o" placeholder:"OUT" help:"Write the signed text or message itself to OUT, when a signature is good. '-' is standard output."`
 	JSON      bool     `name:"json" help:"Print a JSON list of the signatures."`
-	Input     string   `arg:"" optional:"" name:"input" predictor:"file" help:"What was signed. Default: standard input."`
+	Input     string   `arg:"" optional:"" name:"input" help:"What was signed. Default: standard input."`
 }
 
 // Help is the long text of `zencrypt verify --help`.
