@@ -41,8 +41,27 @@ const (
 	FormatLegacyFile Format = "legacy-file"
 )
 
-// sniff is how much of an input is looked at to tell its format, in bytes.
-const sniff = 4 << 10
+// Whole tells whether an input of this format is opened in memory and at once, or not at all. The others are
+// opened as they are read, and can be opened again with what [Plain] knows.
+func (f Format) Whole() bool {
+	return f == FormatFernet || f == FormatLegacyWeb || f == FormatLegacyRSA
+}
+
+// Title is what people call the format.
+func (f Format) Title() string {
+	switch f {
+	case FormatPGP:
+		return "OpenPGP"
+	case FormatFernet:
+		return "Fernet"
+	case FormatLegacyWeb, FormatLegacyRSA, FormatLegacyFile:
+		return "an older Zencrypt's"
+	}
+	return string(f)
+}
+
+// Sniff is how much of an input is looked at to tell its format, in bytes.
+const Sniff = 4 << 10
 
 // Detect tells the format from the first bytes of an input (64 at least, unless it is
 // shorter), and whether it is text. Before armor and tokens a byte order mark and white space
@@ -54,7 +73,7 @@ func Detect(prefix []byte) (f Format, armored bool) {
 	if ok, armored := pgp.Looks(prefix); ok {
 		return FormatPGP, armored
 	}
-	prefix = prefix[:min(len(prefix), sniff)]
+	prefix = prefix[:min(len(prefix), Sniff)]
 	switch {
 	case fernet.Looks(prefix):
 		return FormatFernet, true
@@ -165,7 +184,7 @@ func (p *Plain) SessionKey() pgp.SessionKey {
 // Error kinds: [ErrFormat], [ErrNoKey], [ErrWrongPassphrase], [ErrRefused], [ErrTooLarge],
 // [ErrExpired], [ErrDamaged]; the errors of src, of k.Ask and of o.Acquire stay what they are.
 func Decrypt(src io.Reader, k Keys, o Options) (*Plain, error) {
-	br := bufio.NewReaderSize(src, sniff)
+	br := bufio.NewReaderSize(src, Sniff)
 	f, armored := o.Format, false
 	if f == "" {
 		var err error
@@ -201,7 +220,7 @@ func detect(br *bufio.Reader) (Format, bool, error) {
 	f, armored := Detect(prefix)
 	if f == FormatUnknown && err == nil {
 		// Armor may stand further down.
-		prefix, err = br.Peek(sniff)
+		prefix, err = br.Peek(Sniff)
 		f, armored = Detect(prefix)
 	}
 	switch {

@@ -30,7 +30,7 @@ type Info struct {
 // save for a Fernet token, which is held. It opens nothing. The error kinds are [ErrFormat], [ErrDamaged],
 // [ErrRefused] and [ErrTooLarge]; what is merely cut short is described as far as it goes.
 func Inspect(src io.Reader) (Info, error) {
-	br := bufio.NewReaderSize(src, sniff)
+	br := bufio.NewReaderSize(src, Sniff)
 	f, armored, err := detect(br)
 	if err != nil {
 		return Info{Format: FormatUnknown}, err

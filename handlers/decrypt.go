@@ -14,6 +14,7 @@ import (
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
 	"zencrypt/crypto/fernet"
+	"zencrypt/crypto/pgp"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -99,15 +100,11 @@ func (d *decrypt) Create(x *fiber.Ctx) error {
 func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k crypto.Keys, err error) {
 	k.Passphrase = f.get("passphrase")
 	if pasted := strings.TrimSpace(f.get("identity")); pasted != "" {
-		if ids, err := agefile.ParseIdentities(pasted); err == nil {
-			for _, id := range ids {
-				k.Age = append(k.Age, crypto.NamedAge{Label: "the private key that you pasted", Identity: id})
-			}
-		} else if key, ferr := fernet.ParseKey(pasted); ferr == nil {
-			k.Fernet = append(k.Fernet, crypto.NamedFernet{Label: "the Fernet key that you pasted", Key: key})
-		} else {
-			errs["identity"] = "This is no private key that is known here: paste a line that starts with AGE-SECRET-KEY-, or a Fernet key of 44 characters."
+		one, err := crypto.KeyFile{Label: "the private key that you pasted"}.Private([]byte(pasted))
+		if err != nil {
+			errs["identity"] = pastedKeyProblem(err)
 		}
+		k.Add(one)
 	}
 	u := visitorOf(x).user
 	if u == nil {
@@ -142,6 +139,35 @@ func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k crypto.Keys, er
 	return k, nil
 }
 
+// pastedKeyProblem says what is wrong with a private key without repeating any of it.
+func pastedKeyProblem(err error) string {
+	switch {
+	case errors.Is(err, agefile.ErrPublicKey), errors.Is(err, pgp.ErrPublicKey):
+		return "This is a public key, which opens nothing. Paste the private one that belongs to it."
+	case errors.Is(err, pgp.ErrKeys), errors.Is(err, pgp.ErrRefused), errors.Is(err, pgp.ErrDamaged), errors.Is(err, pgp.ErrTooLarge):
+		return sentence(err.Error())
+	}
+	return "This is no private key that is known here: paste a line that starts with AGE-SECRET-KEY-, a whole block from BEGIN to END (OpenPGP, SSH or RSA), or a Fernet key of 44 characters."
+}
+
+// signatureFact tells a person what became of a signature.
+func signatureFact(s pgp.Signature) string {
+	who := s.Primary
+	if who == "" {
+		who = orElse(s.Fingerprint, s.KeyID)
+	}
+	if s.UserID != "" {
+		who = pgp.Display(s.UserID) + ", " + who
+	}
+	switch s.Status {
+	case pgp.Good:
+		return "good, by " + who
+	case pgp.UnknownKey:
+		return "by the key " + who + ", which is not known here, so that it could not be checked"
+	}
+	return string(s.Status) + ", by " + who + ": " + s.Reason
+}
+
 // largeHash is the memory of a slow hash, in bytes, from which on it is given back at once.
 const largeHash = 128 << 20
 
@@ -164,7 +190,7 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k crypto.Keys, vm *views.DecryptFo
 		return nil, nil, err
 	}
 	if len(bytes.TrimSpace(sealed)) == 0 {
-		vm.Errors[emptyField(vm.Mode)] = "Nothing to decrypt: paste an age message or a Fernet token, or choose a file."
+		vm.Errors[emptyField(vm.Mode)] = "Nothing to decrypt: paste an age or OpenPGP message or a Fernet token, or choose a file."
 		return nil, nil, nil
 	}
 	p, err := d.unseal(x, bytes.NewReader(sealed), k)
@@ -178,7 +204,10 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k crypto.Keys, vm *views.DecryptFo
 	}
 	r := &views.TextResult{OK: true, Verb: "decrypt", Headline: "Opened with " + p.Label, Name: "message.txt",
 		Base64: base64.StdEncoding.EncodeToString(plain), Size: int64(len(plain)), Took: d.opt.Now().Sub(start),
-		Facts: []views.Fact{{Name: "Format", Value: string(p.Format)}}, CanSave: vm.LoggedIn}
+		Facts: []views.Fact{{Name: "Format", Value: p.Format.Title()}}, CanSave: vm.LoggedIn}
+	for _, s := range p.Signatures() {
+		r.Facts = append(r.Facts, views.Fact{Name: "Signature", Value: signatureFact(s)})
+	}
 	if isText(plain) {
 		r.Text = string(plain)
 	} else {
@@ -211,9 +240,9 @@ func openProblem(err error, k crypto.Keys, loggedIn bool) (*views.Problem, error
 	case errors.Is(err, crypto.ErrDamaged):
 		p = problem("Damaged or changed", sentence(err.Error())+" Nothing of it was kept.", "Get it again from where it came: not one byte may differ.")
 	case errors.Is(err, crypto.ErrRefused):
-		p = problem("Refused", sentence(err.Error())+" Nothing was tried.", "Open it on your own machine with the age command, or ask for a copy that costs less to open.")
+		p = problem("Refused", sentence(err.Error())+" Nothing was tried.", "Open it on your own machine, or ask its sender for another copy.")
 	case errors.Is(err, crypto.ErrFormat):
-		p = problem("Not a format that is known here", sentence(err.Error()), "Paste all of an age message, from BEGIN to END, or a whole Fernet token.")
+		p = problem("Not a format that is known here", sentence(err.Error()), "Paste all of an age or OpenPGP message, from BEGIN to END, or a whole Fernet token.")
 	case errors.Is(err, crypto.ErrExpired):
 		p = problem("Not valid at this time", sentence(err.Error()), "Check this server's clock, and the sender's.")
 	case errors.Is(err, crypto.ErrTooLarge):

@@ -102,13 +102,20 @@ type attempt struct {
 // into writes a success into a result.
 func (o attempt) into(r *models.Result) {
 	r.State, r.Size = models.StateReady, o.size
-	r.Meta.FileFormat, r.Meta.FileKey, r.Meta.Headline = string(o.plain.Format), o.plain.FileKey, "Opened with "+o.plain.Label
-	r.Meta.Facts = [][2]string{{"Format", string(o.plain.Format)}, {"Checked", "to the last byte"}}
+	r.Meta.FileFormat, r.Meta.Headline = string(o.plain.Format), "Opened with "+o.plain.Label
+	r.Meta.FileKey = o.plain.FileKey
+	if key := o.plain.SessionKey(); !key.IsZero() {
+		r.Meta.SessionKey = key.Encode()
+	}
+	r.Meta.Facts = [][2]string{{"Format", o.plain.Format.Title()}, {"Checked", "to the last byte"}}
+	for _, s := range o.plain.Signatures() {
+		r.Meta.Facts = append(r.Meta.Facts, [2]string{"Signature", signatureFact(s)})
+	}
 }
 
-// check spools content and opens it to its end. An age file is opened in the same pass and stays as it
-// came; a Fernet token is opened when it is whole, and its plaintext, wrapped like everything in the
-// spool, takes its place.
+// check spools content and opens it to its end. An age file or an OpenPGP message is opened in the same pass and stays as it
+// came; what is opened whole, such as a Fernet token, is opened then, and its plaintext, wrapped like
+// everything in the spool, takes its place.
 func (d *decrypt) check(u *upload, content io.Reader, k crypto.Keys) (ref blobs.Ref, o attempt, err error) {
 	spool, err := u.create(blobs.Spool)
 	if err != nil {
@@ -116,13 +123,13 @@ func (d *decrypt) check(u *upload, content io.Reader, k crypto.Keys) (ref blobs.
 	}
 	defer spool.Abort()
 	head := bufio.NewReaderSize(content, 64<<10)
-	start, err := head.Peek(512)
+	start, err := head.Peek(crypto.Sniff)
 	if err != nil && err != io.EOF {
 		return ref, o, err
 	}
 	format, _ := crypto.Detect(start)
 	in := io.TeeReader(head, spool)
-	if format != crypto.FormatFernet {
+	if !format.Whole() {
 		if o.plain, o.err = d.unseal(u.x, in, k); o.err == nil {
 			o.size, o.err = copyTo(io.Discard, o.plain)
 		}
@@ -134,7 +141,7 @@ func (d *decrypt) check(u *upload, content io.Reader, k crypto.Keys) (ref blobs.
 	if _, err := copyTo(io.Discard, in); err != nil {
 		return ref, o, err
 	}
-	if ref, err = spool.Commit(); err != nil || format != crypto.FormatFernet {
+	if ref, err = spool.Commit(); err != nil || !format.Whole() {
 		return ref, o, err
 	}
 	plain, o, err := d.openWhole(u.x, ref, k, u.create)
@@ -145,7 +152,7 @@ func (d *decrypt) check(u *upload, content io.Reader, k crypto.Keys) (ref blobs.
 	return ref, o, nil
 }
 
-// openWhole opens a spooled Fernet token in memory and writes its plaintext into a spool file of its own.
+// openWhole opens a spooled token in memory and writes its plaintext into a spool file of its own.
 func (c *core) openWhole(x *fiber.Ctx, ref blobs.Ref, k crypto.Keys, create func(blobs.Area) (*blobs.Writer, error)) (plain blobs.Ref, o attempt, err error) {
 	release, err := c.memory.Acquire(x.UserContext(), class(visitorOf(x)), wholeWeight(ref.Size))
 	if err != nil {
@@ -188,7 +195,7 @@ func lockedWords(err error, loggedIn bool) (headline, message string) {
 
 // opened is the name of what comes out of a file.
 func opened(name string) string {
-	for _, suffix := range []string{".age", ".fernet", ".asc", ".enc"} {
+	for _, suffix := range []string{".age", ".gpg", ".pgp", ".asc", ".fernet", ".enc", ".b64"} {
 		if s, ok := strings.CutSuffix(name, suffix); ok && s != "" {
 			return s
 		}

@@ -9,6 +9,7 @@ import (
 	"zencrypt/blobs"
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
+	"zencrypt/crypto/pgp"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -113,11 +114,22 @@ func (r *results) File(x *fiber.Ctx) error {
 	return r.send(x, res.Meta.Name, res.Size, body, func() { _ = spool.Close() })
 }
 
-// plainOf is what a result's download consists of: an age file is decrypted while it is sent; what was
-// encrypted, and the plaintext of a Fernet token, stand there as they go out.
+// plainOf is what a result's download consists of: an age file and an OpenPGP message are decrypted while
+// they are sent; what was encrypted, and the plaintext of what is opened whole, stand there as they go out.
+// A message was checked to its end before, and the spool's own wrapping tells when it was touched since.
 func plainOf(res *models.Result, spool *blobs.Reader) (io.Reader, error) {
-	if res.Verb == "decrypt" && res.Meta.FileFormat == string(crypto.FormatAge) {
+	if res.Verb != "decrypt" {
+		return spool, nil
+	}
+	switch crypto.Format(res.Meta.FileFormat) {
+	case crypto.FormatAge:
 		return agefile.OpenWithFileKeyAt(spool, spool.Size(), res.Meta.FileKey)
+	case crypto.FormatPGP:
+		key, err := pgp.ParseSessionKey(res.Meta.SessionKey)
+		if err != nil {
+			return nil, err
+		}
+		return pgp.Open(spool, pgp.OpenOptions{SessionKey: key})
 	}
 	return spool, nil
 }
@@ -217,13 +229,13 @@ func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys 
 		return err
 	}
 	defer spool.Close()
-	start := make([]byte, 512)
+	start := make([]byte, crypto.Sniff)
 	n, err := spool.ReadAt(start, 0)
 	if err != nil && err != io.EOF {
 		return err
 	}
 	var o attempt
-	if format, _ := crypto.Detect(start[:n]); format == crypto.FormatFernet {
+	if format, _ := crypto.Detect(start[:n]); format.Whole() {
 		var ref blobs.Ref
 		if ref, o, err = r.openWhole(x, spoolRef(res), keys, r.files.Create); err != nil {
 			return err

@@ -40,8 +40,9 @@ type ResultMeta struct {
 	Name       string
 	WrapKey    [16]byte // of the spool file's own wrap
 	SpoolSize  int64
-	FileFormat string   // age, fernet
+	FileFormat string   // age, pgp, fernet, ...
 	FileKey    [16]byte // of the age file inside, when it is sent decrypted
+	SessionKey string   // of the OpenPGP message inside, likewise
 	Headline   string
 	Facts      [][2]string
 	Commands   []string

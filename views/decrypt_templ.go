@@ -30,7 +30,7 @@ func Decrypt(f DecryptForm, o Outcome) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<h1>Decrypt</h1><p class=\"lead\">Anything that age, Fernet or Zencrypt made. The format is recognised ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<h1>Decrypt</h1><p class=\"lead\">Anything that age, GnuPG and other OpenPGP programs, Fernet or an older Zencrypt made. The format is recognised ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -109,7 +109,7 @@ func Decrypt(f DecryptForm, o Outcome) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<p class=\"hint\" id=\"identity-hint\">Used for this one answer and kept nowhere.</p></div></details>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<p class=\"hint\" id=\"identity-hint\">age, OpenPGP, SSH, Fernet, or an older Zencrypt’s RSA key. Used for this one answer and kept nowhere.</p></div></details>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
