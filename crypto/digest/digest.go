@@ -1,5 +1,6 @@
 // Package digest computes many digests, or HMACs, of one stream in one pass and
-// compares them with what somebody published.
+// compares them with what somebody published: one pasted digest or line
+// ([ParseExpected], [Match]), or a whole checksum file ([ReadSums]).
 //
 // Choose sha256 when in doubt: everybody can check it. BLAKE2b and BLAKE3 are
 // faster. MD5 and SHA-1 are here to compare with old lists only: anybody can make

@@ -48,17 +48,16 @@ func TestVerifyString_Published(t *testing.T) {
 					t.Errorf("%q: %v, %v", wrong, ok, err)
 				}
 			}
-			// No changed string takes the password.
+			if tt.name == "Argon2id64M" {
+				return // slow, and the same code as the cheaper ones
+			}
 			for i := len(tt.s) - 20; i < len(tt.s)-1; i++ {
 				c := byte('A')
 				if tt.s[i] == c {
 					c = 'B'
 				}
-				if ok, _ := password.VerifyString(tt.pw, tt.s[:i]+string(c)+tt.s[i+1:]); ok && tt.name != "Argon2id64M" {
+				if ok, _ := password.VerifyString(tt.pw, tt.s[:i]+string(c)+tt.s[i+1:]); ok {
 					t.Errorf("takes the password with character %d changed", i)
-				}
-				if tt.name == "Argon2id64M" {
-					break // slow, and the same code
 				}
 			}
 		})
@@ -95,6 +94,9 @@ func TestHashString(t *testing.T) {
 
 // The real costs, once, and nothing that they make is called weak.
 func TestHashString_Defaults(t *testing.T) {
+	if raceDetector {
+		t.Skip("an ordinary build runs the real costs")
+	}
 	c := password.DefaultStringCosts()
 	for _, m := range password.Methods() {
 		s, err := password.HashString(m, "correct horse", c)
@@ -280,6 +282,9 @@ func TestWerkzeug_Fixtures(t *testing.T) {
 				continue
 			}
 			checked++
+			if raceDetector && kinds[u.Kind] {
+				continue // an ordinary build does every account
+			}
 			got, err := password.Werkzeug(method, salt, u.Password)
 			if err != nil || hex.EncodeToString(got) != hex.EncodeToString(want) {
 				t.Errorf("%s (%s): %v", u.Email, u.Kind, err)
