@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -20,14 +21,16 @@ const chunk = agefile.ChunkSize
 // sizes are those around the borders of age's chunks.
 func sizes() []int { return []int{0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, 9*chunk + 17} }
 
-// content returns n bytes that differ from chunk to chunk.
-func content(n int) []byte {
-	b := make([]byte, n)
+// content returns n bytes, at most 20 MB, that differ from chunk to chunk and are not to be changed.
+func content(n int) []byte { return allContent()[:n:n] }
+
+var allContent = sync.OnceValue(func() []byte {
+	b := make([]byte, 20_000_000)
 	for i := range b {
 		b[i] = byte(i ^ i>>8 ^ i>>16)
 	}
 	return b
-}
+})
 
 type pair struct {
 	id  age.Identity

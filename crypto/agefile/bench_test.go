@@ -14,7 +14,7 @@ import (
 
 func BenchmarkEncrypt(b *testing.B) {
 	p := newPair(b)
-	plain := content(64 << 20)
+	plain := make([]byte, 64<<20)
 	for _, workers := range []int{1, 2, runtime.GOMAXPROCS(0)} {
 		b.Run(fmt.Sprintf("Workers=%d", workers), func(b *testing.B) {
 			b.SetBytes(int64(len(plain)))
@@ -37,7 +37,7 @@ func BenchmarkEncrypt(b *testing.B) {
 
 func BenchmarkDecrypt(b *testing.B) {
 	p := newPair(b)
-	file := encrypt(b, false, content(64<<20), p.rec)
+	file := encrypt(b, false, make([]byte, 64<<20), p.rec)
 	for _, workers := range []int{1, 2, runtime.GOMAXPROCS(0)} {
 		b.Run(fmt.Sprintf("Workers=%d", workers), func(b *testing.B) {
 			b.SetBytes(int64(len(file)))

@@ -138,8 +138,10 @@ func TestInterop_ModernAge(t *testing.T) {
 			if got := strings.TrimSpace(string(run(t, secret, keygen, "-y"))); got != publicKey(t, ids[0]) {
 				t.Errorf("age-keygen -y says %.20s..., PublicKey another", got)
 			}
-			bothWays(t, bin, true, ids, rs, []string{"-R", keyFile(t, "public", []byte("# mine\n"+publicKey(t, ids[0])+"\n"))}, []string{"-i", path})
-			bothWays(t, bin, false, ids, rs, []string{"-e", "-i", path}, []string{"-i", path})
+			bothWays(t, bin, args == nil, ids, rs, []string{"-R", keyFile(t, "public", []byte("# mine\n"+publicKey(t, ids[0])+"\n"))}, []string{"-i", path})
+			if got, err := decrypt(run(t, []byte("to myself"), bin, "-e", "-i", path), ids...); err != nil || string(got) != "to myself" {
+				t.Errorf("age -e -i: %q, %v", got, err)
+			}
 		})
 	}
 	t.Run("Made", func(t *testing.T) {

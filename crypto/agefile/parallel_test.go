@@ -25,8 +25,8 @@ const (
 
 // parallelSizes are those around the borders of chunks and of jobs, and more than all buffers hold.
 func parallelSizes() []int {
-	sizes := []int{0, 1, 2, chunk - 1, chunk, chunk + 1, 2 * chunk, 20*job + 12345}
-	for k := 1; k <= 5; k++ {
+	sizes := []int{0, 1, 2, chunk - 1, chunk, chunk + 1, 2 * chunk, 7*job + 12345}
+	for k := 1; k <= 3; k++ {
 		sizes = append(sizes, k*job-1, k*job, k*job+1, k*job+chunk-1, k*job+chunk, k*job-chunk)
 	}
 	return sizes
