@@ -1,0 +1,163 @@
+// Fuzz runs every fuzz target of the packages that are named, one after the other for the same time, and
+// prints for each how many inputs were tried and the most memory that a process of it had. A crash, a hang or
+// too much memory ends it with exit code 1.
+//
+// ./task fuzz builds it first and then runs it in the project's folder, whose packages it lists.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxMemory is what parsing may take, in bytes, with what fuzzing itself needs.
+const maxMemory = 256 << 20
+
+func main() {
+	each := flag.Duration("time", 10*time.Minute, "how long each target runs")
+	only := flag.String("only", "", "run the targets whose package and name match this regular expression")
+	flag.Parse()
+	if err := run(*each, *only, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "fuzz:", err)
+		os.Exit(1)
+	}
+}
+
+func run(each time.Duration, only string, patterns []string) error {
+	match, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "fuzz")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	out, err := exec.Command("go", append([]string{"list", "-f", "{{.ImportPath}} {{.Dir}}"}, patterns...)...).Output()
+	if err != nil {
+		return fmt.Errorf("list packages: %w", err)
+	}
+	var failed []string
+	n := 0
+	for line := range strings.Lines(string(out)) {
+		pkg, folder, _ := strings.Cut(strings.TrimSpace(line), " ")
+		targets, err := build(dir, pkg, folder)
+		if err != nil {
+			return err
+		}
+		for _, t := range targets {
+			if !match.MatchString(pkg + "." + t.name) {
+				continue
+			}
+			n++
+			if err := t.run(each); err != nil {
+				fmt.Println(err)
+				failed = append(failed, pkg+"."+t.name)
+			}
+		}
+	}
+	switch {
+	case n == 0:
+		return errors.New("there is no such target")
+	case len(failed) > 0:
+		return fmt.Errorf("%d of %d targets failed: %s", len(failed), n, strings.Join(failed, ", "))
+	}
+	fmt.Printf("%d fuzz targets, %s each: no crash, no hang, none above %d MiB\n", n, each, maxMemory>>20)
+	return nil
+}
+
+type target struct{ name, pkg, binary, folder, cache string }
+
+// build compiles a package's tests as go test -fuzz does, and lists its targets. Compiling is a process of its
+// own, whose memory does not count.
+func build(dir, pkg, folder string) ([]target, error) {
+	sources, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	if err != nil || !mentionsFuzz(sources) {
+		return nil, err
+	}
+	binary := filepath.Join(dir, strings.ReplaceAll(pkg, "/", "_"))
+	cmd := exec.Command("go", "test", "-c", "-fuzz=.", "-o", binary, pkg)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("build %s: %w", pkg, err)
+	}
+	list := exec.Command(binary, "-test.list=^Fuzz")
+	list.Dir = folder
+	out, err := list.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list targets of %s: %w", pkg, err)
+	}
+	var targets []target
+	for name := range strings.Lines(string(out)) {
+		if name = strings.TrimSpace(name); strings.HasPrefix(name, "Fuzz") {
+			targets = append(targets, target{name, pkg, binary, folder, filepath.Join(dir, "corpus")})
+		}
+	}
+	return targets, nil
+}
+
+func mentionsFuzz(files []string) bool {
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && strings.Contains(string(b), "func Fuzz") {
+			return true
+		}
+	}
+	return false
+}
+
+var tried = regexp.MustCompile(`execs: (\d+)`)
+
+// run fuzzes for a while. Twice the time and a minute more is a hang.
+func (t target) run(each time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*each+2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, t.binary, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+each.String(), "-test.fuzzcachedir="+t.cache)
+	cmd.Dir = t.folder
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stderr = cmd.Stdout // what it has tried stands there
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	execs, said := "0", strings.Builder{}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said.WriteString(lines.Text() + "\n")
+		if m := tried.FindStringSubmatch(lines.Text()); m != nil {
+			execs = m[1]
+		}
+	}
+	err = cmd.Wait()
+	peak := memory(cmd.ProcessState)
+	fmt.Printf("%-34s %-26s %9s inputs in %s, peak %d MiB\n", strings.TrimPrefix(t.pkg, "zencrypt/"), t.name, execs, time.Since(start).Round(time.Second), peak>>20)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s hangs:\n%s", t.name, said.String())
+	case err != nil:
+		return fmt.Errorf("%s: %w\n%s", t.name, err, said.String())
+	case peak > maxMemory:
+		return fmt.Errorf("%s: a process of it had %d MiB, at most %d", t.name, peak>>20, maxMemory>>20)
+	}
+	return nil
+}
+
+// memory is the most that the process or one of those it started had, in bytes.
+func memory(p *os.ProcessState) int64 {
+	usage, ok := p.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return int64(usage.Maxrss) << 10
+}
