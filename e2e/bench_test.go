@@ -46,19 +46,8 @@ func BenchmarkFiles(b *testing.B) {
 		recipient = strings.TrimSpace(command(b, "age-keygen", "-y", key))
 	}
 	sum := optional(b, "sha256sum")
-	optionally := func(there bool, f func()) func() {
-		if there {
-			return f
-		}
-		return nil
-	}
-
 	var encrypted, decrypted string
-	jobs := []struct {
-		name, beside string
-		ours, theirs func()
-		after        func() // not timed
-	}{
+	jobs := []job{
 		{"encrypt: upload and store", "age -r -o file; sync",
 			func() {
 				encrypted = c.stream("/encrypt", fileOf(b, plain), "to", "me", "mode", "files")
@@ -87,6 +76,20 @@ func BenchmarkFiles(b *testing.B) {
 			},
 			optionally(sum, func() { command(b, "sha256sum", plain) }), nil},
 	}
+	table := sideBySide(b, size, jobs)
+	_, peak := s.memory()
+	b.Logf("%s  the server's peak memory (VmHWM): %.1f MiB", table, float64(peak)/(1<<20))
+}
+
+// A job is done by us and by another program on the same bytes.
+type job struct {
+	name, beside string
+	ours, theirs func() // theirs is nil when the other program is not there
+	after        func() // not timed
+}
+
+// sideBySide times the jobs in turns and returns a table of medians and ratios.
+func sideBySide(b *testing.B, size int64, jobs []job) string {
 	ours, theirs := make([][]float64, len(jobs)), make([][]float64, len(jobs))
 	for round := range benchRounds {
 		for i, job := range jobs {
@@ -109,10 +112,9 @@ func BenchmarkFiles(b *testing.B) {
 			}
 		}
 	}
-
 	var table strings.Builder
 	fmt.Fprintf(&table, "a file of %d MiB, medians of %d rounds in turns, MB/s\n", size>>20, benchRounds)
-	fmt.Fprintf(&table, "  %-34s %8s   %-20s %8s   %s\n", "", "zencrypt", "beside", "", "ratio")
+	fmt.Fprintf(&table, "  %-34s %8s   %-28s %8s   %s\n", "", "zencrypt", "beside", "", "ratio")
 	for i, job := range jobs {
 		mine := median(ours[i])
 		beside, other, ratio := job.beside, "", ""
@@ -122,14 +124,12 @@ func BenchmarkFiles(b *testing.B) {
 		case beside != "":
 			other = "left out"
 		}
-		fmt.Fprintf(&table, "  %-34s %8.0f   %-20s %8s   %s\n", job.name, mine, beside, other, ratio)
+		fmt.Fprintf(&table, "  %-34s %8.0f   %-28s %8s   %s\n", job.name, mine, beside, other, ratio)
 		name := strings.Join(strings.FieldsFunc(job.name, func(r rune) bool { return !(r >= 'a' && r <= 'z') }), "-")
 		b.ReportMetric(mine, name+"-MB/s")
 	}
-	_, peak := s.memory()
-	fmt.Fprintf(&table, "  the server's peak memory (VmHWM): %.1f MiB", float64(peak)/(1<<20))
 	b.ReportMetric(0, "ns/op") // says nothing here
-	b.Log(table.String())
+	return table.String()
 }
 
 // optional tells whether all the programs are there, and says when one is not.
@@ -141,6 +141,14 @@ func optional(b *testing.B, names ...string) bool {
 		}
 	}
 	return true
+}
+
+// optionally is a job that is done when its program is there.
+func optionally(there bool, f func()) func() {
+	if there {
+		return f
+	}
+	return nil
 }
 
 // command runs a command and returns its standard output.
