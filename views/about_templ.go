@@ -43,7 +43,7 @@ func Home(a About) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = tile("/decrypt", "Decrypt", "What age or Fernet made. The format is recognised by itself.").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = tile("/decrypt", "Decrypt", "What age, GnuPG or Fernet made. The format is recognised by itself.").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
