@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -73,7 +72,7 @@ func (c *encryptCmd) Run(e *env) error {
 		if !t.in.folder && t.in.name != stdinName {
 			target.Name = pgpName(t.in.base())
 		}
-		return e.deliver(t.out, outputOptions{inputs: names(list), exclusive: t.own}, func(w io.Writer) error {
+		return e.deliver(t.out, outputOptions{exclusive: t.own}, func(w io.Writer) error {
 			return e.encrypt(w, t.in, target)
 		})
 	})
@@ -160,8 +159,6 @@ func (e *env) copyFrom(w io.Writer, in source) error {
 	_, err = io.Copy(w, r)
 	return err
 }
-
-func (e *env) warn(text string) { fmt.Fprintln(e.stderr, "zencrypt: warning:", text) }
 
 // extension is what --out-dir appends to a name.
 func extension(s source, t crypto.Target) string {
