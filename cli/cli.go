@@ -102,7 +102,7 @@ func (e *env) fail(err error) {
 func (e *env) warn(text string) { fmt.Fprintln(e.stderr, "zencrypt: warning:", oneLine(text)) }
 
 // ageSecret is a private key of age's, which a person may give where a file's name belongs.
-var ageSecret = regexp.MustCompile(`(?i)AGE-SECRET-KEY-[0-9A-Z-]+`)
+var ageSecret = regexp.MustCompile(`(?i)AGE-(SECRET-KEY-|PLUGIN-)[0-9A-Z-]{16,}`)
 
 // oneLine is a message that stays on its line of a terminal, whatever names stand in it, and repeats no
 // private key.

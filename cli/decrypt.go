@@ -120,8 +120,11 @@ func (c *decryptCmd) options(e *env) (crypto.Options, error) {
 func (c *decryptCmd) asker(e *env, in source) func() (string, error) {
 	return func() (string, error) {
 		pass, err := c.ask(e, "Passphrase for "+pgp.Display(in.base()))
-		var usage *usageError
-		if errors.As(err, &usage) {
+		if c.Format == string(crypto.FormatLegacyFile) && errors.Is(err, errEmptyPassphrase) {
+			return "", nil // older versions took it
+		}
+		var noTerminal *usageError
+		if errors.As(err, &noTerminal) {
 			err = &codeError{exitNoKey, fmt.Errorf("decrypt: a passphrase is needed. %s", instead)}
 		}
 		return pass, err

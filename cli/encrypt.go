@@ -112,7 +112,10 @@ func (c *encryptCmd) target(e *env) (crypto.Target, error) {
 	if len(t.Recipients)+len(t.PGP) == 0 && t.Fernet == nil && check.Passphrase == "" {
 		return t, &usageError{errors.New("encrypt: for whom? Give a public key with -r or -R, a key file with -i, or -p for a passphrase")}
 	}
-	if err := check.Check(time.Now()); err != nil {
+	var unfit *pgp.KeyError
+	if err := check.Check(time.Now()); errors.As(err, &unfit) {
+		return t, err // expired or revoked: the command line is right
+	} else if err != nil {
 		return t, &usageError{err}
 	}
 	return t, nil

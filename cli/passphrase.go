@@ -74,7 +74,7 @@ func (p passphrases) ask(e *env, prompt string) (string, error) {
 	}
 	t, err := openTerminal(instead)
 	if err != nil {
-		return "", err
+		return "", &codeError{exitNoKey, err}
 	}
 	defer t.Close()
 	pass, err := t.secret(e, prompt)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -72,6 +73,9 @@ func (e *env) clearSign(w io.Writer, in source, keys []*pgp.Key) error {
 	signed, err := pgp.SignText(text, keys, 0, pgp.SignOptions{})
 	if err != nil {
 		return err
+	}
+	if !bytes.HasSuffix(signed, []byte("\n")) {
+		signed = append(signed, '\n') // what is put behind it must not end up in its last line
 	}
 	_, err = w.Write(signed)
 	return err
