@@ -37,6 +37,9 @@ func (c *encryptCmd) Run(j *job) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
+	if err := j.out.endLine(o.Armor); err != nil {
+		return err
+	}
 	return session.write([]byte(w.SessionKey().Encode() + "\n"))
 }
 

@@ -147,7 +147,10 @@ func (c *inlineSignCmd) Run(j *job) error {
 	if err := j.copy(w, text); err != nil {
 		return err
 	}
-	return w.Close()
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return j.out.endLine(!c.NoArmor)
 }
 
 // clearSign leaves the last line end out, as gpg and sqop do: the frame that follows brings it.
@@ -164,6 +167,8 @@ func (j *job) clearSign(keys []*pgp.Key, o pgp.SignOptions) error {
 	case err != nil:
 		return signing(err)
 	}
-	_, err = j.stdout.Write(signed)
-	return err
+	if _, err := j.stdout.Write(signed); err != nil {
+		return err
+	}
+	return j.out.endLine(true)
 }

@@ -59,6 +59,7 @@ type job struct {
 	now     func() time.Time
 	stdin   io.Reader
 	stdout  io.Writer
+	out     *stdout // the same
 
 	mu      sync.Mutex
 	outputs []*output
@@ -92,7 +93,7 @@ type runner interface{ Run(j *job) error }
 
 // run parses and runs. Output that is still in the buffer is written only on success.
 func (j *job) run(args []string) error {
-	out := bufio.NewWriterSize(j.stdout, 64<<10)
+	out := &stdout{w: bufio.NewWriterSize(j.stdout, outRoom)}
 	helped := false
 	parser, err := kong.New(&grammar{}, kong.Name("zencrypt sop"), kong.Description(description), kong.Writers(out, out),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
@@ -115,7 +116,7 @@ func (j *job) run(args []string) error {
 		if err != nil {
 			return fail(MissingArg, "%v", err) // all else was looked at
 		}
-		j.stdout = out
+		j.stdout, j.out = out, out
 		cmd, ok := parsed.Selected().Target.Addr().Interface().(runner)
 		if !ok {
 			return fail(UnsupportedSubcommand, "there is no subcommand %q", args[0])
@@ -125,10 +126,36 @@ func (j *job) run(args []string) error {
 	if err != nil && !helped {
 		return err
 	}
-	if err := out.Flush(); err != nil {
+	if err := out.w.Flush(); err != nil {
 		return fmt.Errorf("write to standard output: %w", err)
 	}
 	return nil
+}
+
+// outRoom is how much output waits for the end of a run, in bytes: of shorter output nothing
+// is seen when the run fails.
+const outRoom = 64 << 10
+
+// stdout is standard output behind its buffer, past which io.Copy shall not reach.
+type stdout struct {
+	w    *bufio.Writer
+	last byte
+}
+
+func (s *stdout) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		s.last = p[len(p)-1]
+	}
+	return s.w.Write(p)
+}
+
+// endLine ends the last line of armor, so that another can follow in the same file.
+func (s *stdout) endLine(armored bool) error {
+	if !armored || s.last == '\n' {
+		return nil
+	}
+	_, err := s.Write([]byte{'\n'})
+	return err
 }
 
 type helpPanic struct{}

@@ -38,6 +38,9 @@ func AddArmor(dst io.Writer, src io.Reader) error {
 	if err == nil {
 		err = w.Close()
 	}
+	if err == nil {
+		_, err = out.Write([]byte{'\n'}) // so that another block can follow
+	}
 	return errors.Join(err, out.err)
 }
 
