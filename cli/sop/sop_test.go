@@ -590,8 +590,8 @@ func TestInterrupted(t *testing.T) {
 // program is the built zencrypt.
 var program struct {
 	sync.Once
-	path string
-	err  error
+	root, path string
+	err        error
 }
 
 func TestMain(m *testing.M) {
@@ -600,6 +600,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program.path = filepath.Join(dir, "zencrypt")
+	if program.root, err = filepath.Abs("../.."); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -609,7 +612,9 @@ func TestMain(m *testing.M) {
 func zencrypt(t *testing.T) string {
 	t.Helper()
 	program.Do(func() {
-		if out, err := exec.Command("go", "build", "-o", program.path, "zencrypt").CombinedOutput(); err != nil {
+		build := exec.Command("go", "build", "-o", program.path, ".")
+		build.Dir = program.root // tests go elsewhere
+		if out, err := build.CombinedOutput(); err != nil {
 			program.err = fmt.Errorf("%w\n%s", err, out)
 		}
 	})
