@@ -269,7 +269,22 @@ func dearmor(src io.Reader) (kind string, br *bufio.Reader, b *block, err error)
 // 2.2 reads the last line as data when the data's length is a multiple of three, so that
 // what is for it has one, and what only newer programs read (version 6, SEIPDv2) has none.
 func armorWriter(dst io.Writer, kind string, modern bool) (io.WriteCloser, error) {
-	return armor.EncodeWithChecksumOption(dst, "PGP "+kind, nil, !modern)
+	w, err := armor.EncodeWithChecksumOption(dst, "PGP "+kind, nil, !modern)
+	return lastLine{w, dst}, err
+}
+
+// lastLine ends the last line, which go-crypto leaves open.
+type lastLine struct {
+	io.WriteCloser
+	dst io.Writer
+}
+
+func (l lastLine) Close() error {
+	if err := l.WriteCloser.Close(); err != nil {
+		return err
+	}
+	_, err := l.dst.Write([]byte("\n"))
+	return err
 }
 
 // armorString returns binary packets as text. It cannot fail: it writes to memory.
