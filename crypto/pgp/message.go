@@ -51,7 +51,7 @@ func (p *plain) start(src io.Reader) error {
 		br := bufio.NewReaderSize(p.last, 4<<10)
 		tag, err := nextTag(br)
 		if err != nil {
-			return p.explain(err)
+			return p.explain(unexpected(err))
 		}
 		if tag != tagCompressed {
 			return p.read(br)
@@ -69,12 +69,12 @@ func (p *plain) start(src io.Reader) error {
 	}
 }
 
-// nextTag skips what stands for nothing and returns the type of the next packet.
+// nextTag skips what stands for nothing and returns the type of the next packet, io.EOF at the end.
 func nextTag(br *bufio.Reader) (byte, error) {
 	for {
 		first, err := br.Peek(6)
 		if len(first) == 0 {
-			return 0, unexpected(err)
+			return 0, err
 		}
 		h, _, err := readHeader(bytes.NewReader(first))
 		if err != nil {
@@ -147,7 +147,7 @@ func (p *plain) Read(b []byte) (int, error) {
 // finish checks that nothing follows the content at any layer, then its integrity.
 func (p *plain) finish() error {
 	for _, br := range slices.Backward(p.layers) {
-		if tag, err := nextTag(br); err != io.ErrUnexpectedEOF || tag != 0 {
+		if _, err := nextTag(br); err != io.EOF {
 			return errors.Join(errors.New("something follows the compressed content"), err)
 		}
 	}
@@ -167,7 +167,7 @@ func (p *plain) rest() error {
 	if p.outer == nil {
 		return nil
 	}
-	if tag, err := nextTag(p.outer); err != io.ErrUnexpectedEOF || tag != 0 {
+	if _, err := nextTag(p.outer); err != io.EOF {
 		return errors.Join(errors.New("something follows the encrypted content"), err)
 	}
 	return nil
