@@ -307,7 +307,7 @@ func armorString(raw []byte, kind string, modern bool) string {
 // those of OpenPGP, and whether as text: armor or a clear-signed text, before which a byte
 // order mark, lines of text (up to 16 KiB) and the marks of quoted mail may stand. Binary
 // packets are told by their header, version and algorithm octets; random bytes pass about
-// once in 10,000.
+// once in 7,000.
 func Looks(prefix []byte) (ok, armored bool) {
 	if plausible(prefix) {
 		return true, false

@@ -53,7 +53,7 @@ func newGnuPG(t testing.TB) *gnupg {
 
 func (g *gnupg) try(stdin []byte, args ...string) (stdout, stderr string, err error) {
 	cmd := exec.Command(g.bin, append([]string{"--batch", "--yes", "--pinentry-mode", "loopback"}, args...)...)
-	cmd.Env = append(os.Environ(), "GNUPGHOME="+g.home, "LC_ALL=C")
+	cmd.Env = append(os.Environ(), "GNUPGHOME="+g.home, "LC_ALL=C.UTF-8")
 	cmd.Stdin = bytes.NewReader(stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

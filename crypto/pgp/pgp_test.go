@@ -32,6 +32,9 @@ func key(t testing.TB, a pgp.Algorithm) *pgp.Key {
 	return k
 }
 
+// timeNow is a time at which every key of the tests is valid.
+func timeNow() time.Time { return time.Now() }
+
 func fresh(t testing.TB, p pgp.KeyParams) *pgp.Key {
 	t.Helper()
 	k, err := pgp.NewKey(p)
