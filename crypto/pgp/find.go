@@ -22,6 +22,7 @@ type finder struct {
 	failed   map[string]bool // locked keys that no passphrase unlocks, by fingerprint
 
 	noKey     NoKeyError
+	refused   error             // why a passphrase packet was not tried
 	recipient *packet.PublicKey // the primary key that it was opened with
 }
 
@@ -53,6 +54,9 @@ func (f *finder) find() (*sealed, error) {
 		if s != nil || err != nil {
 			return s, err
 		}
+	}
+	if f.refused != nil {
+		return nil, f.refused
 	}
 	return nil, &f.noKey
 }
@@ -141,6 +145,10 @@ func (f *finder) unlock(pk *packet.PrivateKey) (bool, error) {
 func (f *finder) byPassphrase(sk passphrasePacket) (*sealed, error) {
 	v2 := f.p.seipd != nil && f.p.seipd.Version == 2
 	if sk.p == nil || (sk.p.Version == 6) != v2 || sk.p.Version != 4 && sk.bare {
+		return nil, nil
+	}
+	if err := sk.s2k.check(); err != nil && len(f.o.Passphrases) > 0 {
+		f.refused = err // another packet may be cheaper
 		return nil, nil
 	}
 	for i, pass := range f.o.Passphrases {

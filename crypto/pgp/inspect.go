@@ -153,7 +153,7 @@ func (i *inspector) armor(br *bufio.Reader, b *block) {
 	switch lines := strings.Split(string(tail.last), "\n"); {
 	case b.lines.crc == "":
 		i.info.Checksum = "none"
-	case err == nil && len(lines) > 2 && lines[len(lines)-3] == b.lines.crc:
+	case err == nil && len(lines) > 1 && lines[len(lines)-2] == b.lines.crc:
 		i.info.Checksum = "ok"
 	default:
 		i.info.Checksum = "wrong"

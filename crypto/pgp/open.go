@@ -281,9 +281,6 @@ func (p *prelude) add(o *packet.OpaquePacket) error {
 		if err != nil {
 			return err
 		}
-		if err := cost.check(); err != nil {
-			return err
-		}
 		sk := passphrasePacket{s2k: cost, bare: rest == 0}
 		if parsed, err := o.Parse(); err == nil {
 			sk.p, _ = parsed.(*packet.SymmetricKeyEncrypted)
