@@ -151,6 +151,20 @@ func TestGPG(t *testing.T) {
 	armored := other.do(nil, "--export-secret-keys", "--armor", user(3))
 	b.same("dearmor", b.do(ours, armored, "dearmor"), g.do(armored, "--dearmor"))
 
+	// Each counts the other's signature over a user id.
+	byUs := b.do(ours, b.read(pairs[0].cert), "certify-userid", "--userid=user1@example.org", pairs[3].key)
+	g.do(byUs, "--import")
+	if list := string(g.do(nil, "--with-colons", "--check-signatures", "user1@example.org")); !strings.Contains(list, "default <default@example.org>") || strings.Contains(list, "sig:-") {
+		b.Errorf("GnuPG does not count our signature:\n%s", list)
+	}
+	g.do(nil, "--local-user", "user1@example.org", "--quick-sign-key", strings.Fields(string(b.do(ours, nil, "verify", b.file(b.do(ours, nil, "sign", pairs[5].key)), pairs[5].cert)))[2])
+	byGPG := g.do(nil, "--export", user(5))
+	b.do(ours, byGPG, "validate-userid", "nist <nist@example.org>", pairs[0].cert)
+	b.do(ours, b.do(ours, b.read(pairs[5].cert), "merge-certs", b.file(byGPG)), "validate-userid", "--addr-spec-only", "nist@example.org", pairs[0].cert)
+	if _, code, _ := b.try(ours, byGPG, "validate-userid", "nist <nist@example.org>", pairs[1].cert); code != 107 {
+		b.Errorf("another's certificate gives exit %d", code)
+	}
+
 	// A revoked certificate revokes what GnuPG has.
 	g.do(b.do(ours, b.read(pairs[4].key), "revoke-key"), "--import")
 	if list := string(g.do(nil, "--with-colons", "--list-keys", user(4))); !strings.Contains(list, "pub:r:") {
