@@ -75,7 +75,7 @@ func recipientName(p *packet.EncryptedKey) string {
 // bySession opens with a session key found before. A wrong one shows as damage.
 func (f *finder) bySession(k SessionKey) (*sealed, error) {
 	if f.p.seipd != nil && f.p.seipd.Version == 2 && byte(f.p.seipd.Cipher) != k.cipher {
-		return nil, &NoKeyError{}
+		return nil, fail(ErrDamaged, "the session key is for another cipher than its content")
 	}
 	return f.unseal(k)
 }
@@ -250,7 +250,7 @@ func (f *finder) opens(k SessionKey) bool {
 	}
 	begin := make([]byte, 2*trial)
 	n, _ := io.ReadFull(r, begin)
-	return plausible(begin[:n])
+	return begins(begin[:n])
 }
 
 // unseal begins to decrypt with a session key.

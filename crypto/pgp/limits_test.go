@@ -3,6 +3,7 @@ package pgp_test
 import (
 	"bytes"
 	"compress/flate"
+	"compress/zlib"
 	"errors"
 	"testing"
 	"time"
@@ -236,12 +237,24 @@ func TestOpen_Inner(t *testing.T) {
 			t.Errorf("%s: %s, %d KiB", name, d, peak>>10)
 		}
 	}
+	var zl bytes.Buffer
+	zw := zlib.NewWriter(&zl)
+	if _, err := zw.Write(literal([]byte("x"))); err != nil || zw.Close() != nil {
+		t.Fatal(err)
+	}
+	small := append([]byte{2}, zl.Bytes()...)
+	small[1], small[2] = 0x58, 0x85 // the header of a window of 8 KiB
 	for name, inner := range map[string][]byte{
-		"Padding":     append(literal([]byte("x")), raw(21, make([]byte, 1000))...),
-		"Marker":      append(raw(10, []byte("PGP")), literal([]byte("x"))...),
-		"Packed":      compressed(t, literal([]byte("x"))),
-		"Signed":      signed.Bytes(),
-		"NonCritical": append(literal([]byte("x")), raw(60, []byte("private"))...),
+		"Zlib":         raw(8, append([]byte{2}, zl.Bytes()...)),
+		"ZlibSmall":    raw(8, small),
+		"Uncompressed": raw(8, append([]byte{0}, literal([]byte("x"))...)),
+		"OddName":      raw(11, []byte("b\x03\x01\n\xff\x00\x00\x00\x00x")),
+		"Local":        raw(11, []byte("l\x00\x00\x00\x00\x00x")),
+		"Padding":      append(literal([]byte("x")), raw(21, make([]byte, 1000))...),
+		"Marker":       append(raw(10, []byte("PGP")), literal([]byte("x"))...),
+		"Packed":       compressed(t, literal([]byte("x"))),
+		"Signed":       signed.Bytes(),
+		"NonCritical":  append(literal([]byte("x")), raw(60, []byte("private"))...),
 	} {
 		if got, _, err := open(seal(t, inner), withSecret); err != nil || string(got) != "x" {
 			t.Errorf("%s: %q, %v", name, got, err)
