@@ -129,7 +129,7 @@ type decryption struct {
 func (d *decryption) run() (*pgp.Message, error) {
 	src := func() io.Reader { return d.job.stdin }
 	if len(d.tries) > 1 {
-		message := &held{}
+		message := &held{max: maxRetried + 1}
 		if _, err := io.Copy(message, io.LimitReader(d.job.stdin, maxRetried+1)); err != nil {
 			return nil, fmt.Errorf("read standard input: %w", err)
 		}
@@ -157,7 +157,7 @@ func (d *decryption) run() (*pgp.Message, error) {
 // attempt reads a message to its end. Content that is authenticated as it comes goes to
 // standard output, other content waits.
 func (d *decryption) attempt(src io.Reader, o pgp.OpenOptions) (*pgp.Message, error) {
-	d.content = held{}
+	d.content = held{max: d.job.maxHeld}
 	m, err := pgp.Open(src, o)
 	if err != nil {
 		return nil, err

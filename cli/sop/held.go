@@ -18,13 +18,14 @@ const (
 
 // held is content that waits for its verdict.
 type held struct {
+	max   int64
 	parts [][]byte
 	n     int64
 }
 
 func (h *held) Write(p []byte) (int, error) {
-	if h.n+int64(len(p)) > MaxHeld {
-		return 0, &tooLong{}
+	if h.n+int64(len(p)) > h.max {
+		return 0, &tooLong{h.max}
 	}
 	written := len(p)
 	h.n += int64(written)
@@ -59,9 +60,9 @@ func (h *held) writeTo(w io.Writer) error {
 }
 
 // tooLong is a kind of [pgp.ErrTooLarge].
-type tooLong struct{}
+type tooLong struct{ max int64 }
 
-func (*tooLong) Error() string {
-	return fmt.Sprintf("hold content back: it has more than %d MiB, and cannot be checked before its end; nothing was put out", MaxHeld>>20)
+func (t *tooLong) Error() string {
+	return fmt.Sprintf("hold content back: it has more than %d MiB, and cannot be checked before its end; nothing was put out", t.max>>20)
 }
 func (*tooLong) Unwrap() error { return pgp.ErrTooLarge }

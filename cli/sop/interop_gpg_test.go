@@ -78,7 +78,7 @@ func TestGPG(t *testing.T) {
 	}
 	for i, p := range pairs {
 		t.Run(p.name, func(t *testing.T) {
-			g.bench = &bench{T: t, env: b.env, next: b.next}
+			g.bench = &bench{t}
 			b := g.bench
 			for n, content := range [][]byte{nil, noise(1), prose(70_000)} {
 				msg := b.do(ours, content, "encrypt", "--sign-with="+p.key, p.cert)
@@ -120,8 +120,9 @@ func TestGPG(t *testing.T) {
 			for _, mode := range [][]string{nil, {"--textmode"}} {
 				signed := g.do(text, append(mode[:len(mode):len(mode)], "--sign", "--local-user", user(i))...)
 				b.same("signed by gpg", b.do(ours, signed, "inline-verify", p.cert), text)
-				apart := b.do(ours, signed, "inline-detach", "--signatures-out="+sig+mode2(mode))
-				b.do(ours, apart, "verify", sig+mode2(mode), p.cert)
+				sig := b.fresh()
+				apart := b.do(ours, signed, "inline-detach", "--signatures-out="+sig)
+				b.do(ours, apart, "verify", sig, p.cert)
 			}
 		})
 	}
@@ -147,7 +148,22 @@ func TestGPG(t *testing.T) {
 	exported := other.do(nil, "--export-secret-keys", user(3))
 	b.do(ours, large[:10], "verify", b.file(b.do(ours, large[:10], "sign", "--with-key-password="+pass, b.file(exported))), pairs[3].cert)
 	b.same("armor", g.do(b.do(ours, exported, "armor"), "--dearmor"), exported)
-	b.same("dearmor", b.do(ours, g.do(exported, "--enarmor"), "dearmor"), exported)
+	armored := other.do(nil, "--export-secret-keys", "--armor", user(3))
+	b.same("dearmor", b.do(ours, armored, "dearmor"), g.do(armored, "--dearmor"))
+
+	// Each counts the other's signature over a user id.
+	byUs := b.do(ours, b.read(pairs[0].cert), "certify-userid", "--userid=user1@example.org", pairs[3].key)
+	g.do(byUs, "--import")
+	if list := string(g.do(nil, "--with-colons", "--check-signatures", "user1@example.org")); !strings.Contains(list, "default <default@example.org>") || strings.Contains(list, "sig:-") {
+		b.Errorf("GnuPG does not count our signature:\n%s", list)
+	}
+	g.do(nil, "--local-user", "user1@example.org", "--quick-sign-key", strings.Fields(string(b.do(ours, nil, "verify", b.file(b.do(ours, nil, "sign", pairs[5].key)), pairs[5].cert)))[2])
+	byGPG := g.do(nil, "--export", user(5))
+	b.do(ours, byGPG, "validate-userid", "nist <nist@example.org>", pairs[0].cert)
+	b.do(ours, b.do(ours, b.read(pairs[5].cert), "merge-certs", b.file(byGPG)), "validate-userid", "--addr-spec-only", "nist@example.org", pairs[0].cert)
+	if _, code, _ := b.try(ours, byGPG, "validate-userid", "nist <nist@example.org>", pairs[1].cert); code != 107 {
+		b.Errorf("another's certificate gives exit %d", code)
+	}
 
 	// A revoked certificate revokes what GnuPG has.
 	g.do(b.do(ours, b.read(pairs[4].key), "revoke-key"), "--import")
@@ -158,6 +174,3 @@ func TestGPG(t *testing.T) {
 		b.Error(err)
 	}
 }
-
-// mode2 tells names apart.
-func mode2(mode []string) string { return strings.Join(mode, "") }

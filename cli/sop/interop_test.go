@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -34,14 +35,15 @@ type tool struct {
 // bench is a folder where tools work as processes.
 type bench struct {
 	*testing.T
-	env  []string
-	next int
 }
+
+// files counts the files of all benches, so that no name comes twice.
+var files atomic.Int64
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	return &bench{T: t, env: os.Environ()}
+	return &bench{t}
 }
 
 // ours and sqop are the two programs of one interface.
@@ -50,14 +52,17 @@ func (b *bench) command() tool {
 	return tool{"zencrypt", []string{zencrypt(b.T)}}
 }
 
-var sqop = tool{"sqop", []string{"sqop"}}
+var (
+	sqop = tool{"sqop", []string{"sqop"}}
+	sq   = tool{"sq", []string{"sq"}}
+)
 
 // try runs a tool.
 func (b *bench) try(t tool, in []byte, args ...string) (out []byte, code int, stderr string) {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), t.argv[0], append(t.argv[1:len(t.argv):len(t.argv)], args...)...)
 	var errs bytes.Buffer
-	cmd.Stdin, cmd.Stderr, cmd.Env = bytes.NewReader(in), &errs, b.env
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &errs
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -77,10 +82,7 @@ func (b *bench) do(t tool, in []byte, args ...string) []byte {
 }
 
 // fresh is a file name that nothing has.
-func (b *bench) fresh() string {
-	b.next++
-	return fmt.Sprintf("%s-%d", "out", b.next)
-}
+func (b *bench) fresh() string { return fmt.Sprint("file-", files.Add(1)) }
 
 // file writes content under a new name.
 func (b *bench) file(content []byte) string {
@@ -139,19 +141,36 @@ func (b *bench) pair(name string, key []byte, by tool) pair {
 	return p
 }
 
-// pairs are keys that both programs know: of ours, of sqop and, where it is here, of GnuPG.
+// keys are made once, since some are slow to make.
+var keys struct {
+	sync.Once
+	names []string
+	keys  map[string][]byte
+}
+
+// pairs are keys that both programs know: of sqop, ours, and, where it is here, of GnuPG.
 func (b *bench) pairs() []pair {
 	b.Helper()
-	all := []pair{b.pair("sqop", b.do(sqop, nil, "generate-key", "Bob <bob@example.org>"), sqop)}
-	for _, profile := range []string{"default", "rfc4880", "nist"} {
-		key := b.do(b.ours(), nil, "generate-key", "--profile="+profile, "Alice <alice@example.org>", "Alice at work <alice@work.example>")
-		all = append(all, b.pair("zencrypt "+profile, key, b.ours()))
-	}
-	if _, err := exec.LookPath("gpg"); err == nil {
-		g := newGnuPG(b)
-		for _, algo := range []string{"ed25519/cv25519", "rsa3072/rsa3072", "nistp384/nistp384"} {
-			all = append(all, b.pair("gpg "+algo, g.generate(algo), b.ours()))
+	keys.Do(func() {
+		keys.keys = make(map[string][]byte)
+		add := func(name string, key []byte) {
+			keys.names = append(keys.names, name)
+			keys.keys[name] = key
 		}
+		add("sqop", b.do(sqop, nil, "generate-key", "Bob <bob@example.org>"))
+		for _, profile := range []string{"default", "rfc4880", "nist"} {
+			add("zencrypt "+profile, b.do(b.ours(), nil, "generate-key", "--profile="+profile, "Alice <alice@example.org>", "Alice at work <alice@work.example>"))
+		}
+		if _, err := exec.LookPath("gpg"); err == nil {
+			g := newGnuPG(b)
+			for _, algo := range []string{"ed25519/cv25519", "rsa3072/rsa3072", "nistp384/nistp384"} {
+				add("gpg "+algo, g.generate(algo))
+			}
+		}
+	})
+	var all []pair
+	for _, name := range keys.names {
+		all = append(all, b.pair(name, keys.keys[name], b.ours()))
 	}
 	return all
 }
@@ -161,245 +180,7 @@ func (b *bench) directions(f func(b *bench, from, to tool)) {
 	ours := b.ours()
 	for _, d := range [][2]tool{{ours, sqop}, {sqop, ours}} {
 		b.Run(d[0].name+" to "+d[1].name, func(t *testing.T) {
-			f(&bench{T: t, env: b.env, next: b.next + 1000}, d[0], d[1])
+			f(&bench{t}, d[0], d[1])
 		})
-		b.next += 100_000
 	}
-}
-
-// TestSqop_Keys: each takes the other's keys and certificates for what they are.
-func TestSqop_Keys(t *testing.T) {
-	need(t, "sqop")
-	b := newBench(t)
-	for _, p := range b.pairs() {
-		key := b.read(p.key)
-		one, two := b.do(b.ours(), key, "extract-cert", "--no-armor"), b.do(sqop, key, "extract-cert", "--no-armor")
-		// The order of what belongs to a user id is anybody's: their length and the primary key are the same.
-		if len(one) != len(two) || !bytes.Equal(one[:40], two[:40]) {
-			b.Errorf("%s: the certificates have %d and %d bytes", p.name, len(one), len(two))
-		}
-		b.same(p.name+" dearmor", b.do(b.ours(), key, "dearmor"), b.do(sqop, key, "dearmor"))
-	}
-}
-
-// TestSqop_Detached signs with each key, over binary and text, and tells a change.
-func TestSqop_Detached(t *testing.T) {
-	need(t, "sqop")
-	b := newBench(t)
-	pairs := b.pairs()
-	b.directions(func(b *bench, from, to tool) {
-		for _, p := range pairs {
-			for _, as := range []string{"binary", "text"} {
-				for i, content := range [][]byte{nil, prose(100), prose(70_000)} {
-					args := []string{"sign", "--as=" + as}
-					if i == 1 {
-						args = append(args, "--no-armor")
-					}
-					micalg := b.fresh()
-					sig := b.file(b.do(from, content, append(args, "--micalg-out="+micalg, p.key)...))
-					if got := string(b.read(micalg)); !strings.HasPrefix(got, "pgp-sha") {
-						b.Errorf("%s: micalg %q", p.name, got)
-					}
-					line := string(b.do(to, content, "verify", sig, p.cert))
-					if strings.Count(line, "\n") != 1 {
-						b.Errorf("%s, %s: %q", p.name, as, line)
-					}
-					if to.name == "zencrypt" && !strings.Contains(line, "mode:"+as) {
-						b.Errorf("%s: %q", p.name, line)
-					}
-					// Both find the same signature of the same key at the same time.
-					other := strings.Fields(string(b.do(from, content, "verify", sig, p.cert)))
-					if got := strings.Fields(line); strings.Join(got[:3], " ") != strings.Join(other[:3], " ") {
-						b.Errorf("%s: one says %q, the other %q", p.name, got, other)
-					}
-					if _, code, _ := b.try(to, append(content[:len(content):len(content)], 'x'), "verify", sig, p.cert); code != 3 {
-						b.Errorf("%s: a change gives exit %d", p.name, code)
-					}
-				}
-			}
-		}
-	})
-}
-
-// TestSqop_Inline signs messages in each way, takes them apart again, and passes armor on.
-func TestSqop_Inline(t *testing.T) {
-	need(t, "sqop")
-	b := newBench(t)
-	pairs := b.pairs()
-	b.directions(func(b *bench, from, to tool) {
-		for _, p := range pairs {
-			for _, as := range []string{"binary", "text", "clearsigned"} {
-				for i, content := range [][]byte{prose(1), prose(100), prose(70_000)} {
-					args := []string{"inline-sign", "--as=" + as}
-					if i == 1 && as != "clearsigned" {
-						args = append(args, "--no-armor")
-					}
-					msg := b.do(from, content, append(args, p.key)...)
-					v := b.fresh()
-					got := b.do(to, msg, "inline-verify", "--verifications-out="+v, p.cert)
-					if to.name == "sqop" && as == "text" {
-						got = bytes.ReplaceAll(got, []byte("\r\n"), []byte("\n")) // as it stands in the message
-					}
-					b.same(p.name+" "+as, got, content)
-					if lines := string(b.read(v)); strings.Count(lines, "\n") != 1 {
-						b.Errorf("%s, %s: %q", p.name, as, lines)
-					}
-					sig := b.fresh()
-					if to.name == "sqop" && as == "clearsigned" {
-						continue // sqop 0.27 adds a line end to the content, and its own verify says that it was changed
-					}
-					apart := b.do(to, msg, "inline-detach", "--signatures-out="+sig)
-					b.do(from, apart, "verify", sig, p.cert)
-					b.do(to, apart, "verify", sig, p.cert)
-				}
-			}
-		}
-	})
-}
-
-// TestSqop_Messages encrypts to each key, signed and not, in each form, and reads what the session key opens.
-func TestSqop_Messages(t *testing.T) {
-	need(t, "sqop")
-	b := newBench(t)
-	pairs := b.pairs()
-	b.directions(func(b *bench, from, to tool) {
-		for i, p := range pairs {
-			signer := pairs[(i+1)%len(pairs)]
-			for n, content := range [][]byte{nil, noise(1), noise(513), prose(70_000)} {
-				args := []string{"encrypt"}
-				if n%2 == 0 {
-					args = append(args, "--no-armor")
-				}
-				signed := n > 1
-				if signed {
-					args = append(args, "--sign-with="+signer.key)
-				}
-				if n == 3 && !signed {
-					args = append(args, "--as=text")
-				}
-				msg := b.do(from, content, append(args, p.cert)...)
-				v, sk := b.fresh(), b.fresh()
-				got := b.do(to, msg, "decrypt", "--verify-with="+signer.cert, "--verifications-out="+v, "--session-key-out="+sk, p.key)
-				b.same(fmt.Sprintf("%s, %d bytes", p.name, len(content)), got, content)
-				if lines := string(b.read(v)); (strings.Count(lines, "\n") == 1) != signed {
-					b.Errorf("%s: %q", p.name, lines)
-				}
-				b.same(p.name+" by session key", b.do(from, msg, "decrypt", "--with-session-key="+sk), content)
-				if _, code, _ := b.try(to, msg, "decrypt", signer.key); code != 29 {
-					b.Errorf("%s: another key gives exit %d", p.name, code)
-				}
-			}
-		}
-		// To everybody at once, and with a password.
-		var certs []string
-		for _, p := range pairs {
-			certs = append(certs, p.cert)
-		}
-		pass := b.file([]byte("pässword \n"))
-		msg := b.do(from, []byte("all"), append([]string{"encrypt", "--with-password=" + pass}, certs...)...)
-		for _, p := range pairs {
-			b.same(p.name+" among all", b.do(to, msg, "decrypt", p.key), []byte("all"))
-		}
-		b.same("password", b.do(to, msg, "decrypt", "--with-password="+pass), []byte("all"))
-	})
-}
-
-// TestSqop_Large: 20 MB, with keys, passwords and signatures.
-func TestSqop_Large(t *testing.T) {
-	need(t, "sqop")
-	b := newBench(t)
-	p := b.pair("sqop", b.do(sqop, nil, "generate-key", "Bob"), sqop)
-	pass := b.file([]byte("password"))
-	content := noise(20 << 20)
-	b.directions(func(b *bench, from, to tool) {
-		msg := b.do(from, content, "encrypt", "--sign-with="+p.key, "--with-password="+pass, p.cert)
-		b.same("key", b.do(to, msg, "decrypt", p.key), content)
-		b.same("password", b.do(to, msg, "decrypt", "--with-password="+pass), content)
-		sig := b.file(b.do(from, content, "sign", p.key))
-		b.do(to, content, "verify", sig, p.cert)
-		b.same("inline", b.do(to, b.do(from, content, "inline-sign", p.key), "inline-verify", p.cert), content)
-		armored := b.do(from, b.do(from, msg, "dearmor"), "armor")
-		b.same("armor", b.do(to, armored, "dearmor"), b.do(to, msg, "dearmor"))
-	})
-}
-
-// TestSqop_Locked: each unlocks what the other locked, and says the same when it can't.
-func TestSqop_Locked(t *testing.T) {
-	need(t, "sqop")
-	b := newBench(t)
-	pass, wrong := b.file([]byte("open sesame")), b.file([]byte("wrong"))
-	b.directions(func(b *bench, from, to tool) {
-		key := b.do(from, nil, "generate-key", "--with-key-password="+pass, "Locked")
-		p := b.pair("locked", key, from)
-		sig := b.file(b.do(to, []byte("hello"), "sign", "--with-key-password="+wrong, "--with-key-password="+pass, p.key))
-		b.do(from, []byte("hello"), "verify", sig, p.cert)
-		msg := b.do(from, []byte("hello"), "encrypt", p.cert)
-		b.same("decrypt", b.do(to, msg, "decrypt", "--with-key-password="+pass, p.key), []byte("hello"))
-		for _, args := range [][]string{{"sign", p.key}, {"sign", "--with-key-password=" + wrong, p.key}} {
-			_, one, _ := b.try(from, []byte("hello"), args...)
-			_, two, _ := b.try(to, []byte("hello"), args...)
-			if one != 67 || two != 67 {
-				b.Errorf("%v: exits %d and %d", args, one, two)
-			}
-		}
-	})
-}
-
-// TestSqop_Codes: where both have the case, both end alike.
-func TestSqop_Codes(t *testing.T) {
-	need(t, "sqop")
-	b := newBench(t)
-	p := b.pair("sqop", b.do(sqop, nil, "generate-key", "Bob"), sqop)
-	taken := b.file(nil)
-	msg := b.do(sqop, []byte("hello"), "encrypt", p.cert)
-	for _, tt := range []struct {
-		in   []byte
-		args []string
-	}{
-		{nil, []string{"frobnicate"}},
-		{nil, []string{"sign", "--frobnicate", p.key}},
-		{nil, []string{"sign", p.cert}},
-		{nil, []string{"sign", "nothing"}},
-		{nil, []string{"sign", "--micalg-out=" + taken, p.key}},
-		{nil, []string{"sign", "@HARDWARE:1"}},
-		{[]byte("junk"), []string{"decrypt", p.key}},
-		{msg[:len(msg)-40], []string{"decrypt", p.key}},
-		{msg, []string{"decrypt", "--verify-with=" + p.cert, p.key}},
-		{[]byte("junk"), []string{"verify", taken, p.cert}},
-		{[]byte("junk"), []string{"extract-cert"}},
-		{[]byte("\xff"), []string{"sign", "--as=text", p.key}},
-		{nil, []string{"encrypt"}},
-	} {
-		_, one, _ := b.try(b.ours(), tt.in, tt.args...)
-		_, two, stderr := b.try(sqop, tt.in, tt.args...)
-		if one != two || one == 0 {
-			b.Errorf("%v: ours ends with %d, sqop with %d: %s", tt.args, one, two, stderr)
-		}
-	}
-}
-
-// TestSqop_Revoked: a revoked certificate of ours is one for sqop.
-func TestSqop_Revoked(t *testing.T) {
-	need(t, "sqop")
-	b := newBench(t)
-	for _, p := range b.pairs() {
-		revoked := b.file(b.do(b.ours(), b.read(p.key), "revoke-key"))
-		if _, code, _ := b.try(sqop, nil, "encrypt", revoked); code != 17 {
-			b.Errorf("%s: sqop encrypts to it: exit %d", p.name, code)
-		}
-		sig := b.file(b.do(sqop, nil, "sign", p.key))
-		if _, code, _ := b.try(sqop, nil, "verify", sig, revoked); code != 3 {
-			b.Errorf("%s: sqop verifies by it: exit %d", p.name, code)
-		}
-	}
-}
-
-// abs is a file's whole name, for tools that run elsewhere.
-func abs(t *testing.T, name string) string {
-	t.Helper()
-	path, err := filepath.Abs(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -26,6 +26,7 @@ const Spec = "draft-dkg-openpgp-stateless-cli-14"
 type Program struct {
 	Version string           // of the program that this is part of
 	Now     func() time.Time // nil for the real clock
+	MaxHeld int64            // bytes of content that are held back; 0 is [MaxHeld]
 }
 
 // grammar is every subcommand; kong names them after the fields.
@@ -36,6 +37,9 @@ type grammar struct {
 	ChangeKeyPassword changePasswordCmd `cmd:"" help:"Lock private keys with another password, or with none."`
 	RevokeKey         revokeKeyCmd      `cmd:"" help:"Make the revoked certificates of private keys."`
 	ExtractCert       extractCertCmd    `cmd:"" help:"Print the certificates of private keys."`
+	MergeCerts        mergeCertsCmd     `cmd:"" help:"Add to certificates what other copies of them have."`
+	CertifyUserid     certifyUserIDCmd  `cmd:"" help:"Sign user ids in certificates."`
+	ValidateUserid    validateUserIDCmd `cmd:"" help:"Tell whether somebody vouches for a user id in certificates."`
 	Sign              signCmd           `cmd:"" help:"Make detached signatures."`
 	Verify            verifyCmd         `cmd:"" help:"Check detached signatures."`
 	Encrypt           encryptCmd        `cmd:"" help:"Encrypt a message."`
@@ -57,6 +61,7 @@ type job struct {
 	ctx     context.Context
 	version string
 	now     func() time.Time
+	maxHeld int64
 	stdin   io.Reader
 	stdout  io.Writer
 	out     *stdout // the same
@@ -69,9 +74,12 @@ type job struct {
 // Run runs one subcommand and returns the draft's exit code. One line on stderr says why it
 // is not 0. When ctx ends, so does the run, also in the middle of a read that does not come back.
 func (p Program) Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	j := &job{ctx: ctx, version: p.Version, now: p.Now, stdin: &untilDone{ctx, stdin}, stdout: stdout}
+	j := &job{ctx: ctx, version: p.Version, now: p.Now, maxHeld: p.MaxHeld, stdin: &untilDone{ctx, stdin}, stdout: stdout}
 	if j.now == nil {
 		j.now = time.Now
+	}
+	if j.maxHeld == 0 {
+		j.maxHeld = MaxHeld
 	}
 	done := make(chan error, 1)
 	go func() { done <- j.run(args) }()

@@ -141,8 +141,8 @@ func (c *inlineVerifyCmd) Run(j *job) error {
 	if err != nil {
 		return err
 	}
-	var content held
-	sigs, text, err := j.signedContent(&content, flat(from))
+	content := &held{max: j.maxHeld}
+	sigs, text, err := j.signedContent(content, flat(from))
 	if err != nil {
 		return err
 	}

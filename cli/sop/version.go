@@ -48,7 +48,7 @@ func (c *versionCmd) Run(j *job) error {
 
 // spec begins with a tilde since not all of the draft is there; what is missing follows.
 func spec() []string {
-	return []string{"~" + Spec, "", "Not supported: update-key."}
+	return []string{"~" + Spec, "", "Not supported: update-key; certify-userid --no-require-self-sig."}
 }
 
 func backend() string {

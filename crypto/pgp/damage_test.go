@@ -45,11 +45,15 @@ const secretText = "The quick brown fox jumps over the lazy dog.\n"
 // dearmored has the packets of an armored sample.
 func dearmored(t testing.TB, text []byte) []byte {
 	t.Helper()
-	sk, err := pgp.Dearmor(text)
+	r, err := pgp.Dearmor(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sk
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func plainOf(name string) string {

@@ -1,19 +1,6 @@
 package pgp
 
-import (
-	"bytes"
-	"io"
-)
-
-// Dearmor and ArmorMessage give the tests the two forms of a message.
-func Dearmor(text []byte) ([]byte, error) {
-	_, br, _, err := dearmor(bytes.NewReader(text))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(br)
-}
-
+// ArmorMessage gives the tests the text form of a message, damaged or not.
 func ArmorMessage(raw []byte) string { return armorString(raw, blockMessage, false) }
 
 // SecretS2K is how the first locked part of a key hashes its passphrase.

@@ -169,6 +169,29 @@ func deflates(b []byte) bool {
 	return b[0]>>1&3 == 1
 }
 
+// begins tells whether b begins like the content of an encrypted message. It is meant to
+// tell the right session key from a wrong one and not, like [plausible], a message from
+// arbitrary bytes: random bytes pass about once in 1,000.
+func begins(b []byte) bool {
+	h, _, err := readHeader(bytes.NewReader(b))
+	if err != nil || len(b) <= h.size {
+		return false
+	}
+	switch first := b[h.size]; h.tag {
+	case tagLiteral:
+		return bytes.IndexByte([]byte("btuml1"), first) >= 0 && (h.length < 0 || h.length >= 6)
+	case tagCompressed:
+		return first <= 3
+	case tagOnePass:
+		return (first == 3 || first == 6) && len(b) > h.size+1 && b[h.size+1] <= 1
+	case tagSignature:
+		return first >= 3 && first <= 6 && len(b) > h.size+1 && (first == 3 || signatureType(b[h.size+1]))
+	case tagMarker:
+		return bytes.HasPrefix(b[h.size:], []byte("PGP"))
+	}
+	return false
+}
+
 // plausible tells whether prefix begins like a packet of a message, a signature or a key,
 // strictly: header, version and algorithm octets. Random bytes pass about once in 7,000.
 func plausible(prefix []byte) bool {
@@ -210,7 +233,7 @@ func plausible(prefix []byte) bool {
 		return (at(0) == 4 || at(0) == 5) && publicKeyAlgorithm(at(5)) && fits(10, maxSmall) || at(0) == 6 && publicKeyAlgorithm(at(5)) && at(6) == 0 && fits(10, maxSmall) ||
 			at(0) == 3 && at(7) >= 1 && at(7) <= 3 && fits(10, maxSmall)
 	case tagCompressed:
-		return at(0) == 1 && deflates(b[1:]) || at(0) == 2 && at(1) == 0x78 || at(0) == 3 && at(1) == 'B' && at(2) == 'Z' || at(0) == 0 && at(1)&0x80 != 0 && at(1) != 0xff
+		return at(0) == 1 && deflates(b[1:]) || at(0) == 2 && at(1)&0x8f == 8 && (int(at(1))<<8|int(at(2)))%31 == 0 || at(0) == 3 && at(1) == 'B' && at(2) == 'Z' || at(0) == 0 && at(1)&0x80 != 0 && at(1) != 0xff
 	case tagLiteral:
 		name := int(at(1))
 		control := bytes.ContainsFunc(b[min(2, len(b)):min(2+name, len(b))], unicode.IsControl)

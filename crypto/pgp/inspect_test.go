@@ -197,3 +197,29 @@ func TestVerifyText_Tricks(t *testing.T) {
 		t.Errorf("1 MiB: %v", err)
 	}
 }
+
+func TestArmor(t *testing.T) {
+	k, modern := key(t, pgp.Curve25519), key(t, pgp.Curve25519V6)
+	msg := encrypt(t, content(1000), pgp.EncryptOptions{To: []*pgp.Certificate{k.Certificate()}})
+	for name, tt := range map[string]struct {
+		in   []byte
+		want string
+	}{
+		"Message": {msg, pgp.ArmorMessage(msg)}, "Public": {k.Certificate().Bytes(), k.Certificate().Armor()}, "Private": {k.Bytes(), k.Armor()},
+		"V6": {modern.Bytes(), modern.Armor()}, "Text": {[]byte("x\n" + k.Armor()), "x\n" + k.Armor()},
+	} {
+		var out bytes.Buffer
+		if err := pgp.Armor(&out, bytes.NewReader(tt.in)); err != nil || out.String() != tt.want {
+			t.Errorf("%s: %s, %v", name, out.String(), err)
+		}
+		if name != "Text" && !bytes.Equal(dearmored(t, out.Bytes()), tt.in) {
+			t.Errorf("%s: not the same again", name)
+		}
+	}
+	if err := pgp.Armor(&bytes.Buffer{}, strings.NewReader("hello")); !errors.Is(err, pgp.ErrFormat) {
+		t.Errorf("text: %v", err)
+	}
+	if _, err := pgp.Dearmor(strings.NewReader("hello")); !errors.Is(err, pgp.ErrFormat) {
+		t.Errorf("text: %v", err)
+	}
+}

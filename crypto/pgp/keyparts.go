@@ -1,9 +1,7 @@
 package pgp
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -66,11 +64,7 @@ func (c *Certificate) For(p Purpose) (*Certificate, error) {
 		binding, err := sub.LatestValidBindingSignature(time.Time{}, cfg)
 		return err == nil && !serves(binding, p)
 	})
-	var raw bytes.Buffer
-	if err := serialize(&raw, e, false); err != nil {
-		return nil, fmt.Errorf("choose subkeys: %w", err)
-	}
-	return &Certificate{raw: raw.Bytes(), fingerprint: c.fingerprint}, nil
+	return certificateOf(e)
 }
 
 func serves(binding *packet.Signature, p Purpose) bool {

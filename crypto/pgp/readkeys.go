@@ -263,9 +263,18 @@ func assemble(packets []*packet.OpaquePacket) ([]byte, *openpgp.Entity, error) {
 	if n := selfSignatures(e); n > maxSelfSignatures {
 		return nil, nil, fail(ErrRefused, "a key with %d signatures by itself, at most %d are accepted", n, maxSelfSignatures)
 	}
-	// Whatever is asked of a key later parses these bytes again and must not fail.
-	var again bytes.Buffer
-	if err := serialize(&again, e, e.PrivateKey != nil); err != nil {
+	// Whatever is asked of a key later parses what is written here, and must not fail.
+	var again, public bytes.Buffer
+	if err := serialize(&public, e, false); err != nil {
+		return nil, nil, keysError(err, packets[0])
+	}
+	if _, err := openpgp.ReadEntity(packet.NewReader(bytes.NewReader(public.Bytes()))); err != nil {
+		return nil, nil, keysError(err, packets[0])
+	}
+	if e.PrivateKey == nil {
+		return public.Bytes(), e, nil
+	}
+	if err := serialize(&again, e, true); err != nil {
 		return nil, nil, keysError(err, packets[0])
 	}
 	return again.Bytes(), e, nil
