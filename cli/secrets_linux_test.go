@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestSecrets: no passphrase and no private key stands where other processes or logs find it: not in the arguments
@@ -115,6 +117,12 @@ func TestSecrets(t *testing.T) {
 func look(t *testing.T, pid int, hidden []string) bool {
 	t.Helper()
 	seen := false
+	// The system shows no arguments for a moment while a program is being started.
+	for late := time.Now().Add(patience); time.Now().Before(late); runtime.Gosched() {
+		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil || len(b) > 0 {
+			break
+		}
+	}
 	for _, name := range []string{"cmdline", "environ", "comm"} {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
 		if errors.Is(err, fs.ErrPermission) {
