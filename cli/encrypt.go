@@ -73,6 +73,9 @@ func (c *encryptCmd) Run(e *env) error {
 			target.Name = pgpName(t.in.base())
 		}
 		return e.deliver(t.out, outputOptions{exclusive: t.own}, func(w io.Writer) error {
+			if target.Armor || target.Fernet != nil {
+				return wholeLines(w, func(w io.Writer) error { return e.encrypt(w, t.in, target) })
+			}
 			return e.encrypt(w, t.in, target)
 		})
 	})

@@ -57,8 +57,10 @@ func (c *keygenCmd) Run(e *env) error {
 		return err
 	}
 	err = e.deliver(c.Out, outputOptions{exclusive: true, mode: 0o600}, func(w io.Writer) error {
-		_, err := io.WriteString(w, private)
-		return err
+		return wholeLines(w, func(w io.Writer) error {
+			_, err := io.WriteString(w, private)
+			return err
+		})
 	})
 	if err == nil && public != "" && (c.Out != "" && c.Out != stdinName || !isTerminal(e.stdout)) {
 		fmt.Fprintln(e.stderr, public)
@@ -201,10 +203,12 @@ func (c *keygenCmd) publicOf(e *env) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(w, text)
+			if _, err := fmt.Fprintln(w, text); err != nil {
+				return err
+			}
 		}
 		for _, cert := range target.PGP {
-			if _, err := io.WriteString(w, cert.Armor()); err != nil {
+			if _, err := fmt.Fprintln(w, strings.TrimSuffix(cert.Armor(), "\n")); err != nil {
 				return err
 			}
 		}

@@ -37,15 +37,25 @@ func (t *terminal) Close() { _ = t.in.Close() }
 
 // secret asks for one line without showing it.
 func (t *terminal) secret(e *env, prompt string) (string, error) {
-	fmt.Fprintf(t.out, "%s: ", prompt)
+	if e.ctx.Err() != nil {
+		return "", errInterrupted
+	}
 	state, err := term.GetState(int(t.in.Fd()))
+	if err == nil {
+		// Before the question stands there: ReadPassword alone would show what is typed at once.
+		err = stopEcho(int(t.in.Fd()))
+	}
 	if err != nil {
 		return "", fmt.Errorf("read from terminal: %w", err)
 	}
+	fmt.Fprintf(t.out, "%s: ", prompt)
 	line, err := answer(e.ctx, func() ([]byte, error) { return term.ReadPassword(int(t.in.Fd())) })
+	_ = term.Restore(int(t.in.Fd()), state)
 	fmt.Fprintln(t.out)
-	if err != nil {
-		_ = term.Restore(int(t.in.Fd()), state) // else the terminal stays without echo
+	switch {
+	case errors.Is(err, errInterrupted):
+		return "", err
+	case err != nil:
 		return "", fmt.Errorf("read from terminal: %w", err)
 	}
 	if len(line) > maxPassphrase {

@@ -51,3 +51,25 @@ func binary(p []byte) bool {
 		return unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r'
 	})
 }
+
+// wholeLines has write write text, and ends its last line, so that what is put behind it does not spoil it.
+func wholeLines(w io.Writer, write func(io.Writer) error) error {
+	last := &lastByte{w: w}
+	if err := write(last); err != nil || last.is == '\n' {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+type lastByte struct {
+	w  io.Writer
+	is byte
+}
+
+func (l *lastByte) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		l.is = p[len(p)-1]
+	}
+	return l.w.Write(p)
+}

@@ -21,7 +21,7 @@ import (
 
 // TestMain lets the test program be the command, so that scripts start the real thing as a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"zencrypt": func() {
+	testscript.Main(cleanedUp{m}, map[string]func(){"zencrypt": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		context.AfterFunc(ctx, stop)
 		os.Exit(Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

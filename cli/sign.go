@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -51,18 +50,25 @@ func (c *signCmd) Run(e *env) error {
 		return err
 	}
 	return e.deliver(c.Out, outputOptions{}, func(w io.Writer) error {
-		if c.Clear {
-			return e.clearSign(w, list[0], keys)
+		switch {
+		case c.Clear:
+			return wholeLines(w, func(w io.Writer) error { return e.clearSign(w, list[0], keys) })
+		case c.Armor:
+			return wholeLines(w, func(w io.Writer) error { return e.sign(w, list[0], keys, true) })
 		}
-		sig, err := pgp.SignDetached(w, keys, pgp.SignOptions{Armor: c.Armor})
-		if err != nil {
-			return err
-		}
-		if err := e.copyFrom(sig, list[0]); err != nil {
-			return err
-		}
-		return sig.Close()
+		return e.sign(w, list[0], keys, false)
 	})
+}
+
+func (e *env) sign(w io.Writer, in source, keys []*pgp.Key, armor bool) error {
+	sig, err := pgp.SignDetached(w, keys, pgp.SignOptions{Armor: armor})
+	if err != nil {
+		return err
+	}
+	if err := e.copyFrom(sig, in); err != nil {
+		return err
+	}
+	return sig.Close()
 }
 
 func (e *env) clearSign(w io.Writer, in source, keys []*pgp.Key) error {
@@ -73,9 +79,6 @@ func (e *env) clearSign(w io.Writer, in source, keys []*pgp.Key) error {
 	signed, err := pgp.SignText(text, keys, 0, pgp.SignOptions{})
 	if err != nil {
 		return err
-	}
-	if !bytes.HasSuffix(signed, []byte("\n")) {
-		signed = append(signed, '\n') // what is put behind it must not end up in its last line
 	}
 	_, err = w.Write(signed)
 	return err
