@@ -208,7 +208,7 @@ func TestOpen_Inner(t *testing.T) {
 	}
 	write(t, w, []byte("x"))
 	ops := signed.Bytes()[:2+int(signed.Bytes()[1])]
-	v6 := append([]byte{6, 0, 27, 10, 0x10, 0, 0, 0}, make([]byte, 200<<20)...)
+	v6 := append([]byte{6, 0, 27, 10, 0x10, 0, 0, 0}, make([]byte, 20<<20)...)
 	for name, inner := range map[string][]byte{
 		"Passphrase":   append(bytes.Clone(argon2), seal(t, literal([]byte("x")))...),
 		"Encrypted":    seal(t, literal([]byte("x"))),

@@ -104,7 +104,7 @@ func TestEncrypt_EveryAlgorithm(t *testing.T) {
 		t.Run(string(a), func(t *testing.T) {
 			k := key(t, a)
 			for i, n := range sizes() {
-				if strings.HasPrefix(string(a), "rsa") && i%4 != 0 {
+				if (strings.HasPrefix(string(a), "rsa") || raceEnabled) && i%4 != 0 {
 					continue // each operation takes 10 ms and more
 				}
 				for _, armored := range []bool{false, true} {
@@ -180,7 +180,7 @@ func TestSign(t *testing.T) {
 		t.Run(string(a), func(t *testing.T) {
 			k := key(t, a)
 			certs := []*pgp.Certificate{k.Certificate()}
-			for _, n := range []int{0, 1, 1000, 100_000} {
+			for _, n := range []int{0, 1, 100_000} {
 				for _, o := range []pgp.SignOptions{{}, {Armor: true}, {Text: true}} {
 					plain := content(n)
 					var sig, msg bytes.Buffer

@@ -77,7 +77,7 @@ func TestSequoia_SOP(t *testing.T) {
 			if got := p.run([]byte(k.Armor()), "extract-cert"); !bytes.Contains(got, []byte("PUBLIC KEY BLOCK")) {
 				t.Errorf("extract-cert: %s", got)
 			}
-			for _, n := range toolSizes {
+			for _, n := range toolSizes() {
 				if n > 5000 && a != pgp.Curve25519 {
 					continue
 				}
@@ -134,7 +134,7 @@ func TestSequoia_SOP(t *testing.T) {
 func TestSequoia_Passphrase(t *testing.T) {
 	p := newProgram(t, "sqop")
 	p.file("pass", []byte("secret"))
-	for _, n := range toolSizes[:3] {
+	for _, n := range toolSizes()[:3] {
 		plain := content(n)
 		msg := encrypt(t, plain, pgp.EncryptOptions{Passphrases: []string{"other", "secret"}})
 		if got := p.run(msg, "decrypt", "--with-password=pass"); !bytes.Equal(got, plain) {
