@@ -40,18 +40,14 @@ func TestDecrypt_SessionKeys(t *testing.T) {
 	}
 }
 
-// TestDecrypt_Damaged flips every byte of a message: what can't be authenticated before its
+// TestDecrypt_Damaged changes a message in many places, and cuts it: what can't be authenticated before its
 // end is never put out, what can is a beginning.
 func TestDecrypt_Damaged(t *testing.T) {
 	f := newFolder(t)
 	plain := strings.Repeat("some text, longer than one block\n", 12)
 	for _, who := range []string{"alice", "six"} {
 		msg := f.must(0, plain, "encrypt", "--no-armor", who+".cert")
-		step := 1
-		if testing.Short() {
-			step = 17
-		}
-		for i := 0; i < len(msg); i += step {
+		for i := 0; i < len(msg); i += 7 {
 			bad := msg[:i] + string(msg[i]^4) + msg[i+1:]
 			code, out, _ := run(t.Context(), strings.NewReader(bad), "decrypt", who+".key")
 			if code == 0 && out != plain || code != 0 && out != "" {

@@ -134,6 +134,11 @@ func prose(n int) []byte {
 // A pair is a private key and its certificate in files.
 type pair struct{ name, key, cert string }
 
+// slow tells whether each operation takes a tenth of a second: such a key is not tried on everything.
+func (p pair) slow() bool {
+	return strings.Contains(p.name, "rsa") || strings.Contains(p.name, "rfc4880")
+}
+
 func (b *bench) pair(name string, key []byte, by tool) pair {
 	b.Helper()
 	p := pair{name: name, key: b.file(key)}
