@@ -316,7 +316,7 @@ func TestDetect(t *testing.T) {
 		"ArmorCRLF": {strings.ReplaceAll(armor, "\n", "\r\n"), crypto.FormatAge, true}, "ArmorText": {"Hello,\nhere:\n\n" + armor, crypto.FormatAge, true},
 		"ArmorInLine": {"see " + armor, crypto.FormatUnknown, false}, "Fernet": {token, crypto.FormatFernet, true}, "FernetSpace": {"\ufeff\r\n " + token, crypto.FormatFernet, true},
 		"FernetLike": {"gAAAAA is how tokens begin!", crypto.FormatUnknown, false}, "Text": {"hello", crypto.FormatUnknown, false}, "Empty": {"", crypto.FormatUnknown, false},
-		"PGP": {"-----BEGIN PGP MESSAGE-----\n", crypto.FormatUnknown, false}, "SpaceBinary": {" age-encryption.org/v1\n", crypto.FormatUnknown, false},
+		"PGP": {"-----BEGIN PGP MESSAGE-----\n", crypto.FormatPGP, true}, "SpaceBinary": {" age-encryption.org/v1\n", crypto.FormatUnknown, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if f, armored := crypto.Detect([]byte(tc.in)); f != tc.format || armored != tc.armored {
