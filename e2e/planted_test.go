@@ -78,7 +78,7 @@ var (
 	shownArmor    = regexp.MustCompile(`-----BEGIN AGE ENCRYPTED FILE-----[^<]*-----END AGE ENCRYPTED FILE-----`)
 	shownFernet   = regexp.MustCompile(`gAAAAA[\w=-]+`)
 	shownResult   = regexp.MustCompile(`/results/[0-9a-f]{32}`)
-	shownExport   = regexp.MustCompile(`/keys/[0-9a-f]{32}/export`)
+	shownKey      = regexp.MustCompile(`/keys/[0-9a-f]{32}`)
 	shownIdentity = regexp.MustCompile(`AGE-SECRET-KEY-1[0-9A-Z]+`)
 )
 
@@ -140,8 +140,9 @@ func (p *planted) account(c *client, login string) {
 	c.must(c.post("/login", "login", p.value("password in the login's place"), "password", password), 422)
 	c.must(c.get("/login?next=/vault%3Fq="+p.value("next")), 200)
 	c.login(login, password)
-	page := c.must(c.get("/account"), 200)
-	for _, path := range shownExport.FindAllString(page.body, -1) {
+	page := c.must(c.get("/keys"), 200)
+	for _, key := range shownKey.FindAllString(page.body, -1) {
+		path := key + "/export"
 		c.must(c.post(path, "current", p.value("wrong current password")), 422)
 		key := strings.TrimSpace(c.must(c.post(path, "current", password), 200).body)
 		if identity := shownIdentity.FindString(key); identity != "" {
@@ -158,7 +159,7 @@ func (p *planted) account(c *client, login string) {
 		p.values["own Fernet key"] = key
 	}
 	if p.values["own age key"] == "" || p.values["own Fernet key"] == "" {
-		p.t.Fatal("the account page exported no two keys")
+		p.t.Fatal("the ring exported no two keys")
 	}
 	p.cookies("session", c)
 }
