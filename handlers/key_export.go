@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"bytes"
-	"errors"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -82,7 +81,10 @@ func exportKey(key *models.Key, passphrase string, acquire pgp.Acquire, now time
 	if _, err := w.Write(b); err != nil {
 		return "", nil, err
 	}
-	return name + ".age", out.Bytes(), errors.Join(w.Close())
+	if err := w.Close(); err != nil {
+		return "", nil, err
+	}
+	return name + ".age", out.Bytes(), nil
 }
 
 // exportPGP writes the newest version, and before it those older ones that have a subkey which is not in it: a

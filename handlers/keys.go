@@ -221,18 +221,26 @@ func (k *keys) pairs(x *fiber.Ctx, f *form) (all []models.Pair, err error) {
 			return nil, bodyError(err)
 		}
 		if left -= int64(len(b)); left < 0 {
-			return nil, models.Errorf(models.Invalid, "file", "these files have more than 1 MiB: import fewer keys at once")
+			return nil, models.Errorf(models.Invalid, "file", "import keys: these files have more than 1 MiB, import fewer keys at once")
 		}
 		more, err := models.ReadPairs(b, o)
 		var e *models.Error
 		if errors.As(err, &e) && e.Field == "text" {
-			return nil, models.Errorf(e.Code, "file", "%s: %s", fileName(p), e.Message)
+			return nil, models.Errorf(e.Code, "file", "import keys: the file “%s”: %s", fileName(p), lower(sentence(e.Message)))
 		}
 		if err != nil {
 			return nil, err
 		}
 		if all = append(all, more...); len(all) > models.MaxImport {
-			return nil, models.Errorf(models.Invalid, "file", "these are more than %d private keys: import fewer at once", models.MaxImport)
+			return nil, models.Errorf(models.Invalid, "file", "import keys: these are more than %d private keys, import fewer at once", models.MaxImport)
 		}
 	}
+}
+
+// lower makes a sentence fit to stand behind a colon.
+func lower(s string) string {
+	if len(s) > 1 && s[1] >= 'a' && s[1] <= 'z' {
+		return strings.ToLower(s[:1]) + s[1:]
+	}
+	return s
 }

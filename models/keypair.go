@@ -72,7 +72,7 @@ func NewPair(p PairParams) (*Pair, error) {
 	case KindPGP:
 		return newPGP(p)
 	}
-	return nil, Errorf(Invalid, "kind", "choose a kind: age, age for post-quantum safety, OpenPGP or Fernet")
+	return nil, Errorf(Invalid, "kind", "make key: choose a kind, which is age, age for post-quantum safety, OpenPGP or Fernet")
 }
 
 func newPGP(p PairParams) (*Pair, error) {
@@ -81,7 +81,7 @@ func newPGP(p PairParams) (*Pair, error) {
 		algorithm = pgp.Algorithms()[0]
 	}
 	if !knownAlgorithm(algorithm) {
-		return nil, Errorf(Invalid, "algorithm", "choose an algorithm from the list")
+		return nil, Errorf(Invalid, "algorithm", "make key: choose an algorithm from the list")
 	}
 	if _, err := pgp.UserID(p.Name, p.Email); err != nil && (p.Name != "" || p.Email != "") {
 		return nil, Errorf(Invalid, "user_name", "a name or e-mail address in a key may not hold control characters or any of ()<>, an address no spaces, and each has at most 254 bytes")
@@ -93,12 +93,14 @@ func newPGP(p PairParams) (*Pair, error) {
 		Algorithm: algorithm, Name: p.Name, Email: p.Email, Expires: p.Expires, Now: func() time.Time { return p.Now },
 	})
 	if err != nil {
-		return nil, &Error{Code: Invalid, Field: "expires", Message: "this key can't be made: choose an earlier date of expiry", Err: err}
+		return nil, &Error{Code: Invalid, Field: "expires", Message: "make key: OpenPGP can't say a date that late, choose an earlier date", Err: err}
 	}
 	return pgpPair(k, p.Now)
 }
 
-func errPassed() error { return Errorf(Invalid, "expires", "the date has passed: choose a later one") }
+func errPassed() error {
+	return Errorf(Invalid, "expires", "set expiry: the date has passed, choose a later one")
+}
 
 func knownAlgorithm(a pgp.Algorithm) bool {
 	for _, known := range pgp.Algorithms() {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"filippo.io/age"
 
@@ -44,12 +45,14 @@ func (ReadOptions) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
 // takes their passphrase away: the ring seals them. Invalid for the field "text", or "passphrase" when one
 // is needed or wrong; the errors of o.Acquire come back as they are. No message repeats what was read.
 func ReadPairs(data []byte, o ReadOptions) ([]Pair, error) {
-	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff")))
+	if utf8.Valid(data) { // of what is binary the last byte may look like white space
+		data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff")))
+	}
 	switch {
 	case len(data) == 0:
-		return nil, Errorf(Invalid, "text", "there is no key: paste one, or choose a file")
+		return nil, Errorf(Invalid, "text", "import keys: there is no key, paste one or choose a file")
 	case len(data) > MaxImportBytes:
-		return nil, Errorf(Invalid, "text", "this is more than 1 MiB: import fewer keys at once")
+		return nil, Errorf(Invalid, "text", "import keys: this is more than 1 MiB, import fewer at once")
 	case isRSAPEM(data):
 		return readRSA(data)
 	}
@@ -82,7 +85,7 @@ func ReadPairs(data []byte, o ReadOptions) ([]Pair, error) {
 }
 
 func errTooMany() error {
-	return Errorf(Invalid, "text", "these are more than %d private keys: import fewer at once", MaxImport)
+	return Errorf(Invalid, "text", "import keys: these are more than %d private keys, import fewer at once", MaxImport)
 }
 
 func agePair(id age.Identity) (*Pair, error) {
@@ -143,7 +146,7 @@ func unlockFile(data []byte, o ReadOptions) ([]byte, error) {
 	case err == nil && len(b) <= MaxImportBytes:
 		return bytes.TrimSpace(b), nil
 	case err == nil:
-		return nil, Errorf(Invalid, "text", "this is more than 1 MiB: import fewer keys at once")
+		return nil, Errorf(Invalid, "text", "import keys: this is more than 1 MiB, import fewer at once")
 	case errors.Is(err, crypto.ErrWrongPassphrase):
 		return nil, Errorf(Invalid, "passphrase", "this passphrase does not open the file of keys")
 	case errors.Is(err, crypto.ErrNoKey) && crypto.NeedsPassphrase(err):

@@ -101,6 +101,12 @@ func TestReadPairs(t *testing.T) {
 				t.Errorf("%s: %d pairs, %v", name, len(pairs), err)
 			}
 		}
+		for range 300 { // one in 40 ends with a byte that looks like white space
+			binary := sealBinary(t, identity, now)
+			if _, err := ReadPairs(binary, ReadOptions{Passphrase: "open sesame", Now: now}); err != nil {
+				t.Fatalf("a binary file that ends with %x: %v", binary[len(binary)-1], err)
+			}
+		}
 		one, _ := ReadPairs([]byte(pkcs1PEM), ReadOptions{Now: now})
 		two, _ := ReadPairs([]byte(pkcs8PEM), ReadOptions{Now: now})
 		if one[0].Fingerprint != two[0].Fingerprint {
@@ -163,6 +169,20 @@ func TestReadPairs(t *testing.T) {
 		_, err := ReadPairs([]byte(strings.Repeat(locked.Armor(), maxLocked+1)), ReadOptions{Passphrase: "open sesame", Now: now})
 		wantCode(t, err, Invalid, "text")
 	})
+}
+
+func sealBinary(t *testing.T, plain string, now time.Time) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := crypto.Encrypt(&b, crypto.Target{Passphrase: "open sesame", WorkFactor: 1}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.Write([]byte(plain))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func mustTarget(t *testing.T, recipient string) (target crypto.Target) {

@@ -326,7 +326,7 @@ func (ks *Keys) Describe(ctx context.Context, u *Unlocked, id ID, name, descript
 		return err
 	}
 	if name == "" {
-		return Errorf(Invalid, "name", "the name is empty: type one")
+		return Errorf(Invalid, "name", "name key: the name is empty, type one")
 	}
 	description = cleanText(description)
 	if n := utf8.RuneCountInString(description); n > maxDescription {

@@ -61,7 +61,9 @@ func (k Key) LogValue() slog.Value { return slog.StringValue("key " + k.ID.Strin
 func (i Imported) Format(s fmt.State, _ rune) { io.WriteString(s, "imported key "+i.Key.String()) }
 
 // MarshalJSON implements json.Marshaler, for a log that writes JSON.
-func (i Imported) MarshalJSON() ([]byte, error) { return json.Marshal("imported key " + i.Key.String()) }
+func (i Imported) MarshalJSON() ([]byte, error) {
+	return json.Marshal("imported key " + i.Key.String())
+}
 
 // MarshalJSON implements json.Marshaler, for a log that writes JSON.
 func (p PairParams) MarshalJSON() ([]byte, error) { return json.Marshal("new " + p.Kind + " key") }
