@@ -205,7 +205,10 @@ func (k *keys) pairs(x *fiber.Ctx, f *form) (all []models.Pair, err error) {
 			return nil, err
 		}
 	}
-	if f.hasFile() && f.take != nil {
+	if !f.hasFile() {
+		return all, nil
+	}
+	if f.take != nil {
 		if err := k.holdForm(x, models.MaxImportBytes); err != nil {
 			return nil, err
 		}

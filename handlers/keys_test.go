@@ -139,6 +139,8 @@ func TestKeys_Import(t *testing.T) {
 	}
 	c.post("/keys/import", "name", "from my laptop", "text", identity).want(t, 200, "1 key was read", "from my laptop", "added")
 	c.post("/keys/import", "text", identity).want(t, 200, "was there already")
+	// As browsers send a form whose file field is empty.
+	c.multi("/keys/import", fieldPart("name", "")+fieldPart("passphrase", "")+fieldPart("text", identity)+filePart("", "")+"--b--\r\n").want(t, 200, "was there already")
 	c.post("/keys/import", "text", locked.Armor()).want(t, 422, "locked with a passphrase")
 	c.upload("/keys/import", []string{"passphrase", "open sesame", "text", ""}, [2]string{"ann.asc", locked.Armor()}, [2]string{"zen.key", fernet.NewKey() + "\n"}).
 		want(t, 200, "2 keys were read", "Ann &lt;ann@example.org&gt;")

@@ -99,7 +99,7 @@ func TestRewrap_Resumes(t *testing.T) {
 }
 
 // sessionToken is the client's session cookie.
-func sessionToken(t *testing.T, c *client) string {
+func sessionToken(t testing.TB, c *client) string {
 	t.Helper()
 	u, err := url.Parse(c.base)
 	if err != nil {

@@ -182,10 +182,9 @@ func firstKeys(now time.Time) ([]Key, error) {
 			Versions: []KeyVersion{{N: 1, State: KeyActive, Created: now, Public: public, Secret: []byte(secret)}},
 		}
 	}
-	return []Key{
-		one(KindAge, algorithmAge, "age", recipient, identity),
-		one(KindFernet, algorithmFernet, "Fernet", "", fernet.NewKey()),
-	}, nil
+	first, second := one(KindAge, algorithmAge, "age", recipient, identity), one(KindFernet, algorithmFernet, "Fernet", "", fernet.NewKey())
+	second.Created = now.Add(time.Millisecond) // lists go by it
+	return []Key{first, second}, nil
 }
 
 // insertKey seals a key with its versions.

@@ -267,7 +267,7 @@ type AccountPage struct {
 	QuotaUsed       int64
 	Quota           int64
 	KeyVersion      uint32
-	ResealLeft      int      // rows that a renewal has still to reseal
+	ResealLeft      int // rows that a renewal has still to reseal
 	RecoveryCreated time.Time
 	Notice          string
 	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
