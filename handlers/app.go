@@ -63,6 +63,7 @@ type core struct {
 	transfers  *transfers
 	background sync.WaitGroup // renewals of account keys under way
 	rates      rates
+	rewraps    sync.Map       // account to the renewal of its items, under way or just ended
 	guests     sync.Map       // blob of a guest's result to its client, as owner says it
 	opening    sync.Map       // results that are being opened, each with what its end closes
 	memory     *limits.Budget // whole messages that have to stand in memory (Fernet files)

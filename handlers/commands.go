@@ -47,3 +47,32 @@ func openCommands(item *models.Item) []string {
 	}
 	return ageWithKey(in, out)
 }
+
+// keyFile is what an exported private key is called, in the commands too.
+func keyFile(kind string) string {
+	switch kind {
+	case models.KindAgePQ:
+		return "zencrypt-age-pq-key.txt"
+	case models.KindPGP:
+		return "zencrypt-openpgp-key.asc"
+	case models.KindFernet:
+		return "zencrypt-fernet-key.txt"
+	case models.KindRSA:
+		return "zencrypt-rsa-key.pem"
+	}
+	return "zencrypt-age-key.txt"
+}
+
+// openWith are the commands that open something with an exported key of a kind.
+func openWith(kind string) []string {
+	switch kind {
+	case models.KindAge, models.KindAgePQ:
+		return []string{"age -d -i " + keyFile(kind) + " -o FILE FILE.age"}
+	case models.KindPGP:
+		return []string{"gpg --import " + keyFile(kind), "gpg -o FILE -d FILE.gpg"}
+	case models.KindFernet:
+		return fernetCommand("FILE.fernet", "FILE")
+	}
+	return []string{"base64 -d MESSAGE | openssl pkeyutl -decrypt -inkey " + keyFile(kind) +
+		" -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256"}
+}

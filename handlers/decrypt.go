@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"runtime/debug"
 	"strings"
@@ -13,7 +12,6 @@ import (
 
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
-	"zencrypt/crypto/fernet"
 	"zencrypt/crypto/pgp"
 	"zencrypt/models"
 	"zencrypt/views"
@@ -114,28 +112,7 @@ func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k crypto.Keys, er
 	if err != nil {
 		return k, err
 	}
-	for _, key := range list {
-		for i := len(key.Versions) - 1; i >= 0; i-- {
-			v := key.Versions[i]
-			label := fmt.Sprintf("your key “%s”, version %d", key.Name, v.N)
-			switch key.Kind {
-			case "age":
-				ids, err := agefile.ParseIdentities(string(v.Secret))
-				if err != nil {
-					return k, fmt.Errorf("parse own key: %w", err)
-				}
-				for _, id := range ids {
-					k.Age = append(k.Age, crypto.NamedAge{Label: label, Identity: id})
-				}
-			case "fernet":
-				fk, err := fernet.ParseKey(string(v.Secret))
-				if err != nil {
-					return k, fmt.Errorf("parse own key: %w", err)
-				}
-				k.Fernet = append(k.Fernet, crypto.NamedFernet{Label: label, Key: fk})
-			}
-		}
-	}
+	k.Add(c.ownKeys(list).Keys)
 	return k, nil
 }
 
@@ -173,7 +150,7 @@ const largeHash = 128 << 20
 
 // unseal starts to decrypt src. A slow hash runs inside the budget, weighed by what the header asks for.
 func (c *core) unseal(x *fiber.Ctx, src io.Reader, k crypto.Keys) (*crypto.Plain, error) {
-	return crypto.Decrypt(src, k, crypto.Options{Now: c.opt.Now, Acquire: func(n int64) (func(), error) {
+	return crypto.Decrypt(src, k, crypto.Options{Now: c.opt.Now, Verify: certificates(k), Acquire: func(n int64) (func(), error) {
 		release, err := c.budget.Acquire(x.UserContext(), class(visitorOf(x)), n)
 		if err != nil || n < largeHash {
 			return release, err

@@ -38,7 +38,7 @@ func (d *decrypt) item(x *fiber.Ctx, hexID string, k crypto.Keys, save bool) ([]
 	if item.Kind != "ciphertext" || item.Blob == nil {
 		return nil, fiber.ErrNotFound
 	}
-	sealed, err := d.files.Open(blobs.Blobs, blobRef(item.Blob))
+	sealed, err := d.openItem(x.UserContext(), visitorOf(x).user, item)
 	if err != nil {
 		return nil, err
 	}

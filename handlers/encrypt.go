@@ -271,6 +271,7 @@ func (j *encryptJob) meta(name string) models.ItemMeta {
 	m := models.ItemMeta{FileName: name, Format: j.format, Detail: j.detail}
 	if j.key != nil {
 		m.KeyID, m.KeyVersion = j.key.ID.String(), activeVersion(j.key).N
+		m.Others = othersOf(j.target.Recipients, activeVersion(j.key).Public)
 	}
 	return m
 }

@@ -28,12 +28,13 @@ func (a *App) table() []Route {
 	var (
 		pages   = &pages{c}
 		auth    = &auth{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
-		account = &account{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions, keys: c.db.Keys}
+		account = &account{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
 		hash    = &hash{c}
 		encrypt = &encrypt{c}
 		decrypt = &decrypt{c}
 		results = &results{core: c, store: c.db.Results}
 		vault   = &vault{core: c, items: c.db.Items}
+		keys    = &keys{core: c, store: c.db.Keys, accounts: c.db.Accounts}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
@@ -87,7 +88,21 @@ func (a *App) table() []Route {
 		{"POST", "/account/renew", User, account.Renew},
 		{"POST", "/account/sessions", User, account.Sessions},
 		{"POST", "/account/delete", Unconfirmed, account.Delete},
-		{"POST", "/keys/:id/export", User, account.ExportKey},
+
+		{"GET", "/keys", User, keys.List},
+		{"POST", "/keys", User, keys.Create},
+		{"POST", "/keys/import", User, keys.Import},
+		{"POST", "/keys/rewrap", User, keys.Rewrap},
+		{"GET", "/keys/:id", User, keys.Show},
+		{"POST", "/keys/:id/rotate", User, keys.Rotate},
+		{"POST", "/keys/:id/default", User, keys.Default},
+		{"POST", "/keys/:id/describe", User, keys.Describe},
+		{"POST", "/keys/:id/expiry", User, keys.Expiry},
+		{"POST", "/keys/:id/export", User, keys.Export},
+		{"POST", "/keys/:id/delete", User, keys.Delete},
+		{"POST", "/keys/:id/versions/:n/retire", User, keys.Retire},
+		{"POST", "/keys/:id/versions/:n/revoke", User, keys.Revoke},
+		{"POST", "/keys/:id/versions/:n/delete", User, keys.DeleteVersion},
 	}
 }
 

@@ -19,13 +19,17 @@ var declared = map[string]Access{
 	"GET /vault": User, "POST /vault": User, "POST /vault/delete": User, "POST /vault/restore": User,
 	"GET /vault/:id": User, "GET /vault/:id/file": User, "POST /vault/:id/rename": User, "POST /vault/:id/delete": User,
 	"GET /account": User, "POST /account/password": User, "POST /account/recovery": User, "POST /account/renew": User,
-	"POST /account/sessions": User, "POST /account/delete": Unconfirmed, "POST /keys/:id/export": User,
+	"POST /account/sessions": User, "POST /account/delete": Unconfirmed,
+	"GET /keys": User, "POST /keys": User, "POST /keys/import": User, "POST /keys/rewrap": User, "GET /keys/:id": User,
+	"POST /keys/:id/rotate": User, "POST /keys/:id/default": User, "POST /keys/:id/describe": User, "POST /keys/:id/expiry": User,
+	"POST /keys/:id/export": User, "POST /keys/:id/delete": User, "POST /keys/:id/versions/:n/retire": User,
+	"POST /keys/:id/versions/:n/revoke": User, "POST /keys/:id/versions/:n/delete": User,
 }
 
 const strangerID = "00112233445566778899aabbccddeeff"
 
 func path(r Route) string {
-	return strings.ReplaceAll(strings.ReplaceAll(r.Path, ":id", strangerID), "*", "none")
+	return strings.NewReplacer(":id", strangerID, ":n", "1", "*", "none").Replace(r.Path)
 }
 
 func TestRoutes(t *testing.T) {
@@ -125,14 +129,14 @@ func TestRoutes(t *testing.T) {
 		item := owner.post("/vault", "title", "mine", "text", "mine").want(t, 303).Header.Get("Location")
 		page := owner.upload("/encrypt", []string{"to", "me", "mode", "files"}, [2]string{"a.txt", "zq-own-content"}).want(t, 200)
 		result := regexp.MustCompile(`/results/[0-9a-f]{32}`).FindString(page.body)
-		key := regexp.MustCompile(`/keys/[0-9a-f]{32}`).FindString(owner.get("/account").want(t, 200).body)
+		key := regexp.MustCompile(`/keys/[0-9a-f]{32}`).FindString(owner.get("/keys").want(t, 200).body)
 		if item == "" || result == "" || key == "" {
 			t.Fatalf("nothing to try: %q %q %q", item, result, key)
 		}
 		ids := map[string]string{"/vault/": item, "/results/": result, "/keys/": key}
 		tried := 0
 		for _, r := range s.Routes() {
-			prefix, rest, ok := strings.Cut(r.Path, ":id")
+			prefix, rest, ok := strings.Cut(strings.ReplaceAll(r.Path, ":n", "1"), ":id")
 			if !ok {
 				continue
 			}

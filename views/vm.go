@@ -263,14 +263,11 @@ type AccountPage struct {
 	Login           string
 	Created         time.Time
 	Sessions        []SessionRow
-	Recipient       string // the account's own age public key
-	RecipientQR     string // data: URL of a PNG
 	Items           int
 	QuotaUsed       int64
 	Quota           int64
 	KeyVersion      uint32
-	Keys            []KeyRow // for POST /keys/:id/export (fields: current), errors under "export-"+ID
-	ResealLeft      int      // rows that a renewal has still to reseal
+	ResealLeft      int // rows that a renewal has still to reseal
 	RecoveryCreated time.Time
 	Notice          string
 	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
@@ -294,13 +291,6 @@ type About struct {
 
 // AssetSum names one embedded file and its SHA-256 in hex.
 type AssetSum struct{ Path, Sum string }
-
-// KeyRow is one of the account's own keys.
-type KeyRow struct {
-	ID, Name, Kind string // kind "age" or "fernet"
-	Public         string // "" for Fernet, which has none
-	Created        time.Time
-}
 
 // Bytes writes a number of bytes for people, in binary units.
 func Bytes(n int64) string { return size(n) }
