@@ -41,10 +41,16 @@ type fixtures struct {
 	dir string
 }
 
-// makeFixtures makes a key of every kind, some locked with fixturePass, and inputs whose passphrase is quick to try.
+// makeFixtures makes a key of every kind, some locked with fixturePass, and inputs whose passphrase is quick to
+// try. It does so once; nobody may change them.
 func makeFixtures(t *testing.T) string {
 	t.Helper()
-	f := &fixtures{t, t.TempDir()}
+	dir := filepath.Join(builtDir(), "fixtures")
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	f := &fixtures{t, dir}
+	f.must(os.MkdirAll(dir, 0o700))
 	f.write("pass", fixturePass+"\n")
 	f.write("wrong", "something else\n")
 	f.write("hello", hello)

@@ -350,7 +350,7 @@ func TestTerminal_Binary(t *testing.T) {
 		p := sit(t, dir, screenOut|screenErr, tt.args...)
 		p.leaves(tt.code)
 		p.waits(tt.says)
-		if tt.code != 0 && strings.ContainsAny(p.screen(), "\x1b\x00\xff\u009b") {
+		if tt.code != 0 && regexp.MustCompile(`[\x1b\x00\x{9b}\x{fffd}]`).MatchString(p.screen()) {
 			t.Errorf("%q: the screen got %q", tt.args, p.screen())
 		}
 	}
