@@ -167,7 +167,7 @@ func insertKey(ctx context.Context, tx bun.Tx, u *Unlocked, k *Key) error {
 			return err
 		}
 	}
-	return nil
+	return offerKeys(ctx, tx, u)
 }
 
 // List opens all keys of an account, oldest first. A key that does not open is marked

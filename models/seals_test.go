@@ -16,6 +16,7 @@ var clearBlobs = []string{
 	"retired_logins.digest", // HMAC
 	"items.id", "items.account_id", "items.blob_id",
 	"keys.id", "keys.account_id", "key_versions.id", "key_versions.key_id", "key_versions.account_id",
+	"people.id", "people.account_id", "key_offers.account_id", "key_offers.version_id", "unlisted.account_id",
 	"sessions.id", "sessions.token_hash", "sessions.account_id", // SHA-256 of the token
 	"results.id", "results.session_id", "results.blob_id",
 }
@@ -129,6 +130,7 @@ func TestSeals_ClearColumns(t *testing.T) {
 		"ItemNoBlob":   {"UPDATE items SET blob_id = NULL", "items.sealed_blob"},
 		"ItemBodyGone": {"UPDATE items SET sealed_body = NULL", "items.sealed_meta"}, // in the list too
 		"ItemBlobGone": {"UPDATE items SET sealed_blob = NULL, blob_id = NULL", "items.sealed_meta"},
+		"PersonSince":  {"UPDATE people SET created = created + 1", "people.sealed_person"},
 		"VersionN":     {"UPDATE key_versions SET n = 2", "key_versions.sealed_version"},
 		"OtherKey": {`UPDATE key_versions SET n = n + 10, key_id = (SELECT id FROM keys k WHERE k.account_id = key_versions.account_id
 			AND k.id <> key_versions.key_id)`, "key_versions.sealed_version"},

@@ -23,6 +23,9 @@ func newSealedWorld(t *testing.T) *sealedWorld {
 		u := register(t, db, name)
 		saveFile(t, db, u, "one")
 		saveFile(t, db, u, "two")
+		for _, friend := range []string{"mira", "jonas"} {
+			addPerson(t, db, u, friend)
+		}
 		for range 2 {
 			if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil {
 				t.Fatal(err)
@@ -125,6 +128,10 @@ var openers = map[string]func(w *sealedWorld, i int) error{
 	"key_versions.sealed_version": func(w *sealedWorld, i int) error {
 		keys, err := w.db.Keys.List(context.Background(), w.people[i])
 		return failed(err != nil || slices.ContainsFunc(keys, func(k Key) bool { return len(k.Versions) != 1 }))
+	},
+	"people.sealed_person": func(w *sealedWorld, i int) error {
+		people, _, err := w.db.People.List(context.Background(), w.people[i])
+		return failed(err != nil || len(people) != 2 || slices.ContainsFunc(people, func(p Person) bool { return p.Unreadable }))
 	},
 	"sessions.sealed_account_key": func(w *sealedWorld, i int) error {
 		for _, token := range w.tokens[i] {
