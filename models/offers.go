@@ -16,6 +16,24 @@ type Offer struct {
 	Public  map[string]string // by kind
 }
 
+// Keys parses what is offered, in the order of kinds. What is no public key of its kind is left out.
+func (o *Offer) Keys() (keys []PublicKey) {
+	for _, kind := range []string{KindAge, KindPGP} {
+		if k := o.key(kind); k != nil {
+			keys = append(keys, *k)
+		}
+	}
+	return keys
+}
+
+// key is what is offered of a kind, nil when that is not one public key.
+func (o *Offer) key(kind string) *PublicKey {
+	if keys, err := ParsePublic(o.Public[kind]); err == nil && len(keys) == 1 && keys[0].Kind == kind {
+		return &keys[0]
+	}
+	return nil
+}
+
 type keyOfferRow struct {
 	bun.BaseModel `bun:"table:key_offers"`
 

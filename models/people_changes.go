@@ -41,14 +41,10 @@ func (p *Person) Changes(now *Offer) (all []Change) {
 		}
 		c := Change{Kind: kind, Pinned: pinned}
 		if text != "" {
-			keys, err := ParsePublic(text)
-			switch {
-			case err != nil || len(keys) != 1 || keys[0].Kind != kind:
-				c.Unusable = true
-			case pinned != nil && keys[0].Public == pinned.Public:
+			c.Offered = now.key(kind)
+			c.Unusable = c.Offered == nil
+			if pinned != nil && c.Offered != nil && c.Offered.Public == pinned.Public {
 				continue // the same key, written otherwise
-			default:
-				c.Offered = &keys[0]
 			}
 		}
 		c.Announced = kind == KindPGP && pinned != nil && c.Offered != nil && c.Offered.Fingerprint == pinned.Fingerprint

@@ -48,10 +48,7 @@ func addLogin(t testing.TB, db *DB, u *Unlocked, login string) *Person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Person{Name: o.Login, Login: o.Login, Account: o.Account}
-	for _, public := range o.Public {
-		p.Keys = append(p.Keys, parsePublic(t, public)...)
-	}
+	p := &Person{Name: o.Login, Login: o.Login, Account: o.Account, Keys: o.Keys()}
 	if err := db.People.Add(t.Context(), u, p); err != nil {
 		t.Fatal(err)
 	}
