@@ -18,7 +18,7 @@ type Offer struct {
 
 // Keys parses what is offered, in the order of kinds. What is no public key of its kind is left out.
 func (o *Offer) Keys() (keys []PublicKey) {
-	for _, kind := range []string{KindAge, KindPGP} {
+	for _, kind := range offeredKinds() {
 		if k := o.key(kind); k != nil {
 			keys = append(keys, *k)
 		}
@@ -67,14 +67,18 @@ func offerKeys(ctx context.Context, tx bun.Tx, u *Unlocked) error {
 		if err != nil || !k.Default {
 			continue
 		}
-		offer := keyOfferRow{AccountID: u.Account.ID, Kind: k.Kind}
+		offer, active := keyOfferRow{AccountID: u.Account.ID, Kind: k.Kind}, false
 		for j := range versions {
 			if versions[j].KeyID != k.ID {
 				continue
 			}
 			v, err := versions[j].open(u)
-			if err == nil && v.State == KeyActive && v.N >= k.MinVersion {
-				offer.VersionID = versions[j].ID
+			if err != nil || v.N < k.MinVersion {
+				continue
+			}
+			// That an OpenPGP key is revoked has to reach others, unless another version takes its place.
+			if v.State == KeyActive || v.State == KeyRevoked && k.Kind == KindPGP && !active {
+				offer.VersionID, active = versions[j].ID, v.State == KeyActive
 			}
 		}
 		if offer.VersionID.IsZero() {

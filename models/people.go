@@ -13,10 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"filippo.io/age"
 	"github.com/uptrace/bun"
 
-	"zencrypt/crypto/agefile"
 	"zencrypt/crypto/seal"
 )
 
@@ -168,12 +166,6 @@ func (p *Person) check(now time.Time) (err error) {
 		all = append(all, k)
 	}
 	p.Keys = all
-	// One file has to take all keys of a format.
-	if rs, err := recipientsOf(p.Keys); err != nil {
-		return err
-	} else if err := agefile.Check(rs...); len(rs) > 0 && errors.Is(err, agefile.ErrMixed) {
-		return Errorf(Invalid, "public_key", "a post-quantum key (age1pq1...) can't share a file with another age key: give one of the two")
-	}
 	return nil
 }
 
@@ -339,16 +331,4 @@ func (p *People) Delete(ctx context.Context, u *Unlocked, id ID) error {
 		}
 		return nil
 	})
-}
-
-func recipientsOf(keys []PublicKey) (all []age.Recipient, err error) {
-
-	for i := range keys {
-		rs, err := keys[i].Recipients()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, rs...)
-	}
-	return all, nil
 }

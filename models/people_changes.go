@@ -34,7 +34,7 @@ func (p *Person) Changes(now *Offer) (all []Change) {
 	if p.Account.IsZero() || p.Unreadable || now == nil {
 		return nil
 	}
-	for _, kind := range []string{KindAge, KindPGP} {
+	for _, kind := range offeredKinds() {
 		pinned, text := p.pinned(kind), now.Public[kind]
 		if pinned != nil && pinned.Public == text || pinned == nil && text == "" {
 			continue

@@ -16,15 +16,22 @@ import (
 	"zencrypt/crypto/pgp"
 )
 
-// The kinds of public keys, which are the formats that encrypt to them.
+// The kinds of public keys.
 const (
-	KindAge = "age" // X25519, post-quantum and SSH keys
-	KindPGP = "pgp"
+	KindAge   = "age"    // X25519
+	KindAgePQ = "age-pq" // ML-KEM-768 with X25519; can't share a file with other keys
+	KindPGP   = "pgp"
 )
+
+// KindSSH is a kind that other people's keys alone may have.
+const KindSSH = "ssh"
+
+// offeredKinds are those that an account can give to others, in the order in which they are shown.
+func offeredKinds() []string { return []string{KindAge, KindAgePQ, KindPGP} }
 
 // PublicKey is somebody's public key in one way of writing, so that equal keys are equal texts.
 type PublicKey struct {
-	Kind      string // KindAge, KindPGP
+	Kind      string // KindAge, ...
 	Algorithm string // X25519, post-quantum, ssh-ed25519, ssh-rsa; ed25519, rsa4096, ...
 	Public    string // a line for age, armor for OpenPGP
 	// Fingerprint is what people compare: of an OpenPGP key the primary's, of an SSH key SHA256:... as ssh-keygen
@@ -59,13 +66,13 @@ func ParsePublic(text string) ([]PublicKey, error) {
 	if err != nil {
 		return refuse(err.Error())
 	}
-	key := PublicKey{Kind: KindAge, Public: strings.TrimSpace(text)}
+	key := PublicKey{Public: strings.TrimSpace(text)}
 	switch r.(type) {
 	case *age.X25519Recipient:
-		key.Algorithm, key.Fingerprint = "X25519", key.Public
+		key.Kind, key.Algorithm, key.Fingerprint = KindAge, "X25519", key.Public
 	case *age.HybridRecipient:
 		sum := sha256.Sum256([]byte(key.Public))
-		key.Algorithm, key.Fingerprint = "post-quantum", hex.EncodeToString(sum[:])
+		key.Kind, key.Algorithm, key.Fingerprint = KindAgePQ, "post-quantum", hex.EncodeToString(sum[:])
 	default:
 		words := strings.Fields(key.Public) // a comment of its owner is no part of the key
 		public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(key.Public))
@@ -73,6 +80,7 @@ func ParsePublic(text string) ([]PublicKey, error) {
 			return refuse("read public key: the SSH key is malformed")
 		}
 		key.Public = words[0] + " " + words[1]
+		key.Kind = KindSSH
 		key.Algorithm, key.Fingerprint = words[0], ssh.FingerprintSHA256(public)
 	}
 	return []PublicKey{key}, nil
@@ -94,9 +102,9 @@ func (k *PublicKey) Certificate() (*pgp.Certificate, error) {
 	return certs[0], nil
 }
 
-// Recipients reads an age key back. It is nil for another kind.
+// Recipients reads a key for age back. It is nil for OpenPGP.
 func (k *PublicKey) Recipients() ([]age.Recipient, error) {
-	if k.Kind != KindAge {
+	if k.Kind == KindPGP {
 		return nil, nil
 	}
 	return agefile.ParseRecipients(k.Public)
