@@ -34,6 +34,7 @@ func (a *App) table() []Route {
 		decrypt = &decrypt{c}
 		results = &results{core: c, store: c.db.Results}
 		vault   = &vault{core: c, items: c.db.Items}
+		people  = &people{core: c, store: c.db.People}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
@@ -81,6 +82,15 @@ func (a *App) table() []Route {
 		{"POST", "/vault/:id/rename", User, vault.Rename},
 		{"POST", "/vault/:id/delete", User, vault.Delete},
 
+		{"GET", "/people", User, people.List},
+		{"POST", "/people", User, people.Create},
+		{"POST", "/people/find", User, people.Find},
+		{"GET", "/people/:id", User, people.Show},
+		{"POST", "/people/:id/accept", User, people.Accept},
+		{"POST", "/people/:id/verify", User, people.Verify},
+		{"POST", "/people/:id/delete", User, people.Delete},
+
+		{"POST", "/account/listed", User, account.Listed},
 		{"GET", "/account", User, account.Show},
 		{"POST", "/account/password", User, account.Password},
 		{"POST", "/account/recovery", User, account.Recovery},

@@ -18,6 +18,8 @@ var declared = map[string]Access{
 	"POST /results/:id/open": Visitor, "POST /results/:id/delete": Visitor, "POST /results/:id/save": User,
 	"GET /vault": User, "POST /vault": User, "POST /vault/delete": User, "POST /vault/restore": User,
 	"GET /vault/:id": User, "GET /vault/:id/file": User, "POST /vault/:id/rename": User, "POST /vault/:id/delete": User,
+	"GET /people": User, "POST /people": User, "POST /people/find": User, "GET /people/:id": User,
+	"POST /people/:id/accept": User, "POST /people/:id/verify": User, "POST /people/:id/delete": User, "POST /account/listed": User,
 	"GET /account": User, "POST /account/password": User, "POST /account/recovery": User, "POST /account/renew": User,
 	"POST /account/sessions": User, "POST /account/delete": Unconfirmed, "POST /keys/:id/export": User,
 }
@@ -126,10 +128,12 @@ func TestRoutes(t *testing.T) {
 		page := owner.upload("/encrypt", []string{"to", "me", "mode", "files"}, [2]string{"a.txt", "zq-own-content"}).want(t, 200)
 		result := regexp.MustCompile(`/results/[0-9a-f]{32}`).FindString(page.body)
 		key := regexp.MustCompile(`/keys/[0-9a-f]{32}`).FindString(owner.get("/account").want(t, 200).body)
+		person := owner.post("/people", "login", "other").want(t, 303).Header.Get("Location")
+		person, _, _ = strings.Cut(person, "?")
 		if item == "" || result == "" || key == "" {
 			t.Fatalf("nothing to try: %q %q %q", item, result, key)
 		}
-		ids := map[string]string{"/vault/": item, "/results/": result, "/keys/": key}
+		ids := map[string]string{"/vault/": item, "/results/": result, "/keys/": key, "/people/": person}
 		tried := 0
 		for _, r := range s.Routes() {
 			prefix, rest, ok := strings.Cut(r.Path, ":id")
@@ -155,5 +159,6 @@ func TestRoutes(t *testing.T) {
 		other.post("/vault/delete", "id", strings.TrimPrefix(item, "/vault/"))
 		owner.get(item).want(t, 200, "mine")
 		owner.get(result+"/file").want(t, 200)
+		owner.get(person).want(t, 200, "other", "Compare, once")
 	})
 }

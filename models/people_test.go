@@ -164,7 +164,7 @@ func TestParsePublic(t *testing.T) {
 		"X25519":      {" " + r + "\n", KindAge, "X25519", r, r},
 		"PostQuantum": {hybrid, KindAgePQ, "post-quantum", hybrid, hex.EncodeToString(sum[:])},
 		"SSH":         {sshKey + " ada@<laptop>", KindSSH, "ssh-ed25519", sshKey, sshPrint},
-		"OpenPGP":     {"mail:\n" + k.Certificate().Armor() + "-- \nAda", KindPGP, "ed25519", k.Certificate().Armor(), k.Fingerprint()},
+		"OpenPGP":     {"mail:\n" + k.Certificate().Armor() + "\n-- \nAda", KindPGP, "ed25519", k.Certificate().Armor(), k.Fingerprint()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := parsePublic(t, tt.text)

@@ -78,8 +78,13 @@ type EncryptForm struct {
 	Text       string
 	To         string // "passphrase", "me", "people" (labelled "Public key")
 	Recipients string
+	People     []PersonChoice // of the person's own list, to be ticked
+	MorePeople int            // people of the list that are not among them
 	AlsoMe     bool
-	Format     string // "age", "fernet"
+	Format     string      // "age", "pgp", "fernet"
+	SignKeys   []KeyChoice // the person's own OpenPGP keys
+	SignWith   string      // id of one, or ""
+	OwnPGP     bool        // the person has an OpenPGP key to encrypt to
 	Save       bool
 	Passphrase string       // only ever set when the server has just made one
 	Waiting    []FileResult // results that wait for their download
@@ -105,6 +110,7 @@ type DecryptForm struct {
 // Outcome is what stands below a verb's form: any mix of these, all optional.
 type Outcome struct {
 	Problem *Problem
+	Warning *Problem // beside a result that is good
 	Text    *TextResult
 	Files   []FileResult
 	Hash    *HashResult
@@ -272,6 +278,7 @@ type AccountPage struct {
 	Keys            []KeyRow // for POST /keys/:id/export (fields: current), errors under "export-"+ID
 	ResealLeft      int      // rows that a renewal has still to reseal
 	RecoveryCreated time.Time
+	Unlisted        bool // nobody finds the account by its login
 	Notice          string
 	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
 	Open            string            // which form to show open
