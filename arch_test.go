@@ -26,6 +26,7 @@ const maxMainLines = 40
 var arrows = map[string][]string{
 	".":          {"cli"},
 	"cli":        {"..."},
+	"cli/sop":    {"crypto/pgp"},
 	"config":     {},
 	"secrets":    {},
 	"limits":     {},
@@ -61,7 +62,7 @@ var owners = map[string][]string{
 	"github.com/uptrace/bun":     {"models", "migrations", "cli"},
 	"database/sql":               {"models", "migrations", "importer", "cli"},
 	"modernc.org/sqlite":         {"models", "importer", "cli"},
-	"github.com/alecthomas/":     {"cli"},
+	"github.com/alecthomas/":     {"cli", "cli/sop"},
 	"github.com/chromedp/":       {"e2e"},
 	"filippo.io/age":             {"crypto", "crypto/agefile", "cli", "handlers", "blobs", "models", "importer"},
 	"github.com/fernet/":         {"crypto/fernet"},

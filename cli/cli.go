@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"strings"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 )
@@ -32,6 +35,9 @@ type env struct {
 	ctx            context.Context
 	stdin          io.Reader
 	stdout, stderr io.Writer
+
+	used    []fs.FileInfo     // what was read so far, which no output may replace
+	phrases map[string]string // what stands in files of passphrases: one that is a pipe is read only once
 }
 
 type commands struct {
@@ -43,6 +49,7 @@ type commands struct {
 	Password   passwordCmd   `cmd:"" help:"Make and verify password strings, as user tables hold them."`
 	Keygen     keygenCmd     `cmd:"" help:"Make a key, or print the public part of one."`
 	Inspect    inspectCmd    `cmd:"" help:"Tell what an input is. Opens nothing."`
+	Sop        sopCmd        `cmd:"" passthrough:"" help:"Stateless OpenPGP: the command line that other programs drive, see 'zencrypt sop --help'."`
 	Serve      serveCmd      `cmd:"" help:"Run the server. Makes its data, its keys and its database when they are not there."`
 	User       userCmd       `cmd:"" help:"Add, list and delete accounts on this machine."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete this command."`
@@ -76,7 +83,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return code
 	}
 	if parsed.err != nil {
-		fmt.Fprintf(stderr, "zencrypt: %v\nRun 'zencrypt --help', or 'zencrypt COMMAND --help'.\n", parsed.err)
+		fmt.Fprintf(stderr, "zencrypt: %s; see 'zencrypt --help' or 'zencrypt COMMAND --help'\n", oneLine(parsed.err.Error()))
 		return exitUsage
 	}
 	e := &env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
@@ -89,15 +96,32 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func (e *env) fail(err error) {
 	var told *toldError
 	if err != nil && !errors.As(err, &told) {
-		fmt.Fprintln(e.stderr, "zencrypt:", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+		fmt.Fprintln(e.stderr, "zencrypt:", oneLine(err.Error()))
 	}
+}
+
+func (e *env) warn(text string) { fmt.Fprintln(e.stderr, "zencrypt: warning:", oneLine(text)) }
+
+// ageSecret is a private key of age's, which a person may give where a file's name belongs.
+var ageSecret = regexp.MustCompile(`(?i)AGE-(SECRET-KEY-|PLUGIN-)[0-9A-Z-]{16,}`)
+
+// oneLine is a message that stays on its line of a terminal, whatever names stand in it, and repeats no
+// private key.
+func oneLine(text string) string {
+	text = ageSecret.ReplaceAllString(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "), "[a private key, which belongs into a file]")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // describe is what the help says of a flag or argument: kong leaves out the default where there is a
 // placeholder, and that a switch takes on and off.
 func describe(v *kong.Value) string {
 	s := v.Help
-	if v.HasDefault {
+	if v.HasDefault && v.Default != "" && !strings.Contains(s, "Default: ") {
 		s += " Default: " + v.Default
 		if v.IsBool() {
 			s += "; give on or off"

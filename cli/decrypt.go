@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +18,9 @@ import (
 type decryptCmd struct {
 	Identity    []string `name:"identity" short:"i" sep:"none" placeholder:"FILE" help:"Decrypt with the private keys in FILE: age, SSH, OpenPGP, Fernet, or an older Zencrypt's RSA key. Can be given several times."`
 	passphrases `embed:""`
-	TTL         int64    `name:"ttl" placeholder:"SECONDS" help:"Refuse a Fernet token that is older than this."`
+	TTL         *int64   `name:"ttl" placeholder:"SECONDS" help:"Refuse a Fernet token that is older than this."`
 	Format      string   `name:"format" enum:"auto,age,pgp,fernet,legacy-file" default:"auto" placeholder:"FORMAT" help:"auto, age, pgp, fernet, or legacy-file for what an older Zencrypt's command line wrote, which nothing can recognise or check."`
-	VerifyWith  []string `name:"verify-with" sep:"none" placeholder:"CERT" help:"Check OpenPGP signatures against the public keys in the file CERT. Can be given several times."`
+	VerifyWith  []string `name:"verify-with" sep:"none" placeholder:"CERT" help:"Decrypt only what one of the OpenPGP public keys in the file CERT has signed. Can be given several times."`
 	Unprotected bool     `name:"allow-unprotected" help:"Also decrypt OpenPGP messages without integrity protection: anybody could have changed them."`
 	Extract     bool     `name:"extract" short:"x" help:"Unpack what was decrypted, a tar archive, into --out-dir."`
 	results     `embed:""`
@@ -37,14 +39,19 @@ func (decryptCmd) Help() string {
 The format is recognised, and the key that fits is found; a passphrase is asked for when one is needed. Nothing
 that was not authenticated is written: age files are authenticated as they go, so that standard output holds a
 whole beginning of a file that turns out to be damaged. An OpenPGP message of the usual kind is authenticated
-only at its end, so that a file is read twice, and from a pipe the result goes to -o.
+only at its end, so that it is read twice when the result goes to standard output; from a pipe, which can't be
+read twice, the result goes to -o.
 
 With --out-dir each input's name loses its ending (.age, .gpg, .pgp, .asc, .fernet, .enc, .b64); what is there already is
 not replaced. With -o an existing file is replaced in the moment all was checked, and stays as it was if
-anything fails. Signatures are told on standard error; a bad one is an error.
+anything fails. Signatures are told on standard error; a bad one is an error. With
+--verify-with one of the keys that it names must have signed, or nothing is written.
 
 ` + exitCodes
 }
+
+// maxTTL bounds --ttl, in seconds: a hundred years.
+const maxTTL = 100 * 366 * 24 * 60 * 60
 
 func (c *decryptCmd) Run(e *env) error {
 	if err := onlyOnce(c.passphrases, c.Input, append(append([]string{}, c.Identity...), c.VerifyWith...)...); err != nil {
@@ -53,8 +60,8 @@ func (c *decryptCmd) Run(e *env) error {
 	switch {
 	case c.Extract && c.OutDir == "":
 		return &usageError{errors.New("unpack: name the folder with --out-dir")}
-	case c.TTL < 0:
-		return &usageError{errors.New("use --ttl: it is a number of seconds from 1 on")}
+	case c.TTL != nil && (*c.TTL < 1 || *c.TTL > maxTTL):
+		return &usageError{fmt.Errorf("use --ttl: it is a number of seconds from 1 to %d", maxTTL)}
 	}
 	list, err := e.sources(c.Input)
 	if err != nil {
@@ -82,13 +89,13 @@ func (c *decryptCmd) Run(e *env) error {
 		keys.Ask = c.asker(e, t.in)
 		d := &decryption{env: e, in: t.in, keys: keys, opt: opt}
 		if c.Extract {
-			return e.deliverFolder(c.OutDir, func(into string) error { return d.extract(into) })
+			return e.deliverFolder(c.OutDir, d.extract)
 		}
-		return e.deliver(t.out, outputOptions{inputs: names(list), exclusive: t.own}, func(w io.Writer) error {
+		return e.deliver(t.out, outputOptions{exclusive: t.own}, func(w io.Writer) error {
 			if c.toTerminal(e) {
-				w = textOnly{w}
+				w = &textOnly{w: w}
 			}
-			return d.write(w, t.out == "" || t.out == stdinName)
+			return d.write(w, streams(w))
 		})
 	})
 }
@@ -96,7 +103,10 @@ func (c *decryptCmd) Run(e *env) error {
 func (c *decryptCmd) options(e *env) (crypto.Options, error) {
 	o := crypto.Options{
 		MaxWorkFactor: agefile.CommandMaxWorkFactor, Strict: true, Workers: agefile.Workers(),
-		FernetTTL: time.Duration(c.TTL) * time.Second, Unprotected: c.Unprotected,
+		Unprotected: c.Unprotected,
+	}
+	if c.TTL != nil {
+		o.FernetTTL = time.Duration(*c.TTL) * time.Second
 	}
 	if c.Format != "auto" {
 		o.Format = crypto.Format(c.Format)
@@ -110,8 +120,11 @@ func (c *decryptCmd) options(e *env) (crypto.Options, error) {
 func (c *decryptCmd) asker(e *env, in source) func() (string, error) {
 	return func() (string, error) {
 		pass, err := c.ask(e, "Passphrase for "+pgp.Display(in.base()))
-		var usage *usageError
-		if errors.As(err, &usage) {
+		if c.Format == string(crypto.FormatLegacyFile) && errors.Is(err, errEmptyPassphrase) {
+			return "", nil // older versions took it
+		}
+		var noTerminal *usageError
+		if errors.As(err, &noTerminal) {
 			err = &codeError{exitNoKey, fmt.Errorf("decrypt: a passphrase is needed. %s", instead)}
 		}
 		return pass, err
@@ -124,6 +137,8 @@ type decryption struct {
 	in   source
 	keys crypto.Keys
 	opt  crypto.Options
+
+	again io.ReadCloser // the input, opened once more
 }
 
 // write writes what the input holds. To a stream nothing goes that could turn out to be forged.
@@ -133,13 +148,19 @@ func (d *decryption) write(w io.Writer, stream bool) error {
 		return err
 	}
 	defer src.Close()
+	defer func() {
+		if d.again != nil {
+			d.again.Close()
+		}
+	}()
 	r, done := d.progress(d.in, src)
 	defer done()
 	plain, err := crypto.Decrypt(r, d.keys, d.opt)
 	if err != nil {
 		return err
 	}
-	if stream && plain.Trust != crypto.TrustAsItComes {
+	// Whether a signature is good is known only at the end, too.
+	if stream && (plain.Trust != crypto.TrustAsItComes || plain.Format == crypto.FormatPGP && len(d.opt.Verify) > 0) {
 		if plain, err = d.checked(plain); err != nil {
 			return err
 		}
@@ -147,10 +168,17 @@ func (d *decryption) write(w io.Writer, stream bool) error {
 	if plain.Trust == crypto.TrustNever {
 		d.warn("this format can't tell whether the result is right: a wrong passphrase, or a change, only gives other bytes")
 	}
+	if len(d.opt.Verify) > 0 && plain.Format != crypto.FormatPGP {
+		return d.outcome(nil)
+	}
 	if _, err := io.Copy(w, plain); err != nil {
 		return err
 	}
-	return d.report(plain.Signatures())
+	signatures := plain.Signatures()
+	for _, s := range signatures {
+		fmt.Fprintln(d.stderr, verdict(s))
+	}
+	return d.outcome(signatures)
 }
 
 // checked reads an input to its end before anything of it is handed on, and opens it again.
@@ -164,35 +192,39 @@ func (d *decryption) checked(plain *crypto.Plain) (*crypto.Plain, error) {
 	if _, err := io.Copy(io.Discard, plain); err != nil {
 		return nil, err
 	}
-	src, err := d.open(d.in)
-	if err != nil {
+	if err := d.outcome(plain.Signatures()); err != nil {
 		return nil, err
 	}
-	return crypto.Reopen(src, plain, d.opt)
+	var err error
+	if d.again, err = d.open(d.in); err != nil {
+		return nil, err
+	}
+	return crypto.Reopen(d.again, plain, d.opt)
 }
 
-// extract unpacks what the input holds.
-func (d *decryption) extract(into string) error {
-	r, w := io.Pipe()
-	go func() { w.CloseWithError(d.write(w, false)) }()
-	err := unpack(into, r)
-	r.CloseWithError(err)
+// outcome makes the verdicts on signatures an error: of a bad one that no good one stands beside, and, when
+// signers were named, unless one of them signed. Who names them must not get what anybody could have sent.
+func (d *decryption) outcome(all []pgp.Signature) error {
+	bad := func(s pgp.Signature) bool { return s.Status == pgp.Bad }
+	if pgp.AnyGood(all) || len(d.opt.Verify) == 0 && !slices.ContainsFunc(all, bad) {
+		return nil
+	}
+	err := judge("decrypt", all)
+	if len(all) == 0 {
+		err = errors.New("decrypt: nobody signed this; leave out --verify-with to take it from anybody")
+	}
 	return err
 }
 
-// report tells who signed. A message whose signatures are all bad is damaged or forged.
-func (e *env) report(all []pgp.Signature) error {
-	for _, s := range all {
-		fmt.Fprintln(e.stderr, verdict(s))
-	}
-	if len(all) > 0 && !pgp.AnyGood(all) {
-		for _, s := range all {
-			if s.Status == pgp.Bad {
-				return &codeError{exitDamaged, errors.New("the signature is bad: the message was changed, or somebody else made it")}
-			}
-		}
-	}
-	return nil
+// extract unpacks what the input holds. The first signal ends the unpacking, also when the input does not come.
+func (d *decryption) extract(into string) (folders []folder, err error) {
+	r, w := io.Pipe()
+	stop := context.AfterFunc(d.ctx, func() { w.CloseWithError(errInterrupted) })
+	defer stop()
+	go func() { w.CloseWithError(d.write(w, false)) }()
+	folders, err = unpack(into, r)
+	r.CloseWithError(err)
+	return folders, err
 }
 
 // plainName is a name without the ending that encrypting gave it.

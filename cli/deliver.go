@@ -34,7 +34,7 @@ func (r results) plan(list []source, nameOf func(source) string) ([]task, error)
 	if info, err := os.Stat(r.OutDir); err != nil {
 		return nil, fmt.Errorf("use --out-dir %s: %w", r.OutDir, bare(err))
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("use --out-dir %s: it is not a folder", r.OutDir)
+		return nil, &usageError{fmt.Errorf("use --out-dir %s: it is not a folder", r.OutDir)}
 	}
 	seen := map[string]string{}
 	var tasks []task
@@ -59,6 +59,9 @@ func (r results) toTerminal(e *env) bool {
 func (e *env) run(tasks []task, work func(task) error) error {
 	var first error
 	for _, t := range tasks {
+		if e.ctx.Err() != nil {
+			return errInterrupted
+		}
 		err := work(t)
 		if err == nil {
 			continue

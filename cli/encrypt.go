@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -73,7 +72,7 @@ func (c *encryptCmd) Run(e *env) error {
 		if !t.in.folder && t.in.name != stdinName {
 			target.Name = pgpName(t.in.base())
 		}
-		return e.deliver(t.out, outputOptions{inputs: names(list), exclusive: t.own}, func(w io.Writer) error {
+		return e.deliver(t.out, outputOptions{exclusive: t.own}, func(w io.Writer) error {
 			return e.encrypt(w, t.in, target)
 		})
 	})
@@ -113,7 +112,10 @@ func (c *encryptCmd) target(e *env) (crypto.Target, error) {
 	if len(t.Recipients)+len(t.PGP) == 0 && t.Fernet == nil && check.Passphrase == "" {
 		return t, &usageError{errors.New("encrypt: for whom? Give a public key with -r or -R, a key file with -i, or -p for a passphrase")}
 	}
-	if err := check.Check(time.Now()); err != nil {
+	var unfit *pgp.KeyError
+	if err := check.Check(time.Now()); errors.As(err, &unfit) {
+		return t, err // expired or revoked: the command line is right
+	} else if err != nil {
 		return t, &usageError{err}
 	}
 	return t, nil
@@ -160,8 +162,6 @@ func (e *env) copyFrom(w io.Writer, in source) error {
 	_, err = io.Copy(w, r)
 	return err
 }
-
-func (e *env) warn(text string) { fmt.Fprintln(e.stderr, "zencrypt: warning:", text) }
 
 // extension is what --out-dir appends to a name.
 func extension(s source, t crypto.Target) string {

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"zencrypt/crypto"
+	"zencrypt/crypto/agefile"
+	"zencrypt/crypto/pgp"
 )
 
 // Exit codes, as DESIGN lists them for every command.
@@ -52,7 +54,7 @@ func exitCode(err error) int {
 		return coded.code
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.Is(err, crypto.ErrNoKey), errors.Is(err, crypto.ErrWrongPassphrase):
+	case errors.Is(err, crypto.ErrNoKey), wrongPassphrase(err):
 		return exitNoKey
 	case errors.Is(err, crypto.ErrDamaged):
 		return exitDamaged
@@ -60,4 +62,9 @@ func exitCode(err error) int {
 		return exitFormat
 	}
 	return exitError
+}
+
+// wrongPassphrase tells whether a passphrase was asked for, of an input or of a private key, and is another.
+func wrongPassphrase(err error) bool {
+	return errors.Is(err, crypto.ErrWrongPassphrase) || errors.Is(err, agefile.ErrKeyPassphrase) || errors.Is(err, pgp.ErrWrongPassphrase)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -71,11 +72,14 @@ func (c *hashCmd) Run(e *env) error {
 	if c.Check {
 		return c.check(e, list, key)
 	}
+	if c.IgnoreMissing || c.Quiet {
+		return &usageError{errors.New("hash: --ignore-missing and --quiet go with --check")}
+	}
 	if _, err := digest.New(ids, key); err != nil {
 		return &usageError{err}
 	}
 	out := bufio.NewWriter(e.stdout)
-	var all []hashed
+	all := []hashed{}
 	var tasks []task
 	for _, in := range list {
 		tasks = append(tasks, task{in: in})
@@ -179,8 +183,11 @@ func (c *hashCmd) result(name string, size int64, sums []digest.Sum) hashed {
 
 // checked counts what a checksum file led to.
 type checked struct {
-	ok, failed, missing, malformed int
+	ok, failed, missing, ignored, malformed, keyless int
 }
+
+// lines counts those of a checksum file.
+func (n checked) lines() int { return n.ok + n.failed + n.missing + n.ignored + n.keyless }
 
 // check reads checksum files and hashes what they name, relative to the current folder as sha256sum does.
 func (c *hashCmd) check(e *env, list []source, key []byte) error {
@@ -199,7 +206,7 @@ func (c *hashCmd) check(e *env, list []source, key []byte) error {
 		if err := c.checkList(e, in, algorithm, key, &n); err != nil {
 			return err
 		}
-		if n.ok+n.failed+n.missing == before.ok+before.failed+before.missing {
+		if n.lines() == before.lines() {
 			return &codeError{exitFormat, fmt.Errorf("check %s: it has no line of a checksum file", in.name)}
 		}
 	}
@@ -209,7 +216,9 @@ func (c *hashCmd) check(e *env, list []source, key []byte) error {
 	switch {
 	case n.failed > 0:
 		return &codeError{exitDamaged, fmt.Errorf("check: %d of %d files are not what the list says", n.failed, n.failed+n.ok)}
-	case n.missing > 0 && !c.IgnoreMissing:
+	case n.keyless > 0:
+		return &usageError{fmt.Errorf("check: %d lines are HMACs, which nothing was checked against; name their key with --hmac-key-file", n.keyless)}
+	case n.missing > 0:
 		return fmt.Errorf("check: %d files could not be read", n.missing)
 	case n.ok == 0:
 		return errors.New("check: no file was checked")
@@ -231,27 +240,30 @@ func (c *hashCmd) checkList(e *env, in source, algorithm string, key []byte, n *
 		if err != nil {
 			return err
 		}
-		if err := c.checkLine(e, line, key, n); err != nil {
+		if err := c.checkLine(e, in, line, key, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *hashCmd) checkLine(e *env, line digest.SumLine, key []byte, n *checked) error {
+func (c *hashCmd) checkLine(e *env, from source, line digest.SumLine, key []byte, n *checked) error {
 	name := filepath.FromSlash(line.Name)
 	shown := strings.NewReplacer("\\", `\\`, "\n", `\n`, "\r", `\r`).Replace(line.Name)
 	if line.Keyed && key == nil {
-		n.malformed++
-		fmt.Fprintf(e.stdout, "%s: an HMAC, whose key --hmac-key-file names\n", shown)
+		n.keyless++
+		fmt.Fprintf(e.stdout, "%s: an HMAC, not checked\n", shown)
 		return nil
 	}
 	if !line.Keyed {
 		key = nil
 	}
 	list, err := e.sources([]string{name})
-	if err == nil && list[0].folder {
+	switch {
+	case err == nil && list[0].folder:
 		err = errors.New("it is a folder")
+	case err == nil && name == stdinName && from.name == stdinName:
+		err = errors.New("standard input is the list itself")
 	}
 	var ids []string
 	for _, a := range line.Algorithms {
@@ -264,11 +276,11 @@ func (c *hashCmd) checkLine(e *env, line digest.SumLine, key []byte, n *checked)
 	switch {
 	case errors.Is(err, errInterrupted):
 		return err
+	case c.IgnoreMissing && errors.Is(err, fs.ErrNotExist):
+		n.ignored++
 	case err != nil:
 		n.missing++
-		if !c.IgnoreMissing {
-			fmt.Fprintf(e.stdout, "%s: FAILED to read\n", shown)
-		}
+		fmt.Fprintf(e.stdout, "%s: FAILED to read\n", shown)
 	case line.Matches(sums...):
 		n.ok++
 		if !c.Quiet {

@@ -14,6 +14,7 @@ import (
 type source struct {
 	name   string // as it was given; "-" is standard input
 	size   int64  // in bytes; -1 when it is not known
+	start  int64  // where standard input, when it is a file, was at first
 	folder bool
 	seeks  bool // a regular file, which can be read twice
 }
@@ -42,6 +43,10 @@ func (e *env) sources(args []string) ([]source, error) {
 			fromStdin++
 			if info, err = f.Stat(); err != nil {
 				info = nil
+			} else if info.IsDir() {
+				return nil, &usageError{errors.New("read standard input: it is a folder; name it as an argument")}
+			} else if s.start, err = f.Seek(0, io.SeekCurrent); err != nil {
+				s.start = 0
 			}
 		default:
 			fromStdin++
@@ -49,8 +54,9 @@ func (e *env) sources(args []string) ([]source, error) {
 		if info != nil {
 			s.folder = info.IsDir()
 			if info.Mode().IsRegular() {
-				s.size, s.seeks = info.Size(), name != stdinName
+				s.size, s.seeks = max(info.Size()-s.start, 0), true
 			}
+			e.used = append(e.used, info)
 		}
 		list = append(list, s)
 	}
@@ -63,11 +69,19 @@ func (e *env) sources(args []string) ([]source, error) {
 // open opens a file for reading. Each read asks whether the program shall end.
 func (e *env) open(s source) (io.ReadCloser, error) {
 	if s.name == stdinName {
+		if f, ok := e.stdin.(io.Seeker); ok && s.seeks {
+			if _, err := f.Seek(s.start, io.SeekStart); err != nil {
+				return nil, fmt.Errorf("read standard input: %w", bare(err))
+			}
+		}
 		return io.NopCloser(&untilDone{ctx: e.ctx, src: e.stdin}), nil
 	}
 	f, err := os.Open(s.name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.name, bare(err))
+	}
+	if info, err := f.Stat(); err == nil {
+		e.used = append(e.used, info)
 	}
 	return struct {
 		io.Reader
@@ -76,7 +90,7 @@ func (e *env) open(s source) (io.ReadCloser, error) {
 }
 
 // errInterrupted ends a command at the first signal.
-var errInterrupted = errors.New("interrupted. Nothing was left behind")
+var errInterrupted = errors.New("interrupted; nothing unfinished was left behind")
 
 // untilDone ends reading when the context does, and names the file in errors.
 type untilDone struct {
@@ -94,16 +108,6 @@ func (u *untilDone) Read(p []byte) (int, error) {
 		err = fmt.Errorf("read %s: %w", u.name, bare(err))
 	}
 	return n, err
-}
-
-// names returns the files among sources, for create not to write over.
-func names(list []source) (files []string) {
-	for _, s := range list {
-		if s.name != stdinName {
-			files = append(files, s.name)
-		}
-	}
-	return files
 }
 
 // base is the last part of a source's name.

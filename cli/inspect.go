@@ -138,7 +138,7 @@ func (f facts) print(w io.Writer) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%-13s%s\n", name+":", pgp.Display(value))
+			fmt.Fprintf(&b, "%-14s%s\n", name+":", pgp.Display(value))
 		}
 	}
 	format := f.Format

@@ -37,7 +37,7 @@ func (e *env) keyFile(name string, p passphrases) crypto.KeyFile {
 		Label: name, Large: true,
 		Ask:       func() (string, error) { return p.ask(e, "Passphrase for the key in "+pgp.Display(name)) },
 		PublicKey: func() ([]byte, error) { return e.readSmall(name+".pub", maxKeyFile) },
-		Warn:      func(text string) { fmt.Fprintf(e.stderr, "zencrypt: warning: %s: %s\n", name, text) },
+		Warn:      func(text string) { e.warn(name + ": " + text) },
 		Plugins: plugin.NewTerminalUI(
 			func(format string, v ...any) { fmt.Fprintf(e.stderr, "zencrypt: "+format+"\n", v...) },
 			func(format string, v ...any) { fmt.Fprintf(e.stderr, "zencrypt: warning: "+format+"\n", v...) }),
@@ -134,9 +134,6 @@ func (e *env) unlock(k *pgp.Key, name string, p passphrases) (*pgp.Key, error) {
 		return nil, err
 	}
 	unlocked, err := k.Unlock(pass, pgp.LockOptions{})
-	if errors.Is(err, pgp.ErrWrongPassphrase) {
-		err = &codeError{exitNoKey, err}
-	}
 	return unlocked, err
 }
 
@@ -144,7 +141,8 @@ func (e *env) unlock(k *pgp.Key, name string, p passphrases) (*pgp.Key, error) {
 func inFile(name string, err error) error {
 	err = fmt.Errorf("%s: %w", name, err)
 	var coded *codeError
-	if !errors.As(err, &coded) {
+	var usage *usageError
+	if !errors.As(err, &coded) && !errors.As(err, &usage) && !wrongPassphrase(err) {
 		err = &codeError{exitError, err}
 	}
 	return err

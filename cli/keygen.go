@@ -178,6 +178,9 @@ func expiry(s string, now time.Time) (time.Time, error) {
 
 // publicOf prints the public part of a private key.
 func (c *keygenCmd) publicOf(e *env) error {
+	if c.Algorithm != "" || c.Name != "" || c.Email != "" || c.Expires != "" || c.Protect {
+		return &usageError{errors.New("print public key: -y makes no key, so that nothing can be said about a new one")}
+	}
 	if err := onlyOnce(c.passphrases, []string{"none"}, c.Public); err != nil {
 		return err
 	}

@@ -15,3 +15,9 @@ func tempFile(path string, mode fs.FileMode) (f *os.File, name string, err error
 
 // linkFile is for unnamed files, which there are none of here.
 func linkFile(*os.File, string) error { return errors.ErrUnsupported }
+
+// keepOwner does nothing: a file that is replaced belongs to who replaced it.
+func keepOwner(*os.File, fs.FileInfo) {}
+
+// writable leaves it to the system what may be replaced.
+func writable(string) error { return nil }

@@ -74,7 +74,7 @@ func (p passphrases) ask(e *env, prompt string) (string, error) {
 	}
 	t, err := openTerminal(instead)
 	if err != nil {
-		return "", err
+		return "", &codeError{exitNoKey, err}
 	}
 	defer t.Close()
 	pass, err := t.secret(e, prompt)
@@ -113,16 +113,16 @@ func (p passphrases) choose(e *env) (string, error) {
 	return pass, err
 }
 
+// fromFile reads the passphrase file at the first time that it is needed: a second one would find a pipe empty.
 func (p passphrases) fromFile(e *env) (string, error) {
-	var src io.Reader = e.stdin
-	if p.PassphraseFile != "-" {
-		f, err := os.Open(p.PassphraseFile)
-		if err != nil {
-			return "", fmt.Errorf("open passphrase file: %w", err)
-		}
-		defer f.Close()
-		src = f
+	if known, ok := e.phrases[p.PassphraseFile]; ok {
+		return known, nil
 	}
+	src, err := e.open(source{name: p.PassphraseFile})
+	if err != nil {
+		return "", fmt.Errorf("read passphrase: %w", err)
+	}
+	defer src.Close()
 	line, err := answer(e.ctx, func() (string, error) {
 		return bufio.NewReader(io.LimitReader(src, maxPassphrase+2)).ReadString('\n')
 	})
@@ -136,6 +136,10 @@ func (p passphrases) fromFile(e *env) (string, error) {
 	case line == "":
 		return "", errEmptyPassphrase
 	}
+	if e.phrases == nil {
+		e.phrases = map[string]string{}
+	}
+	e.phrases[p.PassphraseFile] = line
 	return line, nil
 }
 

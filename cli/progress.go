@@ -20,7 +20,7 @@ const (
 // progress shows on a terminal how far the reading of a large source is, in bytes, with speed and time
 // left. The func that it returns wipes the line.
 func (e *env) progress(s source, r io.Reader) (io.Reader, func()) {
-	if !isTerminal(e.stderr) || s.size >= 0 && s.size < progressFrom {
+	if !isTerminal(e.stderr) || s.size >= 0 && s.size < progressFrom || s.name == stdinName && isTerminal(e.stdin) {
 		return r, func() {}
 	}
 	p := &progress{src: r, out: e.stderr, name: s.base(), size: s.size, start: time.Now()}

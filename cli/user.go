@@ -150,11 +150,15 @@ func readNewPassword(e *env, file string) (string, error) {
 }
 
 // answer waits for a person, or for the signal that ends the program, which no read notices. The read goes
-// on then, until the program has ended.
+// on then, until the program has ended. After the signal nothing is begun any more.
 func answer[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
+	}
+	var none T
+	if ctx.Err() != nil {
+		return none, errInterrupted
 	}
 	done := make(chan result, 1)
 	go func() {
@@ -165,8 +169,7 @@ func answer[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	case r := <-done:
 		return r.value, r.err
 	case <-ctx.Done():
-		var none T
-		return none, errors.New("interrupted. Nothing was changed")
+		return none, errInterrupted
 	}
 }
 

@@ -342,8 +342,8 @@ func decryptCFB(src io.Reader, k Keys) (*Plain, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pass == "" {
-		return nil, errFilePassphraseNeeded
+	if pass == "" && k.Ask == nil {
+		return nil, errFilePassphraseNeeded // who was asked may have left it empty, which older versions took
 	}
 	plain, err := legacy.OpenCFB(src, pass)
 	if err != nil {

@@ -387,26 +387,3 @@ func FuzzDetect(f *testing.F) {
 		}
 	})
 }
-
-func FuzzDecrypt(f *testing.F) {
-	mine := newKeys(f, "mine")
-	k := crypto.Keys{Age: []crypto.NamedAge{mine.age}, Fernet: []crypto.NamedFernet{mine.fernet}}
-	f.Add(encrypt(f, crypto.Target{Recipients: []age.Recipient{mine.recipient}, Armor: true}, []byte("x")))
-	f.Add(encrypt(f, crypto.Target{Recipients: []age.Recipient{mine.recipient}}, []byte("x")))
-	f.Add(encrypt(f, crypto.Target{Fernet: &mine.fernet.Key}, []byte("x")))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		got, _, err := decrypt(in, k)
-		if err == nil {
-			if string(got) != "x" {
-				t.Errorf("forged: %q", got)
-			}
-			return
-		}
-		for _, kind := range []error{crypto.ErrFormat, crypto.ErrNoKey, crypto.ErrDamaged, crypto.ErrRefused} {
-			if errors.Is(err, kind) {
-				return
-			}
-		}
-		t.Errorf("error without a kind: %v", err)
-	})
-}

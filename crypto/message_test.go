@@ -192,7 +192,7 @@ func TestKeyFile(t *testing.T) {
 		"FernetBad":  {f1 + "\nnot a key\n", 0, 0, 0, 0, "line 2"},
 		"AgePublic":  {recipient, 0, 0, 0, 0, "public key"},
 		"PGPPublic":  {key.Certificate().Armor(), 0, 0, 0, 0, "public key"},
-		"AgeMistype": {identity[:len(identity)-1] + "Q", 0, 0, 0, 0, "line 1"},
+		"AgeMistype": {identity[:len(identity)-1] + "b", 0, 0, 0, 0, "line 1"},
 		"Nothing":    {"hunter2 is no key", 0, 0, 0, 0, "there is none of"},
 		"Empty":      {"", 0, 0, 0, 0, "there is none of"},
 		"NUL":        {"\x00\xff\xfe", 0, 0, 0, 0, "there is none of"},

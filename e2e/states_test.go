@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"zencrypt/crypto/pgp"
 )
 
 // The parts of TestPages that need an account, one function a tab of the program.
@@ -111,6 +113,16 @@ func decryptPages(t *testing.T, s *server, tab *tab) {
 	tab.whole()
 	tab.sound("decrypt-error-page")
 
+	private, message := signedMessage(t)
+	tab.open("/decrypt")
+	tab.unfold("private key")
+	tab.fill("#identity", private)
+	tab.fill("#text", message)
+	tab.answer()
+	tab.reads("#result pre", "signed and sealed")
+	tab.reads("#result dl", "not known here")
+	tab.sound("decrypt-openpgp")
+
 	other := program(t, "age-keygen", "a file for another key")
 	key, err := exec.Command(other).Output()
 	if err != nil {
@@ -147,6 +159,31 @@ func decryptPages(t *testing.T, s *server, tab *tab) {
 	tab.reads("h2", "Opened with")
 	tab.unfold("Delete it now")
 	tab.sound("result-ready")
+}
+
+// signedMessage makes an OpenPGP key, and a message to it that somebody else signed.
+func signedMessage(t *testing.T) (private, message string) {
+	t.Helper()
+	key, err := pgp.NewKey(pgp.KeyParams{Name: "Ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := pgp.NewKey(pgp.KeyParams{Name: "Bob"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	w, err := pgp.Encrypt(&b, pgp.EncryptOptions{To: []*pgp.Certificate{key.Certificate()}, Sign: []*pgp.Key{signer}, Armor: true})
+	if err == nil {
+		_, err = w.Write([]byte("signed and sealed"))
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Armor(), b.String()
 }
 
 // between is what stands in s after from and before to.

@@ -18,6 +18,15 @@ need() {
 
 need age age "files that go between Zencrypt and the age command"
 need gpg gnupg "OpenPGP files that go between Zencrypt and GnuPG"
+need sq sq "OpenPGP files that go between Zencrypt and Sequoia"
+need sqop sqop "the Stateless OpenPGP command line beside Sequoia's"
+need argon2 argon2 "password strings that go between Zencrypt and the reference argon2"
+need b3sum b3sum "BLAKE3 sums that go between Zencrypt and b3sum"
+python3 -c 'import cryptography.fernet' 2>/dev/null || {
+	packages="$packages python3-cryptography"
+	left="$left
+  python3-cryptography: Fernet tokens that go between Zencrypt and Python"
+}
 need strace strace "which files the server opens while it works"
 need sqlite3 sqlite3 "databases that are looked at from outside"
 command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
@@ -37,11 +46,20 @@ fi
 if [ -n "$packages" ] && [ "$may" = yes ]; then
 	echo "deps: installing$packages"
 	log=$(mktemp)
+	$as_root apt-get -q -o DPkg::Lock::Timeout=300 update >"$log" 2>&1
+	# One that this system does not have must not keep the others away.
+	there=
+	for package in $packages; do
+		if apt-cache show "$package" >/dev/null 2>&1; then
+			there="$there $package"
+		else
+			echo "deps: this system has no package $package"
+		fi
+	done
 	# shellcheck disable=SC2086 # both are lists of words
-	if $as_root apt-get -q -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 &&
-		$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
-			install --no-install-recommends $packages >>"$log" 2>&1; then
-		left=
+	if $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+		install --no-install-recommends $there >>"$log" 2>&1; then
+		[ "$there" = "$packages" ] && left=
 	else
 		echo "deps: apt-get did not succeed; its last lines:"
 		tail -n 20 "$log"

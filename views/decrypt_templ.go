@@ -109,7 +109,7 @@ func Decrypt(f DecryptForm, o Outcome) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<p class=\"hint\" id=\"identity-hint\">age, OpenPGP, SSH, Fernet, or an older Zencrypt’s RSA key. Used for this one answer and kept nowhere.</p></div></details>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<p class=\"hint\" id=\"identity-hint\">A key of age, OpenPGP, SSH or Fernet, or an older Zencrypt’s RSA key. Used for this one answer and kept nowhere.</p></div></details>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -265,32 +265,49 @@ func dearmor(src io.Reader) (kind string, br *bufio.Reader, b *block, err error)
 	return kind, bufio.NewReaderSize(b, 4<<10), b, nil
 }
 
-// armorWriter writes armor without a checksum: RFC 9580 section 6.1 asks for none.
-func armorWriter(dst io.Writer, kind string) (io.WriteCloser, error) {
-	return armor.EncodeWithChecksumOption(dst, "PGP "+kind, nil, false)
+// armorWriter writes armor. RFC 9580 section 6.1 wants no checksum; but without one GnuPG
+// 2.2 reads the last line as data when the data's length is a multiple of three, so that
+// what is for it has one, and what only newer programs read (version 6, SEIPDv2) has none.
+func armorWriter(dst io.Writer, kind string, modern bool) (io.WriteCloser, error) {
+	w, err := armor.EncodeWithChecksumOption(dst, "PGP "+kind, nil, !modern)
+	return lastLine{w, dst}, err
 }
 
-// armorBytes returns binary packets as text.
-func armorBytes(raw []byte, kind string) ([]byte, error) {
+// lastLine ends the last line, which go-crypto leaves open.
+type lastLine struct {
+	io.WriteCloser
+	dst io.Writer
+}
+
+func (l lastLine) Close() error {
+	if err := l.WriteCloser.Close(); err != nil {
+		return err
+	}
+	_, err := l.dst.Write([]byte("\n"))
+	return err
+}
+
+// armorString returns binary packets as text. It cannot fail: it writes to memory.
+func armorString(raw []byte, kind string, modern bool) string {
 	var out bytes.Buffer
-	w, err := armorWriter(&out, kind)
+	w, err := armorWriter(&out, kind, modern)
+	if err == nil {
+		_, err = w.Write(raw)
+	}
+	if err == nil {
+		err = w.Close()
+	}
 	if err != nil {
-		return nil, err
+		panic("pgp: armor in memory: " + err.Error())
 	}
-	if _, err := w.Write(raw); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	return out.String()
 }
 
 // Looks tells whether the first bytes of an input (64 at least, unless it is shorter) are
 // those of OpenPGP, and whether as text: armor or a clear-signed text, before which a byte
 // order mark, lines of text (up to 16 KiB) and the marks of quoted mail may stand. Binary
 // packets are told by their header, version and algorithm octets; random bytes pass about
-// once in 10,000.
+// once in 7,000.
 func Looks(prefix []byte) (ok, armored bool) {
 	if plausible(prefix) {
 		return true, false

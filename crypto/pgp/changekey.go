@@ -14,9 +14,9 @@ import (
 
 // ready returns go-crypto's object of an unlocked key whose primary secret is there, and how to sign with it.
 func (k *Key) ready(now time.Time) (*openpgp.Entity, *packet.Config, error) {
-	switch {
-	case k.missing:
-		return nil, nil, &KeyError{Fingerprint: k.fingerprint, Kind: ErrCannotSign, Detail: "the secret of the primary key is not in this file"}
+	switch _, there := k.parts[k.Fingerprint()]; {
+	case !there:
+		return nil, nil, &KeyError{Fingerprint: k.Fingerprint(), Kind: ErrCannotSign, Detail: "the secret of the primary key is not in this file"}
 	case k.locked:
 		return nil, nil, ErrLocked
 	}
@@ -32,7 +32,7 @@ func (k *Key) SetExpiry(expires, now time.Time) (*Key, error) {
 		return nil, err
 	}
 	if e.Revoked(now) {
-		return nil, &KeyError{Fingerprint: k.fingerprint, Kind: ErrKeyRevoked}
+		return nil, &KeyError{Fingerprint: k.Fingerprint(), Kind: ErrKeyRevoked}
 	}
 	secs, err := lifetime(e.PrimaryKey.CreationTime, expires, now)
 	if err != nil {
@@ -116,7 +116,7 @@ func (k *Key) AddEncryptionSubkey(revoke bool, now time.Time) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPrimary(e, k.fingerprint, now, cfg); err != nil {
+	if err := checkPrimary(e, k.Fingerprint(), now, cfg); err != nil {
 		return nil, err
 	}
 	if len(e.Subkeys) >= maxSubkeys {
@@ -186,7 +186,7 @@ func (k *Key) RevocationCertificate(r Reason, text string, now time.Time) (strin
 	if err := sig.Serialize(&raw); err != nil {
 		return "", fmt.Errorf("revoke key: %w", err)
 	}
-	return armorString(raw.Bytes(), blockPublic), nil // so GnuPG has it
+	return armorString(raw.Bytes(), blockPublic, k.public.modern()), nil // the kind that GnuPG has for it
 }
 
 const maxReason = 200

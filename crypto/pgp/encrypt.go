@@ -17,7 +17,7 @@ import (
 // EncryptOptions say for whom and how to encrypt: to certificates, passphrases or both.
 type EncryptOptions struct {
 	To          []*Certificate
-	Passphrases []string `json:"-"`
+	Passphrases []string `json:"-"` // GnuPG 2.2 tries only the first of several
 	Sign        []*Key   `json:"-"` // unlocked; their signatures are encrypted too
 
 	Armor bool
@@ -133,13 +133,13 @@ func (w *Writer) Close() error {
 func (w *Writer) SessionKey() SessionKey { return w.session }
 
 // newWriter begins the armor, if any.
-func newWriter(dst io.Writer, armored bool, kind string) (*Writer, io.Writer, error) {
+func newWriter(dst io.Writer, armored bool, kind string, modern bool) (*Writer, io.Writer, error) {
 	w := &Writer{dst: &sticky{dst: dst}}
 	if !armored {
 		return w, w.dst, nil
 	}
 	var err error
-	if w.armor, err = armorWriter(w.dst, kind); err != nil {
+	if w.armor, err = armorWriter(w.dst, kind, modern); err != nil {
 		return nil, nil, err
 	}
 	return w, w.armor, nil
@@ -169,11 +169,12 @@ func Encrypt(dst io.Writer, o EncryptOptions) (*Writer, error) {
 	}
 	// go-crypto writes a passphrase packet for its configured cipher with whatever session
 	// key there is: both have to be the one that the recipients take.
-	cfg.DefaultCipher = negotiate(to, now)
+	var aead bool
+	cfg.DefaultCipher, aead = negotiate(to, now)
 	session := make([]byte, cfg.DefaultCipher.KeySize())
 	rand.Read(session)
 
-	w, out, err := newWriter(dst, o.Armor, blockMessage)
+	w, out, err := newWriter(dst, o.Armor, blockMessage, aead || cfg.AEADConfig != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -224,15 +225,16 @@ func passwords(all []string) [][]byte {
 }
 
 // negotiate returns the cipher that go-crypto will choose: AES-256 if every recipient lists
-// it, for chunked AEAD together with one same mode, else AES-128.
-func negotiate(to openpgp.EntityList, now time.Time) packet.CipherFunction {
+// it, for chunked AEAD together with one same mode, else AES-128. aead tells whether all
+// recipients take chunked AEAD.
+func negotiate(to openpgp.EntityList, now time.Time) (cipher packet.CipherFunction, aead bool) {
 	cfg := config(func() time.Time { return now })
-	aead := len(to) > 0
+	aead = len(to) > 0
 	var selfs []*packet.Signature
 	for _, e := range to {
 		self, err := e.PrimarySelfSignature(now, cfg)
 		if err != nil {
-			return packet.CipherAES128 // refused later
+			return packet.CipherAES128, false // refused later
 		}
 		aead = aead && self.SEIPDv2
 		selfs = append(selfs, self)
@@ -244,15 +246,15 @@ func negotiate(to openpgp.EntityList, now time.Time) packet.CipherFunction {
 		if all(func(s *packet.Signature) bool {
 			return bytes.IndexByte(s.PreferredSymmetric, byte(packet.CipherAES256)) >= 0
 		}) {
-			return packet.CipherAES256
+			return packet.CipherAES256, aead
 		}
-		return packet.CipherAES128
+		return packet.CipherAES128, aead
 	}
 	for _, mode := range []packet.AEADMode{packet.AEADModeGCM, packet.AEADModeEAX, packet.AEADModeOCB} {
 		suite := [2]uint8{byte(packet.CipherAES256), byte(mode)}
 		if all(func(s *packet.Signature) bool { return slices.Contains(s.PreferredCipherSuites, suite) }) {
-			return packet.CipherAES256
+			return packet.CipherAES256, aead
 		}
 	}
-	return packet.CipherAES128
+	return packet.CipherAES128, aead
 }

@@ -8,7 +8,7 @@ import (
 
 var (
 	// ErrFormat is returned for what is not an OpenPGP object of the kind that was asked for.
-	ErrFormat = errors.New("read OpenPGP: this is not what was expected")
+	ErrFormat = errors.New("read OpenPGP: this is not an input of that kind")
 	// ErrDamaged is returned when an input was changed, cut short or added to.
 	ErrDamaged = errors.New("read OpenPGP: it is damaged, cut short or was changed")
 	// ErrRefused is returned, before the work, for an input that asks for more work than is accepted.
@@ -123,7 +123,12 @@ type kindError struct {
 	err    error
 }
 
-func (e *kindError) Error() string { return e.kind.Error() + ": " + e.detail }
+func (e *kindError) Error() string {
+	if e.kind == ErrFormat {
+		return "read OpenPGP: " + e.detail // says what was expected
+	}
+	return e.kind.Error() + ": " + e.detail
+}
 func (e *kindError) Unwrap() []error {
 	if e.err == nil {
 		return []error{e.kind}

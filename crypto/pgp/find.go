@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
@@ -22,6 +23,7 @@ type finder struct {
 	failed   map[string]bool // locked keys that no passphrase unlocks, by fingerprint
 
 	noKey     NoKeyError
+	refused   error             // why a passphrase packet was not tried
 	recipient *packet.PublicKey // the primary key that it was opened with
 }
 
@@ -54,6 +56,9 @@ func (f *finder) find() (*sealed, error) {
 			return s, err
 		}
 	}
+	if f.refused != nil {
+		return nil, f.refused
+	}
 	return nil, &f.noKey
 }
 
@@ -70,7 +75,7 @@ func recipientName(p *packet.EncryptedKey) string {
 // bySession opens with a session key found before. A wrong one shows as damage.
 func (f *finder) bySession(k SessionKey) (*sealed, error) {
 	if f.p.seipd != nil && f.p.seipd.Version == 2 && byte(f.p.seipd.Cipher) != k.cipher {
-		return nil, &NoKeyError{}
+		return nil, fail(ErrDamaged, "the session key is for another cipher than its content")
 	}
 	return f.unseal(k)
 }
@@ -116,6 +121,53 @@ func (f *finder) byKey(p *packet.EncryptedKey, locked bool) (*sealed, error) {
 	return nil, nil
 }
 
+// candidate is a secret key that may open a packet.
+type candidate struct {
+	index   int
+	pk      *packet.PrivateKey
+	primary *packet.PublicKey
+}
+
+// candidates returns the keys that a packet may be for, whether they are still valid or not:
+// what was once encrypted stays readable. Only a key that says it is not for encryption is
+// left out, lest a signing key be used to decrypt what a stranger made up.
+func (f *finder) candidates(p *packet.EncryptedKey) []candidate {
+	var all []candidate
+	cfg := config(nil)
+	for i, k := range f.o.Keys {
+		if k == nil {
+			continue
+		}
+		e := f.entity(i)
+		add := func(pk *packet.PrivateKey, self *packet.Signature) {
+			switch {
+			case pk == nil || pk.Dummy() || pk.PubKeyAlgo != p.Algo || p.KeyId != 0 && pk.KeyId != p.KeyId:
+			case self != nil && self.FlagsValid && !self.FlagEncryptCommunications && !self.FlagEncryptStorage:
+			default:
+				all = append(all, candidate{index: i, pk: pk, primary: e.PrimaryKey})
+			}
+		}
+		for n := range e.Subkeys {
+			binding, _ := e.Subkeys[n].LatestValidBindingSignature(time.Time{}, cfg)
+			add(e.Subkeys[n].PrivateKey, binding)
+		}
+		self, _ := e.PrimarySelfSignature(time.Time{}, cfg)
+		add(e.PrivateKey, self)
+	}
+	return all
+}
+
+// entity parses each key once a call.
+func (f *finder) entity(i int) *openpgp.Entity {
+	if f.entities == nil {
+		f.entities = make(map[int]*openpgp.Entity)
+	}
+	if f.entities[i] == nil {
+		f.entities[i] = f.o.Keys[i].entity()
+	}
+	return f.entities[i]
+}
+
 // unlock tries the passphrases on a locked key.
 func (f *finder) unlock(pk *packet.PrivateKey) (bool, error) {
 	if f.failed[fingerprint(&pk.PublicKey)] {
@@ -141,6 +193,10 @@ func (f *finder) unlock(pk *packet.PrivateKey) (bool, error) {
 func (f *finder) byPassphrase(sk passphrasePacket) (*sealed, error) {
 	v2 := f.p.seipd != nil && f.p.seipd.Version == 2
 	if sk.p == nil || (sk.p.Version == 6) != v2 || sk.p.Version != 4 && sk.bare {
+		return nil, nil
+	}
+	if err := sk.s2k.check(); err != nil && len(f.o.Passphrases) > 0 {
+		f.refused = err // another packet may be cheaper
 		return nil, nil
 	}
 	for i, pass := range f.o.Passphrases {
@@ -194,7 +250,7 @@ func (f *finder) opens(k SessionKey) bool {
 	}
 	begin := make([]byte, 2*trial)
 	n, _ := io.ReadFull(r, begin)
-	return plausible(begin[:n])
+	return begins(begin[:n])
 }
 
 // unseal begins to decrypt with a session key.

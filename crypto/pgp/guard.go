@@ -3,6 +3,7 @@ package pgp
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 )
 
@@ -19,6 +20,7 @@ type guard struct {
 	partial   bool   // another part follows
 	small     int64  // what the current packet may still have; -1 without limit
 	packets   int
+	err       error  // what was refused
 	tags      []byte // of the packets so far, data excepted
 	sigs      []sigHead
 }
@@ -41,6 +43,21 @@ func (g *guard) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if g.err != nil {
+		return 0, g.err
+	}
+	n, err := g.read(p)
+	var refused *kindError
+	if errors.As(err, &refused) {
+		g.err = err
+	}
+	return n, err
+}
+
+// fault returns what was refused.
+func (g *guard) fault() error { return g.err }
+
+func (g *guard) read(p []byte) (int, error) {
 	for len(g.pending) == 0 && g.left == 0 {
 		if err := g.advance(); err != nil {
 			return 0, err

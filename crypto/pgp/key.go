@@ -22,23 +22,23 @@ type Certificate struct {
 // A Key is a private key, locked with a passphrase or not. It never changes: what alters a
 // key returns another.
 type Key struct {
-	raw         []byte
-	fingerprint string
-	locked      bool
-	missing     bool // GNU's mark: the primary secret is elsewhere
+	raw    []byte
+	public *Certificate // parsing a secret RSA key checks its primes, 10 ms for 4,096 bits
+	locked bool
+	parts  map[string]bool // secrets that are there, by fingerprint: whether each is locked
 }
 
 // Fingerprint returns the primary key's, in upper-case hexadecimal: 40 digits, or 64 for version 6.
 func (c *Certificate) Fingerprint() string { return c.fingerprint }
 
 // Fingerprint returns the primary key's, as [Certificate.Fingerprint] does.
-func (k *Key) Fingerprint() string { return k.fingerprint }
+func (k *Key) Fingerprint() string { return k.public.fingerprint }
 
 // Locked tells whether any part of the key is locked with a passphrase.
 func (k *Key) Locked() bool { return k.locked }
 
 // Format implements [fmt.Formatter], so that no secret is printed.
-func (k *Key) Format(s fmt.State, _ rune) { io.WriteString(s, k.fingerprint+" "+redacted) }
+func (k *Key) Format(s fmt.State, _ rune) { io.WriteString(s, k.Fingerprint()+" "+redacted) }
 
 // MarshalJSON writes no secret.
 func (k *Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
@@ -50,30 +50,16 @@ func (c *Certificate) Bytes() []byte { return slices.Clone(c.raw) }
 func (k *Key) Bytes() []byte { return slices.Clone(k.raw) }
 
 // Armor returns the certificate as text.
-func (c *Certificate) Armor() string { return armorString(c.raw, blockPublic) }
+func (c *Certificate) Armor() string { return armorString(c.raw, blockPublic, c.modern()) }
 
 // Armor returns the key as text: a secret, which nothing but the key's own passphrase protects.
-func (k *Key) Armor() string { return armorString(k.raw, blockPrivate) }
+func (k *Key) Armor() string { return armorString(k.raw, blockPrivate, k.public.modern()) }
 
-// armorString cannot fail: it writes to memory.
-func armorString(raw []byte, kind string) string {
-	b, err := armorBytes(raw, kind)
-	if err != nil {
-		panic("pgp: armor in memory: " + err.Error())
-	}
-	return string(b)
-}
+// modern tells whether the key is of version 6, whose fingerprints are longer.
+func (c *Certificate) modern() bool { return len(c.fingerprint) == 64 }
 
 // Certificate returns the public part.
-func (k *Key) Certificate() *Certificate {
-	e := k.entity()
-	var raw bytes.Buffer
-	// What was read and checked can be written.
-	if err := serialize(&raw, e, false); err != nil {
-		panic("pgp: write certificate: " + err.Error())
-	}
-	return &Certificate{raw: raw.Bytes(), fingerprint: k.fingerprint}
-}
+func (k *Key) Certificate() *Certificate { return k.public }
 
 func (c *Certificate) entity() *openpgp.Entity { return mustEntity(c.raw) }
 func (k *Key) entity() *openpgp.Entity         { return mustEntity(k.raw) }
@@ -93,15 +79,24 @@ func newKey(e *openpgp.Entity) (*Key, error) {
 	if err := serialize(&raw, e, true); err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
-	return keyOf(raw.Bytes(), e), nil
+	return keyOf(raw.Bytes(), e)
 }
 
-func keyOf(raw []byte, e *openpgp.Entity) *Key {
-	k := &Key{raw: raw, fingerprint: fingerprint(e.PrimaryKey), missing: e.PrivateKey == nil || e.PrivateKey.Dummy()}
+// keyOf makes a Key whose packets are there already.
+func keyOf(raw []byte, e *openpgp.Entity) (*Key, error) {
+	var public bytes.Buffer
+	if err := serialize(&public, e, false); err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	k := &Key{
+		raw: raw, parts: make(map[string]bool),
+		public: &Certificate{raw: public.Bytes(), fingerprint: fingerprint(e.PrimaryKey)},
+	}
 	for _, pk := range secrets(e) {
+		k.parts[fingerprint(&pk.PublicKey)] = pk.Encrypted
 		k.locked = k.locked || pk.Encrypted
 	}
-	return k
+	return k, nil
 }
 
 // secrets returns the secret keys that are really there.

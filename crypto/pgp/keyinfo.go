@@ -49,7 +49,7 @@ func (c *Certificate) Info(now time.Time) KeyInfo { return info(c.entity(), c.fi
 
 // Info describes the key at a time.
 func (k *Key) Info(now time.Time) KeyInfo {
-	i := info(k.entity(), k.fingerprint, now)
+	i := k.public.Info(now)
 	i.Private, i.Locked = true, k.locked
 	return i
 }
@@ -61,16 +61,16 @@ func (c *Certificate) CheckEncrypt(now time.Time) error {
 
 // CheckSign tells whether the key can sign at a time; the error is a [*KeyError], or [ErrLocked].
 func (k *Key) CheckSign(now time.Time) error {
-	e := k.entity()
-	if err := checkSign(e, k.fingerprint, now); err != nil {
+	e := k.public.entity()
+	if err := checkSign(e, k.Fingerprint(), now); err != nil {
 		return err
 	}
-	cfg := config(func() time.Time { return now })
-	key, _ := e.SigningKey(now, cfg)
+	key, _ := e.SigningKey(now, config(func() time.Time { return now }))
+	locked, there := k.parts[fingerprint(key.PublicKey)]
 	switch {
-	case key.PrivateKey == nil || key.PrivateKey.Dummy():
-		return &KeyError{Fingerprint: k.fingerprint, Kind: ErrCannotSign, Detail: "its secret part is not in this file"}
-	case key.PrivateKey.Encrypted:
+	case !there:
+		return &KeyError{Fingerprint: k.Fingerprint(), Kind: ErrCannotSign, Detail: "its secret part is not in this file"}
+	case locked:
 		return ErrLocked
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 )
@@ -30,6 +29,7 @@ type plain struct {
 
 	layers   []*bufio.Reader // around compressed content, outermost first
 	last     *guard          // of the innermost layer
+	watch    []watcher       // all guards and unpackers
 	md       *openpgp.MessageDetails
 	body     io.Reader
 	err      error
@@ -48,10 +48,11 @@ func unpackLimit(n int64) int64 {
 func (p *plain) start(src io.Reader) error {
 	for {
 		p.last = newGuard(src)
+		p.watch = append(p.watch, p.last)
 		br := bufio.NewReaderSize(p.last, 4<<10)
 		tag, err := nextTag(br)
 		if err != nil {
-			return p.explain(err)
+			return p.explain(unexpected(err))
 		}
 		if tag != tagCompressed {
 			return p.read(br)
@@ -65,16 +66,18 @@ func (p *plain) start(src io.Reader) error {
 			return p.explain(errors.Join(errors.New("compressed content"), err))
 		}
 		p.layers = append(p.layers, br)
-		src = &unpacker{src: c.Body, packed: p.last, limit: p.limit}
+		u := &unpacker{src: c.Body, packed: p.last, limit: p.limit}
+		p.watch = append(p.watch, u)
+		src = u
 	}
 }
 
-// nextTag skips what stands for nothing and returns the type of the next packet.
+// nextTag skips what stands for nothing and returns the type of the next packet, io.EOF at the end.
 func nextTag(br *bufio.Reader) (byte, error) {
 	for {
 		first, err := br.Peek(6)
 		if len(first) == 0 {
-			return 0, unexpected(err)
+			return 0, err
 		}
 		h, _, err := readHeader(bytes.NewReader(first))
 		if err != nil {
@@ -109,8 +112,11 @@ func (p *plain) explain(err error) error {
 	if p.src.failed() != nil {
 		return p.src.failed()
 	}
-	if errors.Is(err, pgperrors.ErrMessageTooLarge) {
-		err = p.tooLarge()
+	// go-crypto hides what is wrong below it, so that it has to be asked for there.
+	for _, w := range p.watch {
+		if w.fault() != nil {
+			err = w.fault()
+		}
 	}
 	if p.sealed != nil {
 		if errors.Is(err, ErrFormat) && !p.sealed.chunked {
@@ -121,9 +127,8 @@ func (p *plain) explain(err error) error {
 	return damaged(err, "it is cut short or malformed")
 }
 
-func (p *plain) tooLarge() error {
-	return fail(ErrTooLarge, "its content unpacks to more than %d MiB", p.limit>>20)
-}
+// A watcher knows whether it refused something.
+type watcher interface{ fault() error }
 
 func (p *plain) Read(b []byte) (int, error) {
 	if p.err != nil {
@@ -147,7 +152,7 @@ func (p *plain) Read(b []byte) (int, error) {
 // finish checks that nothing follows the content at any layer, then its integrity.
 func (p *plain) finish() error {
 	for _, br := range slices.Backward(p.layers) {
-		if tag, err := nextTag(br); err != io.ErrUnexpectedEOF || tag != 0 {
+		if _, err := nextTag(br); err != io.EOF {
 			return errors.Join(errors.New("something follows the compressed content"), err)
 		}
 	}
@@ -167,7 +172,7 @@ func (p *plain) rest() error {
 	if p.outer == nil {
 		return nil
 	}
-	if tag, err := nextTag(p.outer); err != io.ErrUnexpectedEOF || tag != 0 {
+	if _, err := nextTag(p.outer); err != io.EOF {
 		return errors.Join(errors.New("something follows the encrypted content"), err)
 	}
 	return nil
@@ -204,13 +209,17 @@ type unpacker struct {
 	packed *guard
 	limit  int64
 	n      int64
+	err    error
 }
+
+func (u *unpacker) fault() error { return u.err }
 
 func (u *unpacker) Read(b []byte) (int, error) {
 	n, err := u.src.Read(b)
 	u.n += int64(n)
 	if u.n > u.limit && u.n/unpackRatio > u.packed.n {
-		return 0, pgperrors.ErrMessageTooLarge
+		u.err = fail(ErrTooLarge, "its content unpacks to more than %d MiB", u.limit>>20)
+		return 0, u.err
 	}
 	return n, err
 }

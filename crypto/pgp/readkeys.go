@@ -38,8 +38,9 @@ func ReadCertificates(src io.Reader, o ReadOptions) ([]*Certificate, error) {
 	if o.Max == 0 {
 		o.Max = MaxCertificates
 	}
-	err := readKeys(src, false, o, func(raw []byte, e *openpgp.Entity) {
+	err := readKeys(src, false, o, func(raw []byte, e *openpgp.Entity) error {
 		all = append(all, &Certificate{raw: raw, fingerprint: fingerprint(e.PrimaryKey)})
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -54,7 +55,11 @@ func ReadKeys(src io.Reader, o ReadOptions) ([]*Key, error) {
 	if o.Max == 0 {
 		o.Max = MaxKeys
 	}
-	err := readKeys(src, true, o, func(raw []byte, e *openpgp.Entity) { all = append(all, keyOf(raw, e)) })
+	err := readKeys(src, true, o, func(raw []byte, e *openpgp.Entity) error {
+		k, err := keyOf(raw, e)
+		all = append(all, k)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +67,7 @@ func ReadKeys(src io.Reader, o ReadOptions) ([]*Key, error) {
 }
 
 // readKeys calls add for each key. raw belongs to the callee.
-func readKeys(src io.Reader, private bool, o ReadOptions, add func(raw []byte, e *openpgp.Entity)) error {
+func readKeys(src io.Reader, private bool, o ReadOptions, add func(raw []byte, e *openpgp.Entity) error) error {
 	k := &keyReader{private: private, o: o, add: add}
 	limited := newSource(&capped{src: src, left: maxKeyInput})
 	err := k.input(limited)
@@ -97,7 +102,7 @@ func (c *capped) Read(p []byte) (int, error) {
 type keyReader struct {
 	private bool
 	o       ReadOptions
-	add     func([]byte, *openpgp.Entity)
+	add     func([]byte, *openpgp.Entity) error
 
 	n, skipped int
 	current    []*packet.OpaquePacket
@@ -209,7 +214,7 @@ func (k *keyReader) finish() error {
 	switch {
 	case err == nil:
 		k.n++
-		k.add(raw, e)
+		return k.add(raw, e)
 	case k.o.Skip != nil:
 		k.skipped++
 		k.o.Skip(err)
@@ -258,9 +263,18 @@ func assemble(packets []*packet.OpaquePacket) ([]byte, *openpgp.Entity, error) {
 	if n := selfSignatures(e); n > maxSelfSignatures {
 		return nil, nil, fail(ErrRefused, "a key with %d signatures by itself, at most %d are accepted", n, maxSelfSignatures)
 	}
-	// Whatever is asked of a key later parses these bytes again and must not fail.
-	var again bytes.Buffer
-	if err := serialize(&again, e, e.PrivateKey != nil); err != nil {
+	// Whatever is asked of a key later parses what is written here, and must not fail.
+	var again, public bytes.Buffer
+	if err := serialize(&public, e, false); err != nil {
+		return nil, nil, keysError(err, packets[0])
+	}
+	if _, err := openpgp.ReadEntity(packet.NewReader(bytes.NewReader(public.Bytes()))); err != nil {
+		return nil, nil, keysError(err, packets[0])
+	}
+	if e.PrivateKey == nil {
+		return public.Bytes(), e, nil
+	}
+	if err := serialize(&again, e, true); err != nil {
 		return nil, nil, keysError(err, packets[0])
 	}
 	return again.Bytes(), e, nil

@@ -1,10 +1,12 @@
 package pgp
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
@@ -42,7 +44,7 @@ func SignDetached(dst io.Writer, keys []*Key, o SignOptions) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, out, err := newWriter(dst, o.Armor, blockSignature)
+	w, out, err := newWriter(dst, o.Armor, blockSignature, allModern(keys))
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func Sign(dst io.Writer, keys []*Key, o SignOptions) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, out, err := newWriter(dst, o.Armor, blockMessage)
+	w, out, err := newWriter(dst, o.Armor, blockMessage, allModern(keys))
 	if err != nil {
 		return nil, err
 	}
@@ -99,5 +101,23 @@ func SignText(text []byte, keys []*Key, max int, o SignOptions) ([]byte, error) 
 	if err != nil {
 		return nil, fmt.Errorf("sign text: %w", err)
 	}
-	return out.Bytes(), nil
+	return checksummed(out.Bytes(), allModern(keys))
+}
+
+// checksummed replaces the signature's armor, which go-crypto writes without a checksum: see [armorWriter].
+func checksummed(signed []byte, modern bool) ([]byte, error) {
+	i := bytes.LastIndex(signed, []byte("\n"+armorBegin+blockSignature+armorTail)) + 1
+	b, err := openBlock(bufio.NewReaderSize(bytes.NewReader(signed[i:]), preface))
+	if err != nil {
+		return nil, fmt.Errorf("sign text: %w", err)
+	}
+	raw, err := io.ReadAll(b)
+	if err != nil {
+		return nil, fmt.Errorf("sign text: %w", err)
+	}
+	return append(signed[:i:i], armorString(raw, blockSignature, modern)...), nil
+}
+
+func allModern(keys []*Key) bool {
+	return !slices.ContainsFunc(keys, func(k *Key) bool { return !k.public.modern() })
 }
