@@ -30,6 +30,12 @@ func sopWithKey(in, out string) []string {
 	return []string{"sop decrypt zencrypt-openpgp-key.asc < " + quote(in) + " > " + quote(out)}
 }
 
+func verifyText(in string) []string { return []string{"gpg --verify " + quote(in)} }
+
+func verifyFile(signature, file string) []string {
+	return []string{"gpg --verify " + quote(signature) + " " + quote(file)}
+}
+
 func fernetCommand(in, out string) []string {
 	return []string{`python3 -c 'import sys; from cryptography.fernet import Fernet; k = open(sys.argv[1]).readline().strip(); ` +
 		`open(sys.argv[3], "wb").write(Fernet(k).decrypt(open(sys.argv[2], "rb").read().strip()))' ` +
@@ -58,7 +64,7 @@ func openCommands(item *models.Item) []string {
 		return sopWithKey(in, opened(in))
 	case item.Meta.Format == "pgp" && strings.Contains(item.Meta.Detail, "passphrase"):
 		return gpgWithPassphrase(in, opened(in))
-	case item.Meta.Format == "pgp":
+	case item.Meta.Format == "pgp", item.Meta.Format == "" && (strings.HasSuffix(in, ".asc") || strings.HasSuffix(in, ".gpg")):
 		return gpgWithKey(in, opened(in))
 	case item.Meta.Format == "fernet":
 		return fernetCommand(in, out)

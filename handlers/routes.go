@@ -34,6 +34,8 @@ func (a *App) table() []Route {
 		decrypt = &decrypt{c}
 		results = &results{core: c, store: c.db.Results}
 		vault   = &vault{core: c, items: c.db.Items}
+		sign    = &sign{c}
+		verify  = &verify{c}
 		people  = &people{core: c, store: c.db.People}
 	)
 	return []Route{
@@ -65,6 +67,10 @@ func (a *App) table() []Route {
 		{"POST", "/encrypt", Guest, encrypt.Create},
 		{"GET", "/decrypt", Guest, decrypt.New},
 		{"POST", "/decrypt", Guest, decrypt.Create},
+		{"GET", "/sign", User, sign.New},
+		{"POST", "/sign", User, sign.Create},
+		{"GET", "/verify", Guest, verify.New},
+		{"POST", "/verify", Guest, verify.Create},
 
 		{"POST", "/results/download", Guest, results.Echo},
 		{"GET", "/results/:id", Visitor, results.Show},

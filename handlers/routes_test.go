@@ -14,6 +14,7 @@ var declared = map[string]Access{
 	"GET /login": Public, "POST /login": Public, "GET /login/factor": Pending, "POST /login/factor": Pending,
 	"GET /recover": Public, "POST /recover": Public, "POST /logout": Public,
 	"GET /hash": Guest, "POST /hash": Guest, "GET /encrypt": Guest, "POST /encrypt": Guest, "GET /decrypt": Guest, "POST /decrypt": Guest,
+	"GET /sign": User, "POST /sign": User, "GET /verify": Guest, "POST /verify": Guest,
 	"POST /results/download": Guest, "GET /results/:id": Visitor, "GET /results/:id/file": Visitor,
 	"POST /results/:id/open": Visitor, "POST /results/:id/delete": Visitor, "POST /results/:id/save": User,
 	"GET /vault": User, "POST /vault": User, "POST /vault/delete": User, "POST /vault/restore": User,
