@@ -25,7 +25,7 @@ const generatedWords = 10
 // New handles GET /encrypt: the empty form.
 func (e *encrypt) New(x *fiber.Ctx) error {
 	vm := e.form(x, nil)
-	own, err := e.ownKeys(x)
+	own, err := e.ringOf(x)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (e *encrypt) Create(x *fiber.Ctx) error {
 		return err
 	}
 	vm := e.form(x, f)
-	own, err := e.ownKeys(x)
+	own, err := e.ringOf(x)
 	if err != nil {
 		return err
 	}
@@ -145,8 +145,8 @@ func (e *encrypt) generate(x *fiber.Ctx, vm views.EncryptForm) error {
 	return e.render(x, fiber.StatusOK, encryptPage, views.Encrypt(vm, views.Outcome{}))
 }
 
-// ownKeys are the keys of a logged-in person, none of a guest.
-func (c *core) ownKeys(x *fiber.Ctx) ([]models.Key, error) {
+// ringOf are the keys of a logged-in person, none of a guest.
+func (c *core) ringOf(x *fiber.Ctx) ([]models.Key, error) {
 	u := visitorOf(x).user
 	if u == nil {
 		return nil, nil
@@ -172,8 +172,10 @@ func (e *encrypt) choices(x *fiber.Ctx, vm *views.EncryptForm, own []models.Key,
 	for i := range people {
 		p := &people[i]
 		c := views.PersonChoice{ID: p.ID.String(), Name: p.Name, Checked: slices.Contains(ticked, p.ID.String())}
-		_, c.Stopped = p.Usable(offers[p.Account])
-		if p.Unreadable || len(vm.People) >= mostChoices && !c.Checked {
+		if c.State = personRow(p, offers[p.Account]).State; p.Unreadable {
+			continue
+		}
+		if len(vm.People) >= mostChoices && !c.Checked {
 			vm.MorePeople++
 			continue
 		}

@@ -44,7 +44,7 @@ func (p *people) list(x *fiber.Ctx, status int, vm views.PeoplePage) error {
 	for i := range all {
 		vm.Rows = append(vm.Rows, personRow(&all[i], offers[all[i].Account]))
 	}
-	own, err := p.ownKeys(x)
+	own, err := p.ringOf(x)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (p *people) show(x *fiber.Ctx, status int, notice string, errs views.Fields
 // phrases are what the two people read to each other, one for each kind of key that both have. One's own keys are
 // those of the sealed ring.
 func (p *people) phrases(x *fiber.Ctx, person *models.Person) (all []views.Phrase, err error) {
-	own, err := p.ownKeys(x)
+	own, err := p.ringOf(x)
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func (s *server) givePGP(t testing.TB, login string, k *pgp.Key, secret []byte) 
 // account registers somebody and gives them an OpenPGP key.
 func (s *server) account(t testing.TB, login string) (*client, *pgp.Key) {
 	t.Helper()
-	c := s.client(t.(*testing.T))
+	c := s.client(t)
 	c.register(login)
 	k := newPGP(t, pgp.KeyParams{Name: login, Email: login + "@example.org"})
 	s.givePGP(t, login, k, []byte(k.Armor()))

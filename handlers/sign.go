@@ -33,7 +33,7 @@ func (s *sign) New(x *fiber.Ctx) error {
 func (s *sign) form(x *fiber.Ctx, f *form) (views.SignForm, []signer, error) {
 	v := visitorOf(x)
 	vm := views.SignForm{Mode: "text", MaxUpload: s.opt.MaxUpload, Quota: s.quota(v), QuotaUsed: s.files.Used(owner(v)), Errors: views.Fields{}}
-	own, err := s.ownKeys(x)
+	own, err := s.ringOf(x)
 	if err != nil {
 		return vm, nil, err
 	}

@@ -55,7 +55,7 @@ func TestSign_GnuPG(t *testing.T) {
 	for armor, suffix := range map[string]string{"": ".sig", "1": ".asc"} {
 		page := ada.upload("/sign", []string{"armor", armor, "mode", "files"}, [2]string{"a b.bin", content}).want(t, 200, "a b.bin"+suffix, "gpg --verify &#39;a b.bin"+suffix+"&#39; &#39;a b.bin&#39;")
 		result := resultPath(t, page.body)
-		signature := ada.get(result + "/file").want(t, 200).body
+		signature := ada.get(result+"/file").want(t, 200).body
 		if strings.HasPrefix(signature, "-----BEGIN PGP SIGNATURE") != (armor == "1") {
 			t.Errorf("the signature begins %q", signature[:20])
 		}
@@ -65,7 +65,7 @@ func TestSign_GnuPG(t *testing.T) {
 		ada.get(result).want(t, 200, "A signature you made", "Check it without Zencrypt")
 		ada.get("/sign").want(t, 200, "Waiting for you")
 		ada.post(result+"/save").want(t, 303)
-		if to := ada.post(result + "/delete").want(t, 303).Header.Get("Location"); to != "/sign" {
+		if to := ada.post(result+"/delete").want(t, 303).Header.Get("Location"); to != "/sign" {
 			t.Errorf("after the deletion at %s", to)
 		}
 	}

@@ -36,7 +36,7 @@ func (c *core) circle(x *fiber.Ctx) (*circle, error) {
 	if u == nil {
 		return k, nil
 	}
-	own, err := c.ownKeys(x)
+	own, err := c.ringOf(x)
 	if err != nil {
 		return nil, err
 	}

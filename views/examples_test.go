@@ -201,5 +201,5 @@ func examples() []example {
 		a.ResealLeft, a.Notice = 12, "Your other sessions are ended."
 		list = append(list, example{name: "account-" + form, page: on(user, "account", "Account"), body: Account(a)})
 	}
-	return list
+	return append(list, peopleExamples()...)
 }

@@ -6,7 +6,7 @@ import "time"
 type PersonChoice struct {
 	ID, Name string
 	Checked  bool
-	Stopped  bool // a changed key waits to be looked at
+	State    string // as of PersonRow
 }
 
 // KeyChoice is one of the person's own keys on a form.
