@@ -93,10 +93,13 @@ func (p *planted) find(re *regexp.Regexp, a answer) string {
 	return s
 }
 
+// visibleLogin stands in the database in clear.
+const visibleLogin = "visible-by-design-7q"
+
 func TestPlanted(t *testing.T) {
 	t.Parallel()
 	p := newPlanted(t)
-	const login = "visible-by-design-7q"
+	const login = visibleLogin
 	const address = "127.0.0.77"
 	c := p.clientFrom(address)
 	c.header.Set("User-Agent", p.value("user agent"))
@@ -108,6 +111,7 @@ func TestPlanted(t *testing.T) {
 	p.files(c)
 	p.vault(c)
 	p.ring(c)
+	p.people(c)
 	p.badInput(c)
 	p.guest()
 	p.search("while results wait")

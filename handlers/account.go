@@ -39,6 +39,8 @@ func (a *account) Show(x *fiber.Ctx) error {
 		"password": "Your password is changed, and every other session is ended.",
 		"sessions": "The session is ended.",
 		"renew":    "Your account key is renewed.",
+		"listed":   "Others find you by your login now.",
+		"unlisted": "Nobody finds you by your login any more.",
 	}[x.Query("done")]
 	return a.show(x, fiber.StatusOK, notice, "", nil)
 }
@@ -61,6 +63,9 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 			Expires: s.Expires, Current: s.ID == v.session.ID})
 	}
 	if p.Items, _, err = a.accounts.Usage(ctx, u.Account.ID); err != nil {
+		return err
+	}
+	if p.Unlisted, err = a.db.Accounts.Unlisted(ctx, u.Account.ID); err != nil {
 		return err
 	}
 	if p.ResealLeft, err = a.accounts.ResealLeft(ctx, u); err != nil {

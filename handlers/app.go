@@ -79,6 +79,7 @@ type rates struct {
 	typo        *limits.Limiter // refused registrations of one client
 	password    *limits.Limiter // wrong current passwords of one account
 	meter       *limits.Limiter // password meter of one client
+	find        *limits.Limiter // logins that one account looks for
 }
 
 const (
@@ -109,6 +110,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 			typo:        limits.NewLimiter(300, time.Second, keys, o.Now),
 			password:    limits.NewLimiter(10, time.Minute, keys, o.Now),
 			meter:       limits.NewLimiter(60, 250*time.Millisecond, keys, o.Now),
+			find:        limits.NewLimiter(30, 2*time.Minute, keys, o.Now),
 		},
 	}
 	a := &App{core: c, links: newLinks(defaultConnLimits, shortage(o.Log, o.Now))}

@@ -16,6 +16,26 @@ func ageWithPassphrase(in, out string) []string {
 	return []string{"age -d -o " + quote(out) + " " + quote(in)}
 }
 
+func gpgWithKey(in, out string) []string {
+	return []string{"gpg --import zencrypt-openpgp-key.asc    # once, with your own private key", "gpg -o " + quote(out) + " -d " + quote(in)}
+}
+
+func gpgWithPassphrase(in, out string) []string {
+	return []string{"gpg -o " + quote(out) + " -d " + quote(in)}
+}
+
+// sopWithKey is for keys of version 6 (RFC 9580), which GnuPG does not read: any program with the Stateless OpenPGP
+// command line does, such as rsop or gosop.
+func sopWithKey(in, out string) []string {
+	return []string{"sop decrypt zencrypt-openpgp-key.asc < " + quote(in) + " > " + quote(out)}
+}
+
+func verifyText(in string) []string { return []string{"gpg --verify " + quote(in)} }
+
+func verifyFile(signature, file string) []string {
+	return []string{"gpg --verify " + quote(signature) + " " + quote(file)}
+}
+
 func fernetCommand(in, out string) []string {
 	return []string{`python3 -c 'import sys; from cryptography.fernet import Fernet; k = open(sys.argv[1]).readline().strip(); ` +
 		`open(sys.argv[3], "wb").write(Fernet(k).decrypt(open(sys.argv[2], "rb").read().strip()))' ` +
@@ -40,6 +60,12 @@ func openCommands(item *models.Item) []string {
 	in := orElse(item.Meta.FileName, "message.age")
 	out := strings.TrimSuffix(strings.TrimSuffix(in, ".age"), ".fernet")
 	switch {
+	case item.Meta.Format == "pgp" && strings.Contains(item.Meta.Detail, "version 6"):
+		return sopWithKey(in, opened(in))
+	case item.Meta.Format == "pgp" && strings.Contains(item.Meta.Detail, "passphrase"):
+		return gpgWithPassphrase(in, opened(in))
+	case item.Meta.Format == "pgp", item.Meta.Format == "" && (strings.HasSuffix(in, ".asc") || strings.HasSuffix(in, ".gpg")):
+		return gpgWithKey(in, opened(in))
 	case item.Meta.Format == "fernet":
 		return fernetCommand(in, out)
 	case strings.Contains(item.Meta.Detail, "passphrase"):

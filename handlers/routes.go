@@ -35,6 +35,9 @@ func (a *App) table() []Route {
 		results = &results{core: c, store: c.db.Results}
 		vault   = &vault{core: c, items: c.db.Items}
 		keys    = &keys{core: c, store: c.db.Keys, accounts: c.db.Accounts}
+		sign    = &sign{c}
+		verify  = &verify{c}
+		people  = &people{core: c, store: c.db.People}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
@@ -65,6 +68,10 @@ func (a *App) table() []Route {
 		{"POST", "/encrypt", Guest, encrypt.Create},
 		{"GET", "/decrypt", Guest, decrypt.New},
 		{"POST", "/decrypt", Guest, decrypt.Create},
+		{"GET", "/sign", User, sign.New},
+		{"POST", "/sign", User, sign.Create},
+		{"GET", "/verify", Guest, verify.New},
+		{"POST", "/verify", Guest, verify.Create},
 
 		{"POST", "/results/download", Guest, results.Echo},
 		{"GET", "/results/:id", Visitor, results.Show},
@@ -82,6 +89,15 @@ func (a *App) table() []Route {
 		{"POST", "/vault/:id/rename", User, vault.Rename},
 		{"POST", "/vault/:id/delete", User, vault.Delete},
 
+		{"GET", "/people", User, people.List},
+		{"POST", "/people", User, people.Create},
+		{"POST", "/people/find", User, people.Find},
+		{"GET", "/people/:id", User, people.Show},
+		{"POST", "/people/:id/accept", User, people.Accept},
+		{"POST", "/people/:id/verify", User, people.Verify},
+		{"POST", "/people/:id/delete", User, people.Delete},
+
+		{"POST", "/account/listed", User, account.Listed},
 		{"GET", "/account", User, account.Show},
 		{"POST", "/account/password", User, account.Password},
 		{"POST", "/account/recovery", User, account.Recovery},

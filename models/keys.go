@@ -209,7 +209,7 @@ func insertKey(ctx context.Context, tx bun.Tx, u *Unlocked, k *Key) error {
 			return err
 		}
 	}
-	return nil
+	return offerKeys(ctx, tx, u)
 }
 
 // closeKey seals a key without its versions.

@@ -74,7 +74,7 @@ func saveKey(ctx context.Context, tx bun.Tx, u *Unlocked, k *Key) error {
 			return err
 		}
 	}
-	return nil
+	return offerKeys(ctx, tx, u)
 }
 
 // Rotate gives a key a new version and retires the one before. OpenPGP gets a new subkey for encryption under

@@ -29,6 +29,9 @@ func newSealedWorld(t *testing.T) *sealedWorld {
 		} else if err := db.Keys.Rotate(t.Context(), u, age.ID); err != nil {
 			t.Fatal(err)
 		}
+		for _, friend := range []string{"mira", "jonas"} {
+			addPerson(t, db, u, friend)
+		}
 		for range 2 {
 			if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil {
 				t.Fatal(err)
@@ -135,6 +138,10 @@ var openers = map[string]func(w *sealedWorld, i int) error{
 			n += len(k.Versions)
 		}
 		return failed(err != nil || n != 3)
+	},
+	"people.sealed_person": func(w *sealedWorld, i int) error {
+		people, _, err := w.db.People.List(context.Background(), w.people[i])
+		return failed(err != nil || len(people) != 2 || slices.ContainsFunc(people, func(p Person) bool { return p.Unreadable }))
 	},
 	"sessions.sealed_account_key": func(w *sealedWorld, i int) error {
 		for _, token := range w.tokens[i] {
