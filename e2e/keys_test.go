@@ -284,3 +284,25 @@ func keyPages(t *testing.T, s *server, tab *tab) {
 	tab.open("/keys")
 	tab.sound("keys-few")
 }
+
+// A stranger's key may call itself anything: the ring shows it as text in one line, and it opens what is for it.
+func TestKeys_ForeignUserID(t *testing.T) {
+	t.Parallel()
+	g := newGnuPG(t)
+	s := newServer(t)
+	c := s.client()
+	c.register("imports-anything", walkPassword)
+	const evil = "<script>alert(1)</script> \u202egpj.exe \u2066& \"quoted\""
+	g.run("", "--passphrase", "", "--allow-freeform-uid", "--quick-gen-key", evil, "future-default", "default", "never")
+	message := g.run("for anybody", "--armor", "--encrypt", "-r", "script")
+	page := c.must(c.upload("/keys/import", field("text", g.run("", "--armor", "--export-secret-keys", "script"))), http.StatusOK)
+	path := shownKey.FindString(page.body)
+	for _, a := range []answer{page, c.must(c.get("/keys"), http.StatusOK), c.must(c.get(path), http.StatusOK), c.must(c.upload("/decrypt", field("text", message)), http.StatusOK)} {
+		if strings.Contains(a.body, "<script>alert") || strings.ContainsAny(a.body, "\u202e\u2066") {
+			t.Errorf("the user id reaches the page as it is:\n%s", words(a.body))
+		}
+		if !strings.Contains(a.body, "&lt;script&gt;alert(1)&lt;/script&gt;") {
+			t.Errorf("the key has another name:\n%s", words(a.body))
+		}
+	}
+}

@@ -160,6 +160,7 @@ func (a *account) anew(x *fiber.Ctx, next string) error {
 		// The others open nothing by their epoch, and the janitor removes them; a renewal goes on later.
 		a.opt.Log.Warn("tidying up after a change of an account failed", "error", errorClass(err))
 	}
+	a.resumeRewrap(ctx, v.user, s)
 	return redirect(x, next)
 }
 

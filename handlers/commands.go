@@ -3,6 +3,7 @@ package handlers
 import (
 	"strings"
 
+	"zencrypt/crypto"
 	"zencrypt/models"
 )
 
@@ -57,6 +58,13 @@ func quote(name string) string {
 
 // openCommands are the commands that open a kept ciphertext without Zencrypt.
 func openCommands(item *models.Item) []string {
+	if item.Meta.Format == string(crypto.FormatPGP) {
+		in := orElse(item.Meta.FileName, "message.asc")
+		return []string{"gpg -o " + quote(opened(in)) + " -d " + quote(in)}
+	}
+	if item.Meta.Format == string(crypto.FormatLegacyRSA) {
+		return openWith(models.KindRSA)
+	}
 	in := orElse(item.Meta.FileName, "message.age")
 	out := strings.TrimSuffix(strings.TrimSuffix(in, ".age"), ".fernet")
 	switch {

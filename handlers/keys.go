@@ -65,7 +65,14 @@ func (k *keys) List(x *fiber.Ctx) error {
 	if x.Query("done") == "deleted" {
 		vm.Notice = "The key is deleted."
 	}
-	return k.render(x, fiber.StatusOK, keysPage, views.Keys(*vm))
+	return k.list(x, fiber.StatusOK, vm)
+}
+
+// list shows the ring; its forms stand alone, in the narrower column.
+func (k *keys) list(x *fiber.Ctx, status int, vm *views.KeyRing) error {
+	page := keysPage
+	page.Wide = vm.New == nil && vm.Load == nil
+	return k.render(x, status, page, views.Keys(*vm))
 }
 
 // Create handles POST /keys: 303 to the new key, 422 with the form when a field is wrong.
@@ -98,7 +105,7 @@ func (k *keys) Create(x *fiber.Ctx) error {
 		return err
 	}
 	ring.New = vm
-	return k.render(x, fiber.StatusUnprocessableEntity, keysPage, views.Keys(*ring))
+	return k.list(x, fiber.StatusUnprocessableEntity, ring)
 }
 
 // date reads a day as browsers send it; the key ends with its first second, UTC.
@@ -178,7 +185,7 @@ func (k *keys) Import(x *fiber.Ctx) error {
 	} else {
 		ring.Load = vm
 	}
-	return k.render(x, status, keysPage, views.Keys(*ring))
+	return k.list(x, status, ring)
 }
 
 func importRows(done []models.Imported) (rows []views.ImportRow) {

@@ -26,6 +26,7 @@ type rewrapJob struct {
 	cancelled atomic.Bool
 	bytesDone atomic.Int64
 
+	done  chan struct{} // closed at its end
 	mu    sync.Mutex
 	state views.Rewrap
 	left  map[string]int // what stays as it is, by the reason
@@ -83,25 +84,31 @@ func (c *core) resumeRewrap(ctx context.Context, u *models.Unlocked, s *models.S
 	}
 }
 
-// startRewrap starts the account's job unless it runs already; one that runs sees what was asked for since.
+// startRewrap starts the account's job unless it runs already; one that runs sees what was asked for since. One
+// whose session has just ended is waited for.
 func (c *core) startRewrap(u *models.Unlocked, s *models.Session) {
-	job := &rewrapJob{core: c, user: u, left: map[string]int{}}
+	job := &rewrapJob{core: c, user: u, tr: c.transfers.add(s), left: map[string]int{}, done: make(chan struct{})}
 	job.state.Running = true
+	var before *rewrapJob
 	for {
-		other, running := c.rewraps.LoadOrStore(u.Account.ID, job)
-		if !running {
+		other, found := c.rewraps.LoadOrStore(u.Account.ID, job)
+		if !found {
 			break
 		}
-		if o := other.(*rewrapJob); !o.over() {
+		if before = other.(*rewrapJob); !before.over() && !before.stopped() {
+			c.transfers.done(job.tr)
 			return
 		}
 		if c.rewraps.CompareAndSwap(u.Account.ID, other, job) {
 			break
 		}
 	}
-	job.tr = c.transfers.add(s)
 	c.background.Go(func() {
 		defer c.transfers.done(job.tr)
+		defer close(job.done)
+		if before != nil {
+			<-before.done
+		}
 		job.finish(job.run(context.Background()))
 	})
 }
@@ -115,8 +122,15 @@ func (j *rewrapJob) over() bool {
 // stopped tells whether the person cancelled it or the session ended.
 func (j *rewrapJob) stopped() bool { return j.cancelled.Load() || j.tr.stopped.Load() }
 
-// errStopped ends a job that was cancelled or whose session ended.
-var errStopped = errors.New("rewrap stopped")
+var (
+	// errStopped ends a job that was cancelled or whose session ended.
+	errStopped = errors.New("rewrap stopped")
+	// errAgain is an item that was changed while it was renewed.
+	errAgain = errors.New("item changed meanwhile")
+)
+
+// itemTries is how often a job takes up an item that is changed meanwhile.
+const itemTries = 3
 
 // run renews item by item. One that can't be renewed is left as it is and told; what fails for all (a full disk)
 // ends the job.
@@ -124,7 +138,7 @@ func (j *rewrapJob) run(ctx context.Context) error {
 	if err := j.settle(ctx, j.user); err != nil {
 		return err
 	}
-	tried := map[models.ID]bool{}
+	tried := map[models.ID]int{}
 	for {
 		todo, err := j.todo(ctx, tried)
 		if err != nil {
@@ -137,19 +151,26 @@ func (j *rewrapJob) run(ctx context.Context) error {
 			if j.stopped() {
 				return errStopped
 			}
-			tried[t.Item] = true
+			tried[t.Item]++
 			before := j.bytesDone.Load()
 			err := j.patiently(func() error { return j.renew(ctx, t) })
 			var kept keptError
 			switch {
-			case errors.As(err, &kept):
+			case errors.Is(err, errAgain):
 				j.bytesDone.Store(before)
-				j.count(t, string(kept))
+				j.uncount(t)
+			case errors.As(err, &kept):
+				tried[t.Item] = itemTries
+				j.bytesDone.Store(before)
+				j.uncount(t)
+				j.keep(string(kept))
 			case err != nil:
 				return err
 			default:
 				j.bytesDone.Store(before + t.Size)
-				j.count(t, "")
+				j.mu.Lock()
+				j.state.Done++
+				j.mu.Unlock()
 			}
 		}
 	}
@@ -167,7 +188,7 @@ type rewrapTask struct {
 }
 
 // todo lists what is to be renewed and was not tried yet, of all keys for which it was asked.
-func (j *rewrapJob) todo(ctx context.Context, tried map[models.ID]bool) (todo []rewrapTask, err error) {
+func (j *rewrapJob) todo(ctx context.Context, tried map[models.ID]int) (todo []rewrapTask, err error) {
 	list, err := j.db.Keys.List(ctx, j.user)
 	if err != nil {
 		return nil, err
@@ -185,7 +206,7 @@ func (j *rewrapJob) todo(ctx context.Context, tried map[models.ID]bool) (todo []
 	var bytes int64
 	for _, s := range all {
 		k := asked[s.Key]
-		if k == nil || tried[s.Item] || s.Version == k.Active(j.opt.Now()).N {
+		if k == nil || tried[s.Item] >= itemTries || s.Version == k.Active(j.opt.Now()).N {
 			continue
 		}
 		todo = append(todo, rewrapTask{s, k})
@@ -198,16 +219,19 @@ func (j *rewrapJob) todo(ctx context.Context, tried map[models.ID]bool) (todo []
 	return todo, nil
 }
 
-func (j *rewrapJob) count(t rewrapTask, kept string) {
+// uncount takes an item off what is to be done.
+func (j *rewrapJob) uncount(t rewrapTask) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if kept == "" {
-		j.state.Done++
-		return
-	}
-	j.left[kept]++
 	j.state.Total--
 	j.state.Bytes -= t.Size
+}
+
+// keep notes that an item stays as it is.
+func (j *rewrapJob) keep(reason string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.left[reason]++
 }
 
 // patiently repeats work for which the server was busy, once a second for a minute.

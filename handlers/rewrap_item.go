@@ -48,7 +48,7 @@ func (j *rewrapJob) renew(ctx context.Context, t rewrapTask) error {
 		err = j.renewFile(ctx, t, item)
 	}
 	if models.ErrorCode(err) == models.Conflict {
-		return nil // changed or deleted meanwhile: if it still stands under an older version, the next round has it
+		return errAgain
 	}
 	return err
 }

@@ -1,9 +1,11 @@
 package handlers
 
 import (
+	"context"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +98,90 @@ func TestRewrap_Resumes(t *testing.T) {
 	again.post("/login", "login", "ring", "password", testPassword).want(t, 303)
 	s.rewrapped(t, again)
 	again.get("/keys").want(t, 200, "Rewrap 3 items")
+}
+
+// A person who logs in again in the same browser, or changes the password, ends the session whose job runs: the next
+// one takes over.
+func TestRewrap_TakenOver(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("ring")
+	const n = 60
+	for range n {
+		c.upload("/encrypt", []string{"to", "me", "save", "1", "text", "to be renewed"}).want(t, 200)
+	}
+	rotated := func() {
+		t.Helper()
+		for _, path := range keyLink.FindAllString(c.get("/keys").body, 2) {
+			c.post(path+"/rotate").want(t, 303)
+		}
+		c.post("/keys/rewrap").want(t, 303)
+	}
+	rotated()
+	c.post("/login", "login", "ring", "password", testPassword).want(t, 303)
+	s.rewrapped(t, c)
+	if a := c.get("/keys").want(t, 200, "rewrapped"); strings.Contains(a.body, "Rewrap ") {
+		t.Error("after another log-in something is left")
+	}
+	rotated()
+	const other = "another horse another 8 staple"
+	c.post("/account/password", "current", testPassword, "password", other, "password2", other).want(t, 303)
+	s.rewrapped(t, c)
+	if a := c.get("/keys").want(t, 200, "rewrapped"); strings.Contains(a.body, "Rewrap ") {
+		t.Error("after another password something is left")
+	}
+	all, err := s.db.Items.Standing(t.Context(), lookup(t, s, c))
+	if err != nil || len(all) != n {
+		t.Fatalf("%d items, %v", len(all), err)
+	}
+	for _, one := range all {
+		if one.Version != 3 {
+			t.Fatalf("an item stands under version %d", one.Version)
+		}
+	}
+}
+
+// An item that changes while it is renewed is taken up again, and its other change stays.
+func TestRewrap_Meanwhile(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("ring")
+	a := c.upload("/encrypt", []string{"to", "me", "save", "1", "text", "to be renewed"}).want(t, 200)
+	item := regexp.MustCompile(`/vault/[0-9a-f]{32}`).FindString(a.body)
+	for _, path := range keyLink.FindAllString(c.get("/keys").body, 2) {
+		c.post(path+"/rotate").want(t, 303)
+	}
+	stop := make(chan struct{})
+	ended := make(chan struct{})
+	u := lookup(t, s, c)
+	go func() { // deletes and restores it all the time
+		defer close(ended)
+		id, _ := models.ParseID(strings.TrimPrefix(item, "/vault/"))
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = s.db.Items.Trash(context.Background(), u, id)
+				_, _ = s.db.Items.Restore(context.Background(), u, id)
+			}
+		}
+	}()
+	c.post("/keys/rewrap").want(t, 303)
+	s.rewrapped(t, c)
+	close(stop)
+	<-ended
+	c.get("/keys").want(t, 200, "1 item was rewrapped")
+	c.upload("/decrypt", []string{"text", c.get(item+"/file").want(t, 200).body}).want(t, 200, "to be renewed", "version 2")
+}
+
+func lookup(t testing.TB, s *server, c *client) *models.Unlocked {
+	t.Helper()
+	_, u, err := s.db.Sessions.Lookup(context.Background(), sessionToken(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
 
 // sessionToken is the client's session cookie.
