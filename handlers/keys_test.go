@@ -145,7 +145,7 @@ func TestKeys_Import(t *testing.T) {
 	c.upload("/keys/import", []string{"passphrase", "open sesame", "text", ""}, [2]string{"ann.asc", locked.Armor()}, [2]string{"zen.key", fernet.NewKey() + "\n"}).
 		want(t, 200, "2 keys were read", "Ann &lt;ann@example.org&gt;")
 	message := pgpMessage(t, "to be opened", key, key)
-	c.post("/decrypt", "text", message).want(t, 200, "to be opened", "Opened with your key", "Ann &lt;ann@example.org&gt;", "good, by")
+	c.post("/decrypt", "text", message).want(t, 200, "to be opened", "Opened with your key", "Ann &lt;ann@example.org&gt;", "Good signature by you")
 	path := keyLink.FindString(c.post("/keys/import", "text", key.Armor()).want(t, 200).body)
 
 	t.Run("Export", func(t *testing.T) {
