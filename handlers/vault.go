@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"strings"
@@ -143,6 +144,11 @@ func (v *vault) show(x *fiber.Ctx, status int, errs views.Fields) error {
 	}
 	if item.Kind == "ciphertext" {
 		vm.Commands = openCommands(item)
+		if id, err := models.ParseID(item.Meta.KeyID); err == nil {
+			if k, err := v.db.Keys.Get(x.UserContext(), visitorOf(x).user, id); err == nil && !k.Unreadable {
+				vm.Facts = append(vm.Facts, views.Fact{Name: "Opens with", Value: fmt.Sprintf("your key “%s”, version %d", k.Name, item.Meta.KeyVersion)})
+			}
+		}
 	}
 	if item.Blob == nil && !item.Unreadable {
 		vm.Base64 = base64.StdEncoding.EncodeToString(item.Body)
