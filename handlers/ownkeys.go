@@ -11,7 +11,6 @@ import (
 	"zencrypt/crypto/agefile"
 	"zencrypt/crypto/fernet"
 	"zencrypt/crypto/legacy"
-	"zencrypt/crypto/pgp"
 	"zencrypt/models"
 )
 
@@ -99,19 +98,6 @@ func (o *ownKeys) add(k *models.Key, v *models.KeyVersion) error {
 	}
 	o.at[format] = append(o.at[format], keyAt{k.ID, v.N})
 	return nil
-}
-
-// certificates are the public halves of OpenPGP keys, so that one's own signatures are known. Of a key's
-// versions the last counts: it has what the others have.
-func certificates(k crypto.Keys) (all []*pgp.Certificate) {
-	seen := map[string]bool{}
-	for i := len(k.PGP) - 1; i >= 0; i-- {
-		if key := k.PGP[i].Key; !seen[key.Fingerprint()] {
-			seen[key.Fingerprint()] = true
-			all = append(all, key.Certificate())
-		}
-	}
-	return all
 }
 
 // maxOthers bounds what an item notes of whom else it is for, in bytes: 63 short age keys have 4 KiB. Beyond it
