@@ -27,6 +27,9 @@ func (ks *Keys) Import(ctx context.Context, u *Unlocked, name string, pairs []Pa
 	if name, err = keyName(name); err != nil {
 		return nil, err
 	}
+	if len(pairs) != 1 {
+		name = "" // several keys of one name could not be told apart
+	}
 	now := ks.db.now()
 	err = ks.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		ring, err := listKeys(ctx, tx, u)
