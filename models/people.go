@@ -20,9 +20,9 @@ import (
 
 const (
 	// maxPeople bounds a person's list, which is opened as a whole because names are sealed: 1,000 take 20 ms.
-	maxPeople = 1000
-	maxName   = 200  // characters
-	maxNote   = 2000 // characters
+	maxPeople     = 1000
+	maxPersonName = 200  // characters
+	maxNote       = 2000 // characters
 	// maxPinned is how many keys one person may have: a few devices each.
 	maxPinned = 8
 )
@@ -125,7 +125,7 @@ func CheckName(s string) (string, error) {
 	switch {
 	case s == "":
 		return "", Errorf(Invalid, "name", "give a name, so that you find them again")
-	case utf8.RuneCountInString(s) > maxName:
+	case utf8.RuneCountInString(s) > maxPersonName:
 		return "", Errorf(Invalid, "name", "the name has %d characters and 200 is the limit", utf8.RuneCountInString(s))
 	case strings.ContainsAny(s, ",#"):
 		return "", Errorf(Invalid, "name", "a name may not hold a comma or #, which part recipients from each other")

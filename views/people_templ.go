@@ -713,6 +713,6 @@ func listing(unlisted bool) templ.Component {
 	})
 }
 
-func keyTitle(k PublicKeyView) string { return strings.TrimSuffix(k.Kind+", "+k.Algorithm, ", ") }
+func publicKeyTitle(k PublicKeyView) string { return strings.TrimSuffix(k.Kind+", "+k.Algorithm, ", ") }
 
 var _ = templruntime.GeneratedTemplate
