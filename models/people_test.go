@@ -57,7 +57,7 @@ func addLogin(t testing.TB, db *DB, u *Unlocked, login string) *Person {
 	return p
 }
 
-func testPGP(t testing.TB, c *clock, name string) *pgp.Key {
+func newPersonKey(t testing.TB, c *clock, name string) *pgp.Key {
 	t.Helper()
 	k, err := pgp.NewKey(pgp.KeyParams{Name: name, Now: c.now})
 	if err != nil {
@@ -67,7 +67,7 @@ func testPGP(t testing.TB, c *clock, name string) *pgp.Key {
 }
 
 // insertPGP gives an account an OpenPGP key.
-func insertPGP(t testing.TB, db *DB, u *Unlocked, k *pgp.Key) {
+func insertPersonKey(t testing.TB, db *DB, u *Unlocked, k *pgp.Key) {
 	t.Helper()
 	now := db.now()
 	key := Key{ID: NewID(), Kind: KindPGP, Name: "OpenPGP", Default: true, Created: now, MinVersion: 1,
@@ -159,7 +159,7 @@ func TestParsePublic(t *testing.T) {
 	sum := sha256.Sum256([]byte(hybrid))
 	// Made for this test with ssh-keygen 9.2, which prints the fingerprint.
 	const sshKey, sshPrint = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINLoasPeJsnH2JsADym6X539RMNiQYdsToTqtp65zQxS", "SHA256:dQp3ZwJfJoQ7pImL1WPGgsOH4Ix+vwG8w8ieJetR8fM"
-	r, k := newRecipient(t), testPGP(t, newClock(), "Ada")
+	r, k := newRecipient(t), newPersonKey(t, newClock(), "Ada")
 	for name, tt := range map[string]struct{ text, kind, algorithm, public, fingerprint string }{
 		"X25519":      {" " + r + "\n", KindAge, "X25519", r, r},
 		"PostQuantum": {hybrid, KindAgePQ, "post-quantum", hybrid, hex.EncodeToString(sum[:])},
@@ -208,8 +208,8 @@ func TestPeople_Find(t *testing.T) {
 	if err != nil || o.Login != "Bob@example.org" || o.Account != bob.Account.ID || !strings.HasPrefix(o.Public[KindAge], "age1") || len(o.Public) != 1 {
 		t.Fatalf("found %v, %v", o, err)
 	}
-	k := testPGP(t, c, "Bob")
-	insertPGP(t, db, bob, k)
+	k := newPersonKey(t, c, "Bob")
+	insertPersonKey(t, db, bob, k)
 	if o, err = db.People.Find(t.Context(), "bob@example.org"); err != nil || o.Public[KindPGP] != k.Certificate().Armor() {
 		t.Fatalf("the OpenPGP key is not offered: %v", err)
 	}
@@ -357,8 +357,8 @@ func TestPeople_Changed(t *testing.T) {
 func TestPeople_Announced(t *testing.T) {
 	db, c := newTestDB(t)
 	ada, bob := register(t, db, "ada"), register(t, db, "bob")
-	k := testPGP(t, c, "Bob")
-	insertPGP(t, db, bob, k)
+	k := newPersonKey(t, c, "Bob")
+	insertPersonKey(t, db, bob, k)
 	id := addLogin(t, db, ada, "bob").ID
 	p, o := getTest(t, db, ada, id)
 	if err := db.People.Verify(t.Context(), ada, id, p.State(o), true); err != nil {
@@ -389,7 +389,7 @@ func TestPeople_Announced(t *testing.T) {
 	if p, o = getTest(t, db, ada, id); p.Verified.IsZero() || len(p.Changes(o)) != 0 {
 		t.Fatal("an announced change took the verification away")
 	}
-	p, o = offer(testPGP(t, c, "Bob").Certificate().Armor())
+	p, o = offer(newPersonKey(t, c, "Bob").Certificate().Armor())
 	if all := p.Changes(o); len(all) != 1 || all[0].Announced || !all[0].Stops() {
 		t.Fatalf("another key of the same name is %+v", all)
 	}
