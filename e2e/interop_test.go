@@ -40,7 +40,7 @@ type interop struct {
 	*testing.T
 	c              *client
 	dir            string
-	public         string // the account's age key, as the account page shows it
+	public         string // the account's age key, as its page shows it
 	ageKey, fernet string // the exported files
 }
 
@@ -48,13 +48,12 @@ func newInterop(t *testing.T) *interop {
 	s := newServer(t)
 	i := &interop{T: t, c: s.client(), dir: t.TempDir()}
 	i.c.register("interop", interopPassword)
-	page := i.c.must(i.c.get("/account"), http.StatusOK).body
-	i.public = regexp.MustCompile(`\bage1[02-9ac-hj-np-z]{58}\b`).FindString(page)
-	if i.public == "" {
-		t.Fatalf("the account page shows no age key:\n%s", words(page))
-	}
-	for _, path := range regexp.MustCompile(`/keys/[0-9a-f]{32}/export`).FindAllString(page, -1) {
-		a := i.c.must(i.c.post(path, "current", interopPassword), http.StatusOK)
+	page := i.c.must(i.c.get("/keys"), http.StatusOK).body
+	for _, path := range shownKey.FindAllString(page, -1) {
+		if found := regexp.MustCompile(`\bage1[02-9ac-hj-np-z]{58}\b`).FindString(i.c.must(i.c.get(path), http.StatusOK).body); found != "" {
+			i.public = found
+		}
+		a := i.c.must(i.c.post(path+"/export", "current", interopPassword), http.StatusOK)
 		_, params, err := mime.ParseMediaType(a.header.Get("Content-Disposition"))
 		if err != nil {
 			t.Fatal(err)
@@ -66,8 +65,8 @@ func newInterop(t *testing.T) *interop {
 			i.fernet = file
 		}
 	}
-	if i.ageKey == "" || i.fernet == "" {
-		t.Fatalf("the account page leads to no export of both keys: %q and %q", i.ageKey, i.fernet)
+	if i.ageKey == "" || i.fernet == "" || i.public == "" {
+		t.Fatalf("the ring leads to no export of both keys: %q, %q and %q", i.ageKey, i.fernet, i.public)
 	}
 	return i
 }

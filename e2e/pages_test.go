@@ -92,6 +92,8 @@ func TestPages(t *testing.T) {
 	}{
 		{"Guest", guestPages}, {"Refusals", refusalPages}, {"Enter", enterPages}, {"Encrypt", encryptPages},
 		{"Decrypt", decryptPages}, {"Hash", hashPages}, {"Vault", vaultPages}, {"Account", accountPages},
+		{"Keys", keyPages},
+		{"People", peoplePages}, {"Sign", signPages},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()

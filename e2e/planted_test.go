@@ -5,6 +5,7 @@ package e2e
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"html"
 	"io"
 	"net"
@@ -78,7 +79,7 @@ var (
 	shownArmor    = regexp.MustCompile(`-----BEGIN AGE ENCRYPTED FILE-----[^<]*-----END AGE ENCRYPTED FILE-----`)
 	shownFernet   = regexp.MustCompile(`gAAAAA[\w=-]+`)
 	shownResult   = regexp.MustCompile(`/results/[0-9a-f]{32}`)
-	shownExport   = regexp.MustCompile(`/keys/[0-9a-f]{32}/export`)
+	shownKey      = regexp.MustCompile(`/keys/[0-9a-f]{32}`)
 	shownIdentity = regexp.MustCompile(`AGE-SECRET-KEY-1[0-9A-Z]+`)
 )
 
@@ -92,10 +93,13 @@ func (p *planted) find(re *regexp.Regexp, a answer) string {
 	return s
 }
 
+// visibleLogin stands in the database in clear.
+const visibleLogin = "visible-by-design-7q"
+
 func TestPlanted(t *testing.T) {
 	t.Parallel()
 	p := newPlanted(t)
-	const login = "visible-by-design-7q"
+	const login = visibleLogin
 	const address = "127.0.0.77"
 	c := p.clientFrom(address)
 	c.header.Set("User-Agent", p.value("user agent"))
@@ -106,6 +110,8 @@ func TestPlanted(t *testing.T) {
 	p.texts(c)
 	p.files(c)
 	p.vault(c)
+	p.ring(c)
+	p.people(c)
 	p.badInput(c)
 	p.guest()
 	p.search("while results wait")
@@ -140,8 +146,9 @@ func (p *planted) account(c *client, login string) {
 	c.must(c.post("/login", "login", p.value("password in the login's place"), "password", password), 422)
 	c.must(c.get("/login?next=/vault%3Fq="+p.value("next")), 200)
 	c.login(login, password)
-	page := c.must(c.get("/account"), 200)
-	for _, path := range shownExport.FindAllString(page.body, -1) {
+	page := c.must(c.get("/keys"), 200)
+	for _, key := range shownKey.FindAllString(page.body, -1) {
+		path := key + "/export"
 		c.must(c.post(path, "current", p.value("wrong current password")), 422)
 		key := strings.TrimSpace(c.must(c.post(path, "current", password), 200).body)
 		if identity := shownIdentity.FindString(key); identity != "" {
@@ -158,7 +165,7 @@ func (p *planted) account(c *client, login string) {
 		p.values["own Fernet key"] = key
 	}
 	if p.values["own age key"] == "" || p.values["own Fernet key"] == "" {
-		p.t.Fatal("the account page exported no two keys")
+		p.t.Fatal("the ring exported no two keys")
 	}
 	p.cookies("session", c)
 }
@@ -287,6 +294,46 @@ func (p *planted) vault(c *client) {
 	if a := c.get("/vault?q=" + p.value("new title")); !strings.Contains(a.body, note) {
 		p.t.Error("the renamed note is not found by its title")
 	}
+}
+
+// ring makes, imports, changes and exports keys. An OpenPGP user id is for others and so stands in the clear; what
+// the person calls a key does not.
+func (p *planted) ring(c *client) {
+	imported, err := age.GenerateX25519Identity()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.plantIdentity("imported identity", imported.String())
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		p.t.Fatal(err)
+	}
+	p.plant("imported Fernet key decoded", raw)
+	token := base64.URLEncoding.EncodeToString(raw)
+	p.plantText("imported Fernet key", token)
+	c.must(c.post("/keys/import", "name", p.value("imported key's name"), "text", imported.String()), 200)
+	c.must(c.upload("/keys/import", field("passphrase", p.value("import's passphrase")), file(p.value("imported file's name"), token+"\n")), 200)
+	c.must(c.post("/keys/import", "text", p.value("no key to import")), 422)
+	c.must(c.post("/keys/import", "text", imported.String()+"\n"+p.value("rest of an import")), 422)
+	c.must(c.upload("/keys/import", file(p.value("refused file's name"), p.value("refused file"))), 422)
+	for _, kind := range []string{"age", "age-pq", "fernet", "pgp"} {
+		path := p.find(shownKey, answer{body: c.must(c.post("/keys", "kind", kind, "name", p.value("name of "+kind), "expires", "2099-01-01"), 303).location()})
+		c.must(c.post(path+"/describe", "name", p.value("second name of "+kind), "description", p.value("description of "+kind)), 303)
+		c.must(c.post(path+"/describe", "name", strings.Repeat(p.value("name that is too long"), 10), "description", p.value("description of "+kind)), 422)
+		c.must(c.post(path+"/rotate"), 303)
+		c.must(c.post(path+"/versions/1/revoke"), 303)
+		for _, passphrase := range []string{"", p.value("export's passphrase")} {
+			key := c.must(c.post(path+"/export", "current", p.value("password"), "passphrase", passphrase), 200).body
+			for i, identity := range regexp.MustCompile(`AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+`).FindAllString(key, -1) {
+				p.plantIdentity(fmt.Sprint("made ", kind, " key ", i), identity)
+			}
+		}
+		c.must(c.get(path), 200)
+		c.must(c.post(path+"/versions/1/delete", "current", p.value("password")), 303)
+	}
+	c.must(c.get("/keys"), 200)
+	c.must(c.post("/keys/rewrap"), 303)
+	c.must(c.post("/keys/"+p.value("no id")+"/rotate"), 404)
 }
 
 // badInput sends what is refused at each layer, and what never becomes a request.

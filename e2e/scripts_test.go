@@ -211,8 +211,9 @@ func scriptCopy(t *testing.T, s *server, tab *tab) {
 	tab.fill("#text", "something")
 	tab.answer()
 	all("hash", 2)
-	tab.open("/account")
-	all("account", 2)
+	tab.open("/keys")
+	tab.follow(".keys h2 a")
+	all("key", 3)
 	// Where the clipboard API is not (plain http, some browsers), the old way does it.
 	tab.do("take the clipboard API away", evaluate(`
 		window.read = navigator.clipboard.readText.bind(navigator.clipboard);

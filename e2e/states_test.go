@@ -120,7 +120,7 @@ func decryptPages(t *testing.T, s *server, tab *tab) {
 	tab.fill("#text", message)
 	tab.answer()
 	tab.reads("#result pre", "signed and sealed")
-	tab.reads("#result dl", "not known here")
+	tab.reads("#result .signature", "not known here")
 	tab.sound("decrypt-openpgp")
 
 	other := program(t, "age-keygen", "a file for another key")

@@ -2,12 +2,9 @@ package handlers
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"strconv"
 
 	"github.com/gofiber/fiber/v2"
-	"rsc.io/qr"
 
 	"zencrypt/limits"
 	"zencrypt/models"
@@ -29,16 +26,11 @@ type ownSessionStore interface {
 	List(ctx context.Context, account models.ID) ([]models.Session, error)
 }
 
-type keyStore interface {
-	List(ctx context.Context, u *models.Unlocked) ([]models.Key, error)
-}
-
-// account is a person's own account: sessions, password, recovery, renewal, export of keys, the end.
+// account is a person's own account: sessions, password, recovery, renewal, the end.
 type account struct {
 	*core
 	accounts ownAccountStore
 	sessions ownSessionStore
-	keys     keyStore
 }
 
 // Show handles GET /account.
@@ -47,6 +39,8 @@ func (a *account) Show(x *fiber.Ctx) error {
 		"password": "Your password is changed, and every other session is ended.",
 		"sessions": "The session is ended.",
 		"renew":    "Your account key is renewed.",
+		"listed":   "Others find you by your login now.",
+		"unlisted": "Nobody finds you by your login any more.",
 	}[x.Query("done")]
 	return a.show(x, fiber.StatusOK, notice, "", nil)
 }
@@ -71,50 +65,37 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 	if p.Items, _, err = a.accounts.Usage(ctx, u.Account.ID); err != nil {
 		return err
 	}
+	if p.Unlisted, err = a.db.Accounts.Unlisted(ctx, u.Account.ID); err != nil {
+		return err
+	}
 	if p.ResealLeft, err = a.accounts.ResealLeft(ctx, u); err != nil {
 		return err
-	}
-	keys, err := a.keys.List(ctx, u)
-	if err != nil {
-		return err
-	}
-	for _, k := range keys {
-		row := views.KeyRow{ID: k.ID.String(), Name: k.Name, Kind: k.Kind, Created: k.Created}
-		if n := len(k.Versions); n > 0 && k.Kind == "age" {
-			row.Public = k.Versions[n-1].Public
-			if k.Default {
-				p.Recipient, p.RecipientQR = row.Public, qrCode(row.Public)
-			}
-		}
-		p.Keys = append(p.Keys, row)
 	}
 	return a.render(x, status, views.Page{Title: "Account", Active: "account"}, views.Account(p))
 }
 
-// qrCode is a data URL of a PNG, which Tor Browser's safest level shows too (it blocks SVG).
-func qrCode(s string) string {
-	code, err := qr.Encode(s, qr.M)
-	if err != nil {
-		return "" // longer than a QR code holds: the text beside it stays
-	}
-	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(code.PNG())
+// confirm is core's, with the page of the account for what was wrong.
+func (a *account) confirm(x *fiber.Ctx, name string, act func(f *form, u *models.Unlocked) error) (handled bool, err error) {
+	return a.core.confirm(x, act, func(errs views.Fields) error {
+		return a.show(x, fiber.StatusUnprocessableEntity, "", name, errs)
+	})
 }
 
 // confirm reads the form and runs act, which checks the current password, within the limits on guessing
-// and on slow work. handled is true when the answer is already written.
-func (a *account) confirm(x *fiber.Ctx, name string, act func(f *form, u *models.Unlocked) error) (handled bool, err error) {
-	f, err := a.readForm(x, formLimit)
+// and on slow work. handled is true when the answer is already written: again, with what was wrong.
+func (c *core) confirm(x *fiber.Ctx, act func(f *form, u *models.Unlocked) error, again func(views.Fields) error) (handled bool, err error) {
+	f, err := c.readForm(x, formLimit)
 	if err != nil {
 		return false, err
 	}
 	u := visitorOf(x).user
 	key := [16]byte(u.Account.ID)
-	if ok, wait := a.rates.password.Take(key); !ok {
+	if ok, wait := c.rates.password.Take(key); !ok {
 		return false, tooMany(wait, "A wrong current password was tried too often.")
 	}
-	err = a.slow(x, limits.Login, func() error { return act(f, u) })
+	err = c.slow(x, limits.Login, func() error { return act(f, u) })
 	if models.ErrorCode(err) != models.Unauthorized {
-		a.rates.password.Return(key)
+		c.rates.password.Return(key)
 	}
 	if err == nil {
 		return false, nil
@@ -123,7 +104,7 @@ func (a *account) confirm(x *fiber.Ctx, name string, act func(f *form, u *models
 	if err != nil {
 		return false, err
 	}
-	return true, a.show(x, fiber.StatusUnprocessableEntity, "", name, errs)
+	return true, again(errs)
 }
 
 // Password handles POST /account/password: 303, all other sessions end and this one gets a new token.
@@ -179,6 +160,7 @@ func (a *account) anew(x *fiber.Ctx, next string) error {
 		// The others open nothing by their epoch, and the janitor removes them; a renewal goes on later.
 		a.opt.Log.Warn("tidying up after a change of an account failed", "error", errorClass(err))
 	}
+	a.resumeRewrap(ctx, v.user, s)
 	return redirect(x, next)
 }
 
@@ -257,45 +239,4 @@ func (a *account) Delete(x *fiber.Ctx) error {
 	}
 	a.clearCookie(x, a.cookieName())
 	return redirect(x, "/login?deleted=1")
-}
-
-// ExportKey handles POST /keys/:id/export: the private key as a file for age or for Fernet libraries,
-// after asking for the password again.
-func (a *account) ExportKey(x *fiber.Ctx) error {
-	id, err := models.ParseID(x.Params("id"))
-	if err != nil {
-		return fiber.ErrNotFound
-	}
-	keys, err := a.keys.List(x.UserContext(), visitorOf(x).user)
-	if err != nil {
-		return err
-	}
-	var key *models.Key
-	for i := range keys {
-		if keys[i].ID == id {
-			key = &keys[i]
-		}
-	}
-	if key == nil {
-		return fiber.ErrNotFound
-	}
-	done, err := a.confirm(x, "export-"+id.String(), func(f *form, u *models.Unlocked) error {
-		return a.accounts.CheckPassword(x.UserContext(), u, f.get("current"))
-	})
-	if done || err != nil {
-		return err
-	}
-	var b []byte
-	name := "zencrypt-fernet-key.txt"
-	for i := len(key.Versions) - 1; i >= 0; i-- { // newest first: the first is the one to encrypt with
-		v := key.Versions[i]
-		if key.Kind == "age" {
-			name = "zencrypt-age-key.txt"
-			b = append(b, "# created: "+v.Created.UTC().Format("2006-01-02T15:04:05Z")+"\n# public key: "+v.Public+"\n"...)
-		}
-		b = append(append(b, v.Secret...), '\n')
-	}
-	attachment(x, name)
-	x.Set(fiber.HeaderContentLength, strconv.Itoa(len(b)))
-	return x.Send(b)
 }

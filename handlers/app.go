@@ -63,6 +63,7 @@ type core struct {
 	transfers  *transfers
 	background sync.WaitGroup // renewals of account keys under way
 	rates      rates
+	rewraps    sync.Map       // account to the renewal of its items, under way or just ended
 	guests     sync.Map       // blob of a guest's result to its client, as owner says it
 	opening    sync.Map       // results that are being opened, each with what its end closes
 	memory     *limits.Budget // whole messages that have to stand in memory (Fernet files)
@@ -78,6 +79,7 @@ type rates struct {
 	typo        *limits.Limiter // refused registrations of one client
 	password    *limits.Limiter // wrong current passwords of one account
 	meter       *limits.Limiter // password meter of one client
+	find        *limits.Limiter // logins that one account looks for
 }
 
 const (
@@ -108,6 +110,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 			typo:        limits.NewLimiter(300, time.Second, keys, o.Now),
 			password:    limits.NewLimiter(10, time.Minute, keys, o.Now),
 			meter:       limits.NewLimiter(60, 250*time.Millisecond, keys, o.Now),
+			find:        limits.NewLimiter(30, 2*time.Minute, keys, o.Now),
 		},
 	}
 	a := &App{core: c, links: newLinks(defaultConnLimits, shortage(o.Log, o.Now))}

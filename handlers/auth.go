@@ -266,6 +266,8 @@ func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 	if err := a.reseal(x.UserContext(), u, s); err != nil {
 		return err
 	}
+	// So does a rewrap.
+	a.resumeRewrap(x.UserContext(), u, s)
 	return redirect(x, next)
 }
 

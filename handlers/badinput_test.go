@@ -211,7 +211,7 @@ func TestBadInput_Texts(t *testing.T) {
 		}},
 		{"NoPassphrase", 422, []string{"Type a passphrase"}, func(c *client) answer { return c.post("/encrypt", "to", "passphrase", "text", "x", "save", "1") }},
 		{"UnknownTo", 422, []string{"Choose for whom"}, func(c *client) answer { return c.post("/encrypt", "to", "everybody", "text", "x", "save", "1") }},
-		{"UnknownFormat", 422, []string{"Choose age or Fernet"}, func(c *client) answer {
+		{"UnknownFormat", 422, []string{"Choose age, OpenPGP or Fernet"}, func(c *client) answer {
 			return c.post("/encrypt", "to", "me", "format", "zip", "text", "x", "save", "1")
 		}},
 		{"UnknownAlgorithm", 422, []string{"Unknown algorithm", "Choose"}, func(c *client) answer { return c.post("/hash", "algorithm", "rot13", "text", "x", "save", "1") }},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"runtime/debug"
 	"strings"
@@ -13,7 +12,6 @@ import (
 
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
-	"zencrypt/crypto/fernet"
 	"zencrypt/crypto/pgp"
 	"zencrypt/models"
 	"zencrypt/views"
@@ -114,28 +112,7 @@ func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k crypto.Keys, er
 	if err != nil {
 		return k, err
 	}
-	for _, key := range list {
-		for i := len(key.Versions) - 1; i >= 0; i-- {
-			v := key.Versions[i]
-			label := fmt.Sprintf("your key “%s”, version %d", key.Name, v.N)
-			switch key.Kind {
-			case "age":
-				ids, err := agefile.ParseIdentities(string(v.Secret))
-				if err != nil {
-					return k, fmt.Errorf("parse own key: %w", err)
-				}
-				for _, id := range ids {
-					k.Age = append(k.Age, crypto.NamedAge{Label: label, Identity: id})
-				}
-			case "fernet":
-				fk, err := fernet.ParseKey(string(v.Secret))
-				if err != nil {
-					return k, fmt.Errorf("parse own key: %w", err)
-				}
-				k.Fernet = append(k.Fernet, crypto.NamedFernet{Label: label, Key: fk})
-			}
-		}
-	}
+	k.Add(c.ownKeys(list).Keys)
 	return k, nil
 }
 
@@ -150,30 +127,17 @@ func pastedKeyProblem(err error) string {
 	return "This is no private key that is known here: paste a line that starts with AGE-SECRET-KEY-, a whole block from BEGIN to END (OpenPGP, SSH or RSA), or a Fernet key of 44 characters."
 }
 
-// signatureFact tells a person what became of a signature.
-func signatureFact(s pgp.Signature) string {
-	who := s.Primary
-	if who == "" {
-		who = orElse(s.Fingerprint, s.KeyID)
-	}
-	if s.UserID != "" {
-		who = pgp.Display(s.UserID) + ", " + who
-	}
-	switch s.Status {
-	case pgp.Good:
-		return "good, by " + who
-	case pgp.UnknownKey:
-		return "by the key " + who + ", which is not known here, so that it could not be checked"
-	}
-	return string(s.Status) + ", by " + who + ": " + s.Reason
-}
-
 // largeHash is the memory of a slow hash, in bytes, from which on it is given back at once.
 const largeHash = 128 << 20
 
-// unseal starts to decrypt src. A slow hash runs inside the budget, weighed by what the header asks for.
+// unseal starts to decrypt src. A slow hash runs inside the budget, weighed by what the header asks for. Signatures are
+// checked against the person's own keys and people.
 func (c *core) unseal(x *fiber.Ctx, src io.Reader, k crypto.Keys) (*crypto.Plain, error) {
-	return crypto.Decrypt(src, k, crypto.Options{Now: c.opt.Now, Acquire: func(n int64) (func(), error) {
+	src, known, err := c.verifier(x, src)
+	if err != nil {
+		return nil, err
+	}
+	return crypto.Decrypt(src, k, crypto.Options{Now: c.opt.Now, Verify: known.certs, Acquire: func(n int64) (func(), error) {
 		release, err := c.budget.Acquire(x.UserContext(), class(visitorOf(x)), n)
 		if err != nil || n < largeHash {
 			return release, err
@@ -205,8 +169,8 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k crypto.Keys, vm *views.DecryptFo
 	r := &views.TextResult{OK: true, Verb: "decrypt", Headline: "Opened with " + p.Label, Name: "message.txt",
 		Base64: base64.StdEncoding.EncodeToString(plain), Size: int64(len(plain)), Took: d.opt.Now().Sub(start),
 		Facts: []views.Fact{{Name: "Format", Value: p.Format.Title()}}, CanSave: vm.LoggedIn}
-	for _, s := range p.Signatures() {
-		r.Facts = append(r.Facts, views.Fact{Name: "Signature", Value: signatureFact(s)})
+	if r.Signatures, err = d.judged(x, p); err != nil {
+		return nil, nil, err
 	}
 	if isText(plain) {
 		r.Text = string(plain)

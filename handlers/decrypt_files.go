@@ -38,7 +38,7 @@ func (d *decrypt) item(x *fiber.Ctx, hexID string, k crypto.Keys, save bool) ([]
 	if item.Kind != "ciphertext" || item.Blob == nil {
 		return nil, fiber.ErrNotFound
 	}
-	sealed, err := d.files.Open(blobs.Blobs, blobRef(item.Blob))
+	sealed, err := d.openItem(x.UserContext(), visitorOf(x).user, item)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,10 @@ func (d *decrypt) one(u *upload, name string, content io.Reader, k crypto.Keys, 
 	r := &models.Result{Verb: "decrypt", Meta: models.ResultMeta{Name: opened(name), Save: save, Item: models.ItemMeta{FileName: opened(name)}}}
 	switch {
 	case o.err == nil:
-		o.into(r)
+		if err := d.into(u.x, o, r); err != nil {
+			_ = d.files.Remove(blobs.Spool, ref.ID)
+			return nil, err
+		}
 	case errors.Is(o.err, crypto.ErrNoKey), errors.Is(o.err, crypto.ErrWrongPassphrase):
 		r.State, r.Size, r.Tries = models.StateLocked, -1, openTries
 		r.Meta.Passphrase = crypto.NeedsPassphrase(o.err)
@@ -100,7 +103,11 @@ type attempt struct {
 }
 
 // into writes a success into a result.
-func (o attempt) into(r *models.Result) {
+func (c *core) into(x *fiber.Ctx, o attempt, r *models.Result) error {
+	signatures, err := c.judged(x, o.plain)
+	if err != nil {
+		return err
+	}
 	r.State, r.Size = models.StateReady, o.size
 	r.Meta.FileFormat, r.Meta.Headline = string(o.plain.Format), "Opened with "+o.plain.Label
 	r.Meta.FileKey = o.plain.FileKey
@@ -108,9 +115,8 @@ func (o attempt) into(r *models.Result) {
 		r.Meta.SessionKey = key.Encode()
 	}
 	r.Meta.Facts = [][2]string{{"Format", o.plain.Format.Title()}, {"Checked", "to the last byte"}}
-	for _, s := range o.plain.Signatures() {
-		r.Meta.Facts = append(r.Meta.Facts, [2]string{"Signature", signatureFact(s)})
-	}
+	r.Meta.Signatures = storedSignatures(signatures)
+	return nil
 }
 
 // check spools content and opens it to its end. An age file or an OpenPGP message is opened in the same pass and stays as it

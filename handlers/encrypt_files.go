@@ -55,7 +55,7 @@ func (e *encrypt) one(u *upload, name string, content io.Reader, job *encryptJob
 		return nil, err
 	}
 	r := &models.Result{Verb: "encrypt", State: models.StateReady, Size: ref.Size, Meta: models.ResultMeta{Name: name, FileFormat: job.format,
-		Headline: job.headline, Facts: [][2]string{{"Format", job.detail}}, Item: job.meta(name),
+		Headline: job.headline, Facts: job.fileFacts(), Item: job.meta(name),
 		Commands: job.command(name, strings.TrimSuffix(name, job.suffix))}}
 	if err := u.store(r, ref); err != nil {
 		return nil, err
@@ -67,6 +67,14 @@ func (e *encrypt) one(u *upload, name string, content io.Reader, job *encryptJob
 		}
 	}
 	return resultView(r, saved, u.v), nil
+}
+
+func (j *encryptJob) fileFacts() [][2]string {
+	all := [][2]string{{"Format", j.detail}}
+	for _, f := range j.facts {
+		all = append(all, [2]string{f.Name, f.Value})
+	}
+	return all
 }
 
 // whole takes a message of a format that has to stand in memory as a whole. It is spooled first, sealed

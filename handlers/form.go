@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"zencrypt/crypto/agefile"
 	"zencrypt/views"
 )
 
@@ -35,6 +36,7 @@ type form struct {
 	parts  *multipart.Reader
 	next   *multipart.Part // the first file, not read yet
 	count  int
+	ticked int          // people, who do not count
 	files  bool         // the first file has come
 	most   int64        // bytes that the fields may have in all
 	held   int64        // bytes of fields that came
@@ -117,7 +119,12 @@ func (f *form) advance() (*multipart.Part, error) {
 		if err != nil {
 			return nil, bodyError(err)
 		}
-		if f.count++; f.count > maxParts {
+		// People who are ticked are one choice, of as many as a file can be for.
+		if f.count++; p.FormName() == "person" && f.ticked < agefile.MaxStanzas {
+			f.ticked++
+			f.count--
+		}
+		if f.count > maxParts {
 			return nil, &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("Too many parts",
 				"A form takes at most 32 fields and files at once. Nothing more was stored.", "Send fewer files at a time.")}
 		}
@@ -125,7 +132,7 @@ func (f *form) advance() (*multipart.Part, error) {
 		if _, _, err := mime.ParseMediaType(p.Header.Get(fiber.HeaderContentDisposition)); err != nil {
 			return nil, errMalformed // a quote inside a quoted name, say: whose content this is can't be known
 		}
-		if p.FileName() != "" || (name == "file" && isFile(p)) {
+		if name != "signature_file" && p.FileName() != "" || (name == "file" && isFile(p)) {
 			if p.FileName() == "" {
 				// A browser sends an empty part for a file field that nothing was chosen in.
 				var one [1]byte
@@ -137,6 +144,7 @@ func (f *form) advance() (*multipart.Part, error) {
 			f.files = true
 			return p, nil
 		}
+		// A signature is small, and has to be there before the first byte of what it is over: it counts as a field.
 		if f.files {
 			return nil, &refusal{status: fiber.StatusUnprocessableEntity, problem: problem("The form came in the wrong order",
 				"The field “"+printable(name)+"” stands behind a file, where it is too late: files are worked on as they arrive. Nothing was stored.",

@@ -33,7 +33,7 @@ var resultPage = views.Page{Title: "Result", Active: "", NoStore: true}
 func resultView(r *models.Result, saved string, v *visitor) *views.FileResult {
 	vm := &views.FileResult{ID: r.ID.String(), Name: r.Meta.Name, State: r.State, Verb: r.Verb, Headline: r.Meta.Headline,
 		Size: r.Size, Expires: r.Expires, Tries: r.Tries, Commands: r.Meta.Commands, Saved: saved, Guest: v.user == nil,
-		NeedsPassphrase: r.Meta.Passphrase}
+		NeedsPassphrase: r.Meta.Passphrase, Signatures: shownSignatures(r.Meta.Signatures)}
 	for _, f := range r.Meta.Facts {
 		vm.Facts = append(vm.Facts, views.Fact{Name: f[0], Value: f[1]})
 	}
@@ -259,7 +259,9 @@ func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys 
 	if o.err != nil {
 		return o.err
 	}
-	o.into(res)
+	if err := r.into(x, o, res); err != nil {
+		return err
+	}
 	stale := before.Blob // the token, whose plaintext took its place
 	if err := r.store.MakeReady(x.UserContext(), s, res); err != nil {
 		if res.Blob != before.Blob {

@@ -28,12 +28,16 @@ func (a *App) table() []Route {
 	var (
 		pages   = &pages{c}
 		auth    = &auth{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
-		account = &account{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions, keys: c.db.Keys}
+		account = &account{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
 		hash    = &hash{c}
 		encrypt = &encrypt{c}
 		decrypt = &decrypt{c}
 		results = &results{core: c, store: c.db.Results}
 		vault   = &vault{core: c, items: c.db.Items}
+		keys    = &keys{core: c, store: c.db.Keys, accounts: c.db.Accounts}
+		sign    = &sign{c}
+		verify  = &verify{c}
+		people  = &people{core: c, store: c.db.People}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
@@ -64,6 +68,10 @@ func (a *App) table() []Route {
 		{"POST", "/encrypt", Guest, encrypt.Create},
 		{"GET", "/decrypt", Guest, decrypt.New},
 		{"POST", "/decrypt", Guest, decrypt.Create},
+		{"GET", "/sign", User, sign.New},
+		{"POST", "/sign", User, sign.Create},
+		{"GET", "/verify", Guest, verify.New},
+		{"POST", "/verify", Guest, verify.Create},
 
 		{"POST", "/results/download", Guest, results.Echo},
 		{"GET", "/results/:id", Visitor, results.Show},
@@ -81,13 +89,36 @@ func (a *App) table() []Route {
 		{"POST", "/vault/:id/rename", User, vault.Rename},
 		{"POST", "/vault/:id/delete", User, vault.Delete},
 
+		{"GET", "/people", User, people.List},
+		{"POST", "/people", User, people.Create},
+		{"POST", "/people/find", User, people.Find},
+		{"GET", "/people/:id", User, people.Show},
+		{"POST", "/people/:id/accept", User, people.Accept},
+		{"POST", "/people/:id/verify", User, people.Verify},
+		{"POST", "/people/:id/delete", User, people.Delete},
+
+		{"POST", "/account/listed", User, account.Listed},
 		{"GET", "/account", User, account.Show},
 		{"POST", "/account/password", User, account.Password},
 		{"POST", "/account/recovery", User, account.Recovery},
 		{"POST", "/account/renew", User, account.Renew},
 		{"POST", "/account/sessions", User, account.Sessions},
 		{"POST", "/account/delete", Unconfirmed, account.Delete},
-		{"POST", "/keys/:id/export", User, account.ExportKey},
+
+		{"GET", "/keys", User, keys.List},
+		{"POST", "/keys", User, keys.Create},
+		{"POST", "/keys/import", User, keys.Import},
+		{"POST", "/keys/rewrap", User, keys.Rewrap},
+		{"GET", "/keys/:id", User, keys.Show},
+		{"POST", "/keys/:id/rotate", User, keys.Rotate},
+		{"POST", "/keys/:id/default", User, keys.Default},
+		{"POST", "/keys/:id/describe", User, keys.Describe},
+		{"POST", "/keys/:id/expiry", User, keys.Expiry},
+		{"POST", "/keys/:id/export", User, keys.Export},
+		{"POST", "/keys/:id/delete", User, keys.Delete},
+		{"POST", "/keys/:id/versions/:n/retire", User, keys.Retire},
+		{"POST", "/keys/:id/versions/:n/revoke", User, keys.Revoke},
+		{"POST", "/keys/:id/versions/:n/delete", User, keys.DeleteVersion},
 	}
 }
 

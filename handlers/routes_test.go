@@ -14,18 +14,25 @@ var declared = map[string]Access{
 	"GET /login": Public, "POST /login": Public, "GET /login/factor": Pending, "POST /login/factor": Pending,
 	"GET /recover": Public, "POST /recover": Public, "POST /logout": Public,
 	"GET /hash": Guest, "POST /hash": Guest, "GET /encrypt": Guest, "POST /encrypt": Guest, "GET /decrypt": Guest, "POST /decrypt": Guest,
+	"GET /sign": User, "POST /sign": User, "GET /verify": Guest, "POST /verify": Guest,
 	"POST /results/download": Guest, "GET /results/:id": Visitor, "GET /results/:id/file": Visitor,
 	"POST /results/:id/open": Visitor, "POST /results/:id/delete": Visitor, "POST /results/:id/save": User,
 	"GET /vault": User, "POST /vault": User, "POST /vault/delete": User, "POST /vault/restore": User,
 	"GET /vault/:id": User, "GET /vault/:id/file": User, "POST /vault/:id/rename": User, "POST /vault/:id/delete": User,
+	"GET /people": User, "POST /people": User, "POST /people/find": User, "GET /people/:id": User,
+	"POST /people/:id/accept": User, "POST /people/:id/verify": User, "POST /people/:id/delete": User, "POST /account/listed": User,
 	"GET /account": User, "POST /account/password": User, "POST /account/recovery": User, "POST /account/renew": User,
-	"POST /account/sessions": User, "POST /account/delete": Unconfirmed, "POST /keys/:id/export": User,
+	"POST /account/sessions": User, "POST /account/delete": Unconfirmed,
+	"GET /keys": User, "POST /keys": User, "POST /keys/import": User, "POST /keys/rewrap": User, "GET /keys/:id": User,
+	"POST /keys/:id/rotate": User, "POST /keys/:id/default": User, "POST /keys/:id/describe": User, "POST /keys/:id/expiry": User,
+	"POST /keys/:id/export": User, "POST /keys/:id/delete": User, "POST /keys/:id/versions/:n/retire": User,
+	"POST /keys/:id/versions/:n/revoke": User, "POST /keys/:id/versions/:n/delete": User,
 }
 
 const strangerID = "00112233445566778899aabbccddeeff"
 
 func path(r Route) string {
-	return strings.ReplaceAll(strings.ReplaceAll(r.Path, ":id", strangerID), "*", "none")
+	return strings.NewReplacer(":id", strangerID, ":n", "1", "*", "none").Replace(r.Path)
 }
 
 func TestRoutes(t *testing.T) {
@@ -125,14 +132,16 @@ func TestRoutes(t *testing.T) {
 		item := owner.post("/vault", "title", "mine", "text", "mine").want(t, 303).Header.Get("Location")
 		page := owner.upload("/encrypt", []string{"to", "me", "mode", "files"}, [2]string{"a.txt", "zq-own-content"}).want(t, 200)
 		result := regexp.MustCompile(`/results/[0-9a-f]{32}`).FindString(page.body)
-		key := regexp.MustCompile(`/keys/[0-9a-f]{32}`).FindString(owner.get("/account").want(t, 200).body)
+		key := regexp.MustCompile(`/keys/[0-9a-f]{32}`).FindString(owner.get("/keys").want(t, 200).body)
+		person := owner.post("/people", "login", "other").want(t, 303).Header.Get("Location")
+		person, _, _ = strings.Cut(person, "?")
 		if item == "" || result == "" || key == "" {
 			t.Fatalf("nothing to try: %q %q %q", item, result, key)
 		}
-		ids := map[string]string{"/vault/": item, "/results/": result, "/keys/": key}
+		ids := map[string]string{"/vault/": item, "/results/": result, "/keys/": key, "/people/": person}
 		tried := 0
 		for _, r := range s.Routes() {
-			prefix, rest, ok := strings.Cut(r.Path, ":id")
+			prefix, rest, ok := strings.Cut(strings.ReplaceAll(r.Path, ":n", "1"), ":id")
 			if !ok {
 				continue
 			}
@@ -155,5 +164,6 @@ func TestRoutes(t *testing.T) {
 		other.post("/vault/delete", "id", strings.TrimPrefix(item, "/vault/"))
 		owner.get(item).want(t, 200, "mine")
 		owner.get(result+"/file").want(t, 200)
+		owner.get(person).want(t, 200, "other", "Compare, once")
 	})
 }

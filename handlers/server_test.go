@@ -43,7 +43,7 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 }
 func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
 
-func newServer(t *testing.T, change ...func(*Options)) *server {
+func newServer(t testing.TB, change ...func(*Options)) *server {
 	t.Helper()
 	dir := t.TempDir()
 	main, err := migrations.Main()
@@ -92,13 +92,13 @@ func newServer(t *testing.T, change ...func(*Options)) *server {
 // client is a browser as far as the server can tell: it keeps cookies and says where a post came from.
 type client struct {
 	*http.Client
-	t    *testing.T
+	t    testing.TB
 	base string
 	htmx bool
 	site string
 }
 
-func (s *server) client(t *testing.T) *client {
+func (s *server) client(t testing.TB) *client {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func (c *client) register(login string) string {
 	return code
 }
 
-func (a answer) want(t *testing.T, status int, texts ...string) answer {
+func (a answer) want(t testing.TB, status int, texts ...string) answer {
 	t.Helper()
 	if a.StatusCode != status {
 		t.Fatalf("%s %s: status %d, want %d\n%s", a.Request.Method, a.Request.URL.Path, a.StatusCode, status, a.body)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/url"
 	"strings"
 	"time"
@@ -141,6 +144,11 @@ func (v *vault) show(x *fiber.Ctx, status int, errs views.Fields) error {
 	}
 	if item.Kind == "ciphertext" {
 		vm.Commands = openCommands(item)
+		if id, err := models.ParseID(item.Meta.KeyID); err == nil {
+			if k, err := v.db.Keys.Get(x.UserContext(), visitorOf(x).user, id); err == nil && !k.Unreadable {
+				vm.Facts = append(vm.Facts, views.Fact{Name: "Opens with", Value: fmt.Sprintf("your key “%s”, version %d", k.Name, item.Meta.KeyVersion)})
+			}
+		}
 	}
 	if item.Blob == nil && !item.Unreadable {
 		vm.Base64 = base64.StdEncoding.EncodeToString(item.Body)
@@ -172,12 +180,27 @@ func (v *vault) File(x *fiber.Ctx) error {
 		attachment(x, name)
 		return x.Send(item.Body)
 	}
-	b := item.Blob
-	r, err := v.files.Open(blobs.Blobs, blobRef(b))
+	r, err := v.openItem(x.UserContext(), visitorOf(x).user, item)
 	if err != nil {
 		return err
 	}
-	return v.send(x, name, b.Size, r, func() { _ = r.Close() })
+	return v.send(x, name, item.Blob.Size, r, func() { _ = r.Close() })
+}
+
+// openItem opens an item's file. A rewrap may have put another in its place since the item was read: then item
+// becomes what it is now.
+func (c *core) openItem(ctx context.Context, u *models.Unlocked, item *models.Item) (*blobs.Reader, error) {
+	for {
+		r, err := c.files.Open(blobs.Blobs, blobRef(item.Blob))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return r, err
+		}
+		now, again := c.db.Items.Get(ctx, u, item.ID)
+		if again != nil || now.Blob == nil || now.Blob.ID == item.Blob.ID {
+			return nil, err
+		}
+		*item = *now
+	}
 }
 
 func blobRef(b *models.BlobRef) blobs.Ref {

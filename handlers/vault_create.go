@@ -46,7 +46,10 @@ func (v *vault) Create(x *fiber.Ctx) error {
 		item.Title = firstLine(body)
 	}
 	if len(errs) == 0 {
-		err := v.saveText(x, item)
+		err := v.noteKey(x, item)
+		if err == nil {
+			err = v.saveText(x, item)
+		}
 		if err == nil {
 			return v.saved(x, f, "/vault/"+item.ID.String())
 		}
@@ -60,6 +63,23 @@ func (v *vault) Create(x *fiber.Ctx) error {
 	}
 	vm.New = &views.NoteForm{Title: printable(f.get("title")), Text: shown(f.text), Errors: errs, MaxUpload: v.opt.MaxUpload}
 	return v.render(x, fiber.StatusUnprocessableEntity, vaultPage, views.Vault(*vm))
+}
+
+// noteKey notes with a ciphertext which of the person's keys opens it, so that the key is kept for it and a
+// rewrap renews it.
+func (v *vault) noteKey(x *fiber.Ctx, item *models.Item) error {
+	if item.Kind != "ciphertext" {
+		return nil
+	}
+	list, err := v.db.Keys.List(x.UserContext(), visitorOf(x).user)
+	if err != nil {
+		return err
+	}
+	if at, meta, ok := v.standsUnder(x.UserContext(), item, v.ownKeys(list)); ok {
+		meta.KeyID, meta.KeyVersion = at.key.String(), at.n
+		item.Meta = meta
+	}
+	return nil
 }
 
 // saved answers where the item is: in place of the button under htmx, so that the page with the result

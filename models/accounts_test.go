@@ -87,7 +87,7 @@ func TestAccounts_Register(t *testing.T) {
 			}
 		}
 		_, err = db.Keys.Default(t.Context(), u, "pgp")
-		wantCode(t, err, NotFound, "")
+		wantCode(t, err, Invalid, "to")
 	})
 	t.Run("OwnPair", func(t *testing.T) {
 		row, err := accountBy(t.Context(), db.main.r, "id", u.Account.ID)

@@ -47,6 +47,7 @@ type DB struct {
 	Sessions *Sessions
 	Items    *Items
 	Keys     *Keys
+	People   *People
 	Results  *Results
 
 	main, sessions *sqliteDB
@@ -112,6 +113,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db.Sessions = &Sessions{db}
 	db.Items = &Items{db}
 	db.Keys = &Keys{db}
+	db.People = &People{db}
 	db.Results = &Results{db}
 	return db, nil
 }

@@ -230,7 +230,8 @@ func TestRedacted(t *testing.T) {
 	values := map[string]any{
 		"server key": server, "pepper keys": peppers, "options": options, "db": &DB{opts: options},
 		"unlocked": u, "session": s, "session value": *s, "item": item, "item value": *item, "meta": meta, "result": Result{Meta: meta},
-		"key": key, "key value": *key, "blob": item.Blob, "list": []any{*u, *s, *item, meta},
+		"key": key, "key value": *key, "version": key.Versions[0], "imported": Imported{Name: "swordfish"}, "pair": Pair{Name: "swordfish", Secret: []byte("swordfish")},
+		"key params": KeyParams{Name: "swordfish", PairParams: PairParams{Name: "swordfish"}}, "read options": ReadOptions{Passphrase: "swordfish"}, "blob": item.Blob, "list": []any{*u, *s, *item, meta},
 	}
 	for name, v := range values {
 		var out bytes.Buffer

@@ -31,6 +31,8 @@ type Item struct {
 	Meta    ItemMeta
 	// Unreadable is true when a seal did not open: the row was changed or belongs elsewhere.
 	Unreadable bool
+
+	seen []byte // sealed_meta as it was read: another one says that the row was changed meanwhile
 }
 
 // BlobRef names a blob and what opens it.
@@ -42,11 +44,13 @@ type BlobRef struct {
 }
 
 // ItemMeta is what else is known of an item, sealed. KeyID and KeyVersion name the
-// person's key that opens a ciphertext.
+// person's key that opens a ciphertext, Others the public keys of whom else it is for, one a line
+// as age takes them; "" when nobody's are known.
 type ItemMeta struct {
 	FileName, Format, Detail string
 	KeyID                    string
 	KeyVersion               int
+	Others                   string
 }
 
 // Items is the store of the vault.
@@ -83,6 +87,7 @@ type sealedItem struct {
 	Detail        []byte
 	KeyID         string
 	KeyVersion    int
+	Others        string `json:",omitempty"`
 }
 
 func (r *itemRow) place(column string) seal.Place { return place("items", column, r.ID, r.AccountID) }
@@ -152,7 +157,7 @@ func closeItem(u *Unlocked, item *Item) (*itemRow, error) {
 	var err error
 	row.SealedMeta, err = sealJSON(u.Ring, seal.Names, row.place("sealed_meta"), sealedItem{
 		Kind: item.Kind, Size: item.Size, Created: row.Created, Body: item.Body != nil, Blob: item.Blob != nil, FileName: []byte(m.FileName),
-		Format: m.Format, Detail: []byte(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion,
+		Format: m.Format, Detail: []byte(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion, Others: m.Others,
 	})
 	if err != nil {
 		return nil, err
@@ -197,7 +202,8 @@ func (r *itemRow) openInto(u *Unlocked, item *Item) error {
 	if m.Kind != r.Kind || m.Size != r.Size || m.Created != r.Created || m.Body != hasBody || m.Blob != (r.SealedBlob != nil) {
 		return seal.ErrOpen
 	}
-	item.Meta = ItemMeta{FileName: string(m.FileName), Format: m.Format, Detail: string(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion}
+	item.Meta = ItemMeta{FileName: string(m.FileName), Format: m.Format, Detail: string(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion, Others: m.Others}
+	item.seen = r.SealedMeta
 	if r.SealedBody != nil {
 		if item.Body, err = u.Ring.Open(seal.Items, r.place("sealed_body"), r.SealedBody); err != nil {
 			return err

@@ -18,20 +18,33 @@ const (
 	KeyRevoked = "revoked" // decrypts for its owner, never encrypts again
 )
 
+// The kinds of keys.
+const (
+	KindAge    = "age"    // X25519
+	KindAgePQ  = "age-pq" // ML-KEM-768 with X25519; can't share a file with other keys
+	KindPGP    = "pgp"    // the algorithms of pgp.Algorithms
+	KindFernet = "fernet"
+	KindRSA    = "rsa" // an older Zencrypt's, which only opens what that wrote
+)
+
 // Key is one of a person's keys: a name with versions.
 type Key struct {
 	ID          ID
-	Kind        string // age, fernet, pgp
+	Kind        string // KindAge, ...
 	Algorithm   string
 	Name        string
 	Description string
 	Default     bool
 	Created     time.Time
 	Expires     time.Time // zero: never
-	// MinVersion is the lowest version that may be the active one. It is sealed, so that
-	// who writes the database can't make an older version active by removing rows.
+	// MinVersion is the lowest version that is used at all, for decrypting too. It is sealed, so
+	// that who writes the database can't make an older version active by removing rows.
 	MinVersion int
-	Versions   []KeyVersion // by number
+	// Last is the highest number that a version ever had: none is given twice.
+	Last     int
+	Versions []KeyVersion // by number
+	// Rewrap says that what stands under older versions is to be renewed, and was not yet.
+	Rewrap bool
 	// Unreadable is true when its seal did not open; it has no versions then.
 	Unreadable bool
 }
@@ -41,8 +54,15 @@ type KeyVersion struct {
 	N       int
 	State   string // KeyActive, KeyRetired, KeyRevoked
 	Created time.Time
-	Public  string // recipient or certificate; "" for symmetric keys
-	Secret  []byte
+	Changed time.Time // when its state was set; zero when it never changed
+	Public  string    // recipient or certificate; "" for symmetric keys
+	Secret  []byte    // as the formats have it: text, or for OpenPGP packets without a passphrase
+	// Fingerprint is OpenPGP's, and SHA-256 of an RSA key's public half; else "".
+	Fingerprint string
+	// SignsOnly is true for an OpenPGP key that can't be encrypted to.
+	SignsOnly bool
+	// Revocation is the armored certificate that revokes an OpenPGP key elsewhere.
+	Revocation string
 	// PublicDiffers is true when the copy for others is not the owner's own: it was changed.
 	PublicDiffers bool
 }
@@ -50,15 +70,45 @@ type KeyVersion struct {
 // Active returns the version that encrypts, nil when there is none or the key has
 // expired at the time given.
 func (k *Key) Active(now time.Time) *KeyVersion {
-	if !k.Expires.IsZero() && !now.Before(k.Expires) {
+	if k.Expired(now) {
 		return nil
 	}
 	for i := len(k.Versions) - 1; i >= 0; i-- {
-		if v := &k.Versions[i]; v.State == KeyActive && v.N >= k.MinVersion {
+		if v := &k.Versions[i]; v.State == KeyActive && v.N >= k.MinVersion && !v.SignsOnly && k.Kind != KindRSA {
 			return v
 		}
 	}
 	return nil
+}
+
+// Version returns a version by its number, nil when there is none.
+func (k *Key) Version(n int) *KeyVersion {
+	for i := range k.Versions {
+		if k.Versions[i].N == n {
+			return &k.Versions[i]
+		}
+	}
+	return nil
+}
+
+// Newest returns the version with the highest number, nil when there is none.
+func (k *Key) Newest() *KeyVersion {
+	if len(k.Versions) == 0 {
+		return nil
+	}
+	return &k.Versions[len(k.Versions)-1]
+}
+
+// Expired tells whether the key's date has come.
+func (k *Key) Expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }
+
+// published is what others get to see of a version: what is retired is nobody's to encrypt to any
+// more, and that an OpenPGP key is revoked has to reach others.
+func (v *KeyVersion) published() string {
+	if v.State == KeyActive || v.Revocation != "" {
+		return v.Public
+	}
+	return ""
 }
 
 // Keys is the store of people's keys.
@@ -95,6 +145,8 @@ type sealedKey struct {
 	Default                            bool
 	Created, Expires                   int64
 	MinVersion                         int
+	Last                               int  `json:",omitempty"`
+	Rewrap                             bool `json:",omitempty"`
 }
 
 type sealedKeyVersion struct {
@@ -102,8 +154,13 @@ type sealedKeyVersion struct {
 	N       int
 	State   string
 	Created int64
+	Changed int64 `json:",omitempty"`
 	Public  string
 	Secret  []byte
+
+	Fingerprint string `json:",omitempty"`
+	SignsOnly   bool   `json:",omitempty"`
+	Revocation  string `json:",omitempty"`
 }
 
 func (r *keyRow) place() seal.Place { return place("keys", "sealed_key", r.ID, r.AccountID) }
@@ -125,10 +182,9 @@ func firstKeys(now time.Time) ([]Key, error) {
 			Versions: []KeyVersion{{N: 1, State: KeyActive, Created: now, Public: public, Secret: []byte(secret)}},
 		}
 	}
-	return []Key{
-		one("age", "X25519", "age", recipient, identity),
-		one("fernet", "AES-128-CBC, HMAC-SHA-256", "Fernet", "", fernet.NewKey()),
-	}, nil
+	first, second := one(KindAge, algorithmAge, "age", recipient, identity), one(KindFernet, algorithmFernet, "Fernet", "", fernet.NewKey())
+	second.Created = now.Add(time.Millisecond) // lists go by it
+	return []Key{first, second}, nil
 }
 
 // insertKey seals a key with its versions.
@@ -137,29 +193,15 @@ func insertKey(ctx context.Context, tx bun.Tx, u *Unlocked, k *Key) error {
 	if err != nil {
 		return err
 	}
-	row := &keyRow{ID: k.ID, AccountID: u.Account.ID, Kind: k.Kind, Created: millis(k.Created), SealVersion: version}
-	sealed := sealedKey{
-		Kind: k.Kind, Algorithm: k.Algorithm, Name: k.Name, Description: k.Description,
-		Default: k.Default, Created: row.Created, MinVersion: k.MinVersion,
-	}
-	if !k.Expires.IsZero() {
-		sealed.Expires = millis(k.Expires)
-	}
-	if row.SealedKey, err = sealJSON(u.Ring, seal.KeyRing, row.place(), sealed); err != nil {
+	row, err := closeKey(u, k, version)
+	if err != nil {
 		return err
 	}
 	if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
 		return err
 	}
 	for i := range k.Versions {
-		v := &k.Versions[i]
-		row := &keyVersionRow{
-			ID: NewID(), KeyID: k.ID, AccountID: u.Account.ID, N: v.N, Created: millis(v.Created),
-			Public: v.Public, SealVersion: version,
-		}
-		row.SealedVersion, err = sealJSON(u.Ring, seal.KeyRing, row.place(), sealedKeyVersion{
-			Key: k.ID[:], N: v.N, State: v.State, Created: row.Created, Public: v.Public, Secret: v.Secret,
-		})
+		row, err := closeVersion(u, k.ID, &k.Versions[i], NewID(), version)
 		if err != nil {
 			return err
 		}
@@ -167,21 +209,60 @@ func insertKey(ctx context.Context, tx bun.Tx, u *Unlocked, k *Key) error {
 			return err
 		}
 	}
-	return nil
+	return offerKeys(ctx, tx, u)
+}
+
+// closeKey seals a key without its versions.
+func closeKey(u *Unlocked, k *Key, version int64) (*keyRow, error) {
+	row := &keyRow{ID: k.ID, AccountID: u.Account.ID, Kind: k.Kind, Created: millis(k.Created), SealVersion: version}
+	sealed := sealedKey{
+		Kind: k.Kind, Algorithm: k.Algorithm, Name: k.Name, Description: k.Description,
+		Default: k.Default, Created: row.Created, MinVersion: k.MinVersion, Last: k.Last, Rewrap: k.Rewrap,
+	}
+	if !k.Expires.IsZero() {
+		sealed.Expires = millis(k.Expires)
+	}
+	var err error
+	row.SealedKey, err = sealJSON(u.Ring, seal.KeyRing, row.place(), sealed)
+	return row, err
+}
+
+// closeVersion seals a version under the id of its row.
+func closeVersion(u *Unlocked, key ID, v *KeyVersion, id ID, version int64) (*keyVersionRow, error) {
+	row := &keyVersionRow{
+		ID: id, KeyID: key, AccountID: u.Account.ID, N: v.N, Created: millis(v.Created),
+		Public: v.published(), SealVersion: version,
+	}
+	sealed := sealedKeyVersion{
+		Key: key[:], N: v.N, State: v.State, Created: row.Created, Public: v.Public, Secret: v.Secret,
+		Fingerprint: v.Fingerprint, SignsOnly: v.SignsOnly, Revocation: v.Revocation,
+	}
+	if !v.Changed.IsZero() {
+		sealed.Changed = millis(v.Changed)
+	}
+	var err error
+	row.SealedVersion, err = sealJSON(u.Ring, seal.KeyRing, row.place(), sealed)
+	return row, err
 }
 
 // List opens all keys of an account, oldest first. A key that does not open is marked
 // Unreadable, a version that does not is left out: the others still work.
 func (ks *Keys) List(ctx context.Context, u *Unlocked) (keys []Key, err error) {
+	err = ks.db.main.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+		keys, err = listKeys(ctx, tx, u)
+		return err
+	})
+	return keys, err
+}
+
+func listKeys(ctx context.Context, tx bun.Tx, u *Unlocked) (keys []Key, err error) {
 	var rows []keyRow
 	var versions []keyVersionRow
-	err = ks.db.main.read(ctx, func(ctx context.Context, tx bun.Tx) error {
-		err := tx.NewSelect().Model(&rows).Where("account_id = ?", u.Account.ID).Order("created", "id").Scan(ctx)
-		if err != nil {
-			return err
-		}
-		return tx.NewSelect().Model(&versions).Where("account_id = ?", u.Account.ID).Order("key_id", "n").Scan(ctx)
-	})
+	err = tx.NewSelect().Model(&rows).Where("account_id = ?", u.Account.ID).Order("created", "id").Scan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = tx.NewSelect().Model(&versions).Where("account_id = ?", u.Account.ID).Order("key_id", "n").Scan(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +290,7 @@ func (r *keyRow) open(u *Unlocked) (Key, error) {
 	}
 	k := Key{
 		ID: r.ID, Kind: s.Kind, Algorithm: s.Algorithm, Name: s.Name, Description: s.Description,
-		Default: s.Default, Created: fromMillis(s.Created), MinVersion: s.MinVersion,
+		Default: s.Default, Created: fromMillis(s.Created), MinVersion: s.MinVersion, Last: s.Last, Rewrap: s.Rewrap,
 	}
 	if s.Expires != 0 {
 		k.Expires = fromMillis(s.Expires)
@@ -225,14 +306,20 @@ func (r *keyVersionRow) open(u *Unlocked) (KeyVersion, error) {
 	if len(s.Key) != len(r.KeyID) || ID(s.Key) != r.KeyID || s.N != r.N {
 		return KeyVersion{}, seal.ErrOpen
 	}
-	return KeyVersion{
+	v := KeyVersion{
 		N: s.N, State: s.State, Created: fromMillis(s.Created), Public: s.Public, Secret: s.Secret,
-		PublicDiffers: s.Public != r.Public,
-	}, nil
+		Fingerprint: s.Fingerprint, SignsOnly: s.SignsOnly, Revocation: s.Revocation,
+	}
+	if s.Changed != 0 {
+		v.Changed = fromMillis(s.Changed)
+	}
+	v.PublicDiffers = v.published() != r.Public
+	return v, nil
 }
 
-// Default returns the key of a kind that is used when none is named. NotFound when
-// there is none that can encrypt.
+// Default returns the key of a kind that is used when none is named. Invalid for field "to"
+// when there is none, or when it can't encrypt (expired, retired, revoked): another is not taken in
+// its place unasked.
 func (ks *Keys) Default(ctx context.Context, u *Unlocked, kind string) (*Key, error) {
 	keys, err := ks.List(ctx, u)
 	if err != nil {
@@ -243,5 +330,5 @@ func (ks *Keys) Default(ctx context.Context, u *Unlocked, kind string) (*Key, er
 			return k, nil
 		}
 	}
-	return nil, Errorf(NotFound, "", "find key: no %s key of yours can encrypt", kind)
+	return nil, Errorf(Invalid, "to", "find key: your default %s key can't encrypt, or there is none: look under Keys", kind)
 }

@@ -48,6 +48,32 @@ func (i Item) MarshalJSON() ([]byte, error) { return json.Marshal("item " + i.ID
 // Format implements fmt.Formatter: what a person saved stays out of logs.
 func (i Item) Format(s fmt.State, _ rune) { io.WriteString(s, "item "+i.ID.String()) }
 
+// Format implements fmt.Formatter: what a person calls a key stays out of logs.
+func (k Key) Format(s fmt.State, _ rune) { io.WriteString(s, "key "+k.ID.String()) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (k Key) MarshalJSON() ([]byte, error) { return json.Marshal("key " + k.ID.String()) }
+
+// LogValue implements slog.LogValuer.
+func (k Key) LogValue() slog.Value { return slog.StringValue("key " + k.ID.String()) }
+
+// Format implements fmt.Formatter.
+func (i Imported) Format(s fmt.State, _ rune) { io.WriteString(s, "imported key "+i.Key.String()) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (i Imported) MarshalJSON() ([]byte, error) {
+	return json.Marshal("imported key " + i.Key.String())
+}
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (p PairParams) MarshalJSON() ([]byte, error) { return json.Marshal("new " + p.Kind + " key") }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (ReadOptions) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// Format implements fmt.Formatter.
+func (p PairParams) Format(s fmt.State, _ rune) { io.WriteString(s, "new "+p.Kind+" key") }
+
 // Format implements fmt.Formatter.
 func (v KeyVersion) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
 

@@ -30,6 +30,7 @@ func sealedTables() []sealedTable {
 	return []sealedTable{
 		{name: "keys", columns: []sealedColumn{{"sealed_key", seal.KeyRing}}},
 		{name: "key_versions", columns: []sealedColumn{{"sealed_version", seal.KeyRing}}},
+		{name: "people", columns: []sealedColumn{{"sealed_person", seal.KeyRing}}},
 		{name: "items", whole: wholeItem, columns: []sealedColumn{
 			{"sealed_title", seal.Names}, {"sealed_meta", seal.Names}, {"sealed_blob", seal.Files}, {"sealed_body", seal.Items},
 		}},

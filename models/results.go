@@ -26,13 +26,19 @@ type Result struct {
 	Owner   string // whose quota it counts against
 	Created time.Time
 	Expires time.Time
-	Verb    string // encrypt, decrypt
+	Verb    string // encrypt, decrypt, sign
 	State   string // StateReady, StateLocked
 	Tries   int
 	Blob    ID
 	Disk    int64 // bytes on the disk
 	Size    int64 // bytes of the download, -1 unknown
 	Meta    ResultMeta
+}
+
+// ResultSignature is the verdict on an OpenPGP signature, as it was shown.
+type ResultSignature struct {
+	Class, Headline, Detail, Fingerprint, Link string
+	Time                                       time.Time
 }
 
 // ResultMeta is sealed under the session's key.
@@ -45,6 +51,7 @@ type ResultMeta struct {
 	SessionKey string   // of the OpenPGP message inside, likewise
 	Headline   string
 	Facts      [][2]string
+	Signatures []ResultSignature
 	Commands   []string
 	Passphrase bool
 	Save       bool     // into the vault once it is open

@@ -16,6 +16,7 @@ var clearBlobs = []string{
 	"retired_logins.digest", // HMAC
 	"items.id", "items.account_id", "items.blob_id",
 	"keys.id", "keys.account_id", "key_versions.id", "key_versions.key_id", "key_versions.account_id",
+	"people.id", "people.account_id", "key_offers.account_id", "key_offers.version_id", "unlisted.account_id",
 	"sessions.id", "sessions.token_hash", "sessions.account_id", // SHA-256 of the token
 	"results.id", "results.session_id", "results.blob_id",
 }
@@ -129,7 +130,11 @@ func TestSeals_ClearColumns(t *testing.T) {
 		"ItemNoBlob":   {"UPDATE items SET blob_id = NULL", "items.sealed_blob"},
 		"ItemBodyGone": {"UPDATE items SET sealed_body = NULL", "items.sealed_meta"}, // in the list too
 		"ItemBlobGone": {"UPDATE items SET sealed_blob = NULL, blob_id = NULL", "items.sealed_meta"},
-		"VersionN":     {"UPDATE key_versions SET n = 2", "key_versions.sealed_version"},
+		"VersionN":     {"UPDATE key_versions SET n = n + 50", "key_versions.sealed_version"},
+		// The older version's row under the number of the active one, and the reverse.
+		"VersionsSwapped": {"UPDATE key_versions SET n = n + 100 WHERE n = 1; UPDATE key_versions SET n = 1 WHERE n = 2; UPDATE key_versions SET n = 2 WHERE n = 101",
+			"key_versions.sealed_version"},
+		"PersonSince": {"UPDATE people SET created = created + 1", "people.sealed_person"},
 		"OtherKey": {`UPDATE key_versions SET n = n + 10, key_id = (SELECT id FROM keys k WHERE k.account_id = key_versions.account_id
 			AND k.id <> key_versions.key_id)`, "key_versions.sealed_version"},
 		"KeyVersion": {"UPDATE account_keys SET version = version + 10", "account_keys.sealed_account_key"},
@@ -153,8 +158,20 @@ func TestSeals_ClearColumns(t *testing.T) {
 		}
 		exec(t, w.db.main, "UPDATE key_versions SET public = 'age1attacker' WHERE public <> ''")
 		after, err := w.db.Keys.Default(t.Context(), w.people[0], "age")
-		if err != nil || after.Versions[0].Public != before.Versions[0].Public || !after.Versions[0].PublicDiffers {
+		was, is := before.Newest(), after.Newest()
+		if err != nil || is.Public != was.Public || !is.PublicDiffers || was.PublicDiffers {
 			t.Fatalf("own public key: %v", err)
+		}
+		// A retired version put back for others is told too.
+		exec(t, w.db.main, "UPDATE key_versions SET public = 'age1retired' WHERE n = 1")
+		if after, err = w.db.Keys.Default(t.Context(), w.people[0], "age"); err != nil || !after.Versions[0].PublicDiffers {
+			t.Fatalf("a retired version's public key: %v", err)
+		}
+		if err := w.db.Keys.Describe(t.Context(), w.people[0], after.ID, "again", ""); err != nil {
+			t.Fatal(err)
+		}
+		if after, err = w.db.Keys.Default(t.Context(), w.people[0], "age"); err != nil || after.Versions[0].PublicDiffers || after.Newest().PublicDiffers {
+			t.Fatalf("written anew: %v", err)
 		}
 	})
 	t.Run("MinVersion", func(t *testing.T) {

@@ -23,6 +23,15 @@ func newSealedWorld(t *testing.T) *sealedWorld {
 		u := register(t, db, name)
 		saveFile(t, db, u, "one")
 		saveFile(t, db, u, "two")
+		// Three versions of two keys.
+		if age, err := db.Keys.Default(t.Context(), u, KindAge); err != nil {
+			t.Fatal(err)
+		} else if err := db.Keys.Rotate(t.Context(), u, age.ID); err != nil {
+			t.Fatal(err)
+		}
+		for _, friend := range []string{"mira", "jonas"} {
+			addPerson(t, db, u, friend)
+		}
 		for range 2 {
 			if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil {
 				t.Fatal(err)
@@ -124,7 +133,15 @@ var openers = map[string]func(w *sealedWorld, i int) error{
 	},
 	"key_versions.sealed_version": func(w *sealedWorld, i int) error {
 		keys, err := w.db.Keys.List(context.Background(), w.people[i])
-		return failed(err != nil || slices.ContainsFunc(keys, func(k Key) bool { return len(k.Versions) != 1 }))
+		n := 0
+		for _, k := range keys {
+			n += len(k.Versions)
+		}
+		return failed(err != nil || n != 3)
+	},
+	"people.sealed_person": func(w *sealedWorld, i int) error {
+		people, _, err := w.db.People.List(context.Background(), w.people[i])
+		return failed(err != nil || len(people) != 2 || slices.ContainsFunc(people, func(p Person) bool { return p.Unreadable }))
 	},
 	"sessions.sealed_account_key": func(w *sealedWorld, i int) error {
 		for _, token := range w.tokens[i] {

@@ -142,8 +142,11 @@ func kindName(kind string) string {
 
 // verbPast and verbButton keep the same words for the same act on every page.
 func verbPast(verb string) string {
-	if verb == "decrypt" {
+	switch verb {
+	case "decrypt":
 		return "Decrypted"
+	case "sign":
+		return "Signed"
 	}
 	return "Encrypted"
 }
@@ -187,7 +190,7 @@ func withErrors(o Outcome, e Fields) Outcome {
 // fresh tells whether a verb's page shows its form only: then the cursor goes into it. Otherwise the
 // address leads to #result, and a browser complains about being told both.
 func fresh(o Outcome, e Fields) bool {
-	return o.Problem == nil && o.Text == nil && len(o.Files) == 0 && o.Hash == nil && len(o.Errors) == 0 && len(e) == 0
+	return o.Problem == nil && o.Text == nil && len(o.Files) == 0 && o.Hash == nil && len(o.Verify) == 0 && len(o.Errors) == 0 && len(e) == 0
 }
 
 // direction is the way a text runs, by its first strong character (UAX #9, P2). dir="auto" would find the

@@ -232,9 +232,9 @@ func TestLayout_Tabs(t *testing.T) {
 		page      Page
 		has, lack []string
 	}{
-		{"Guest", Page{Guests: true, Register: true}, []string{"/encrypt", "/login", "/register"}, []string{"/vault", "/account", "/logout"}},
+		{"Guest", Page{Guests: true, Register: true}, []string{"/encrypt", "/verify", "/login", "/register"}, []string{"/sign", "/people", "/vault", "/account", "/logout"}},
 		{"Closed", Page{}, []string{"/login"}, []string{"/encrypt", "/register", "/vault"}},
-		{"User", Page{Login: "m", Active: "vault"}, []string{"/encrypt", "/vault", "/account", "/logout"}, []string{"/login", "/register"}},
+		{"User", Page{Login: "m", Active: "vault"}, []string{"/encrypt", "/sign", "/verify", "/people", "/vault", "/account", "/logout"}, []string{"/login", "/register"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var to []string

@@ -36,27 +36,30 @@ type TextResult struct {
 	Size     int64
 	Took     time.Duration
 	Facts    []Fact
-	Commands []string // "Open it without Zencrypt", one shell command a line
-	Saved    string   // the vault item's path when `save` was set, else ""
-	CanSave  bool     // logged in
-	Message  string   // when not OK: why, that nothing was lost, what to do
+	// Signatures are the verdicts on an OpenPGP message's.
+	Signatures []Signature
+	Commands   []string // "Open it without Zencrypt", one shell command a line
+	Saved      string   // the vault item's path when `save` was set, else ""
+	CanSave    bool     // logged in
+	Message    string   // when not OK: why, that nothing was lost, what to do
 }
 
 // FileResult is one row of the answer for uploaded files, or the page of one result.
 type FileResult struct {
-	ID       string // "" when the file failed before it had a result
-	Name     string // name of what will be downloaded
-	State    string // "ready", "locked" (no key fits yet), "failed"
-	Verb     string // "encrypt", "decrypt"
-	Headline string
-	Message  string // why it is locked or failed, and what to do
-	Size     int64  // of the download, in bytes; -1 unknown
-	Expires  time.Time
-	Tries    int // tries left when locked
-	Facts    []Fact
-	Commands []string
-	Saved    string
-	Guest    bool
+	ID         string // "" when the file failed before it had a result
+	Name       string // name of what will be downloaded
+	State      string // "ready", "locked" (no key fits yet), "failed"
+	Verb       string // "encrypt", "decrypt"
+	Headline   string
+	Message    string // why it is locked or failed, and what to do
+	Size       int64  // of the download, in bytes; -1 unknown
+	Expires    time.Time
+	Tries      int // tries left when locked
+	Facts      []Fact
+	Signatures []Signature
+	Commands   []string
+	Saved      string
+	Guest      bool
 	// NeedsPassphrase is true when the file asks for a passphrase, else a private key is asked for.
 	NeedsPassphrase bool
 }
@@ -78,8 +81,13 @@ type EncryptForm struct {
 	Text       string
 	To         string // "passphrase", "me", "people" (labelled "Public key")
 	Recipients string
+	People     []PersonChoice // of the person's own list, to be ticked
+	MorePeople int            // people of the list that are not among them
 	AlsoMe     bool
-	Format     string // "age", "fernet"
+	Format     string      // "age", "pgp", "fernet"
+	SignKeys   []KeyChoice // the person's own OpenPGP keys
+	SignWith   string      // id of one, or ""
+	OwnPGP     bool        // the person has an OpenPGP key to encrypt to
 	Save       bool
 	Passphrase string       // only ever set when the server has just made one
 	Waiting    []FileResult // results that wait for their download
@@ -105,9 +113,11 @@ type DecryptForm struct {
 // Outcome is what stands below a verb's form: any mix of these, all optional.
 type Outcome struct {
 	Problem *Problem
+	Warning *Problem // beside a result that is good
 	Text    *TextResult
 	Files   []FileResult
 	Hash    *HashResult
+	Verify  []VerifyResult
 	// Errors are the form's field errors: under htmx the form stays as it is in the browser, so a 422 answers
 	// OutcomeFragment(Outcome{Errors: f.Errors}) and the script marks the fields.
 	Errors Fields
@@ -263,15 +273,13 @@ type AccountPage struct {
 	Login           string
 	Created         time.Time
 	Sessions        []SessionRow
-	Recipient       string // the account's own age public key
-	RecipientQR     string // data: URL of a PNG
 	Items           int
 	QuotaUsed       int64
 	Quota           int64
 	KeyVersion      uint32
-	Keys            []KeyRow // for POST /keys/:id/export (fields: current), errors under "export-"+ID
-	ResealLeft      int      // rows that a renewal has still to reseal
+	ResealLeft      int // rows that a renewal has still to reseal
 	RecoveryCreated time.Time
+	Unlisted        bool // nobody finds the account by its login
 	Notice          string
 	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
 	Open            string            // which form to show open
@@ -294,13 +302,6 @@ type About struct {
 
 // AssetSum names one embedded file and its SHA-256 in hex.
 type AssetSum struct{ Path, Sum string }
-
-// KeyRow is one of the account's own keys.
-type KeyRow struct {
-	ID, Name, Kind string // kind "age" or "fernet"
-	Public         string // "" for Fernet, which has none
-	Created        time.Time
-}
 
 // Bytes writes a number of bytes for people, in binary units.
 func Bytes(n int64) string { return size(n) }

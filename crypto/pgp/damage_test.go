@@ -44,15 +44,11 @@ const secretText = "The quick brown fox jumps over the lazy dog.\n"
 // dearmored has the packets of an armored sample.
 func dearmored(t testing.TB, text []byte) []byte {
 	t.Helper()
-	r, err := pgp.Dearmor(bytes.NewReader(text))
-	if err != nil {
+	var b bytes.Buffer
+	if err := pgp.RemoveArmor(&b, bytes.NewReader(text)); err != nil {
 		t.Fatal(err)
 	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return b.Bytes()
 }
 
 func plainOf(name string) string {

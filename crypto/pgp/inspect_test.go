@@ -209,17 +209,17 @@ func TestArmor(t *testing.T) {
 		"V6": {modern.Bytes(), modern.Armor()}, "Text": {[]byte("x\n" + k.Armor()), "x\n" + k.Armor()},
 	} {
 		var out bytes.Buffer
-		if err := pgp.Armor(&out, bytes.NewReader(tt.in)); err != nil || out.String() != tt.want {
+		if err := pgp.AddArmor(&out, bytes.NewReader(tt.in)); err != nil || strings.TrimSpace(out.String()) != strings.TrimSpace(tt.want) {
 			t.Errorf("%s: %s, %v", name, out.String(), err)
 		}
 		if name != "Text" && !bytes.Equal(dearmored(t, out.Bytes()), tt.in) {
 			t.Errorf("%s: not the same again", name)
 		}
 	}
-	if err := pgp.Armor(&bytes.Buffer{}, strings.NewReader("hello")); !errors.Is(err, pgp.ErrFormat) {
+	if err := pgp.AddArmor(&bytes.Buffer{}, strings.NewReader("hello")); !errors.Is(err, pgp.ErrFormat) {
 		t.Errorf("text: %v", err)
 	}
-	if _, err := pgp.Dearmor(strings.NewReader("hello")); !errors.Is(err, pgp.ErrFormat) {
+	if err := pgp.RemoveArmor(&bytes.Buffer{}, strings.NewReader("hello")); !errors.Is(err, pgp.ErrFormat) {
 		t.Errorf("text: %v", err)
 	}
 }

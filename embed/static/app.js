@@ -159,7 +159,7 @@
   });
 
   // Files: drop, list, limits.
-  function fileField(form) { return one("input[type=file]", form); }
+  function fileField(form) { return one("input[type=file][name=file]", form); }
   function listFiles(field) {
     var list = one("[data-files]", field.form), limit = Number(field.dataset.maxUpload), total = 0;
     list.replaceChildren.apply(list, Array.from(field.files).map(function (file) {
@@ -174,7 +174,7 @@
     list.hidden = field.files.length === 0;
     if (field.files.length) say(field.files.length + " chosen, " + size(total));
   }
-  on("change", function (e) { if (e.target.matches("input[type=file]")) listFiles(e.target); });
+  on("change", function (e) { if (e.target.matches("input[type=file][name=file]")) listFiles(e.target); });
   function carriesFiles(e) { return e.dataTransfer && Array.from(e.dataTransfer.types).includes("Files"); }
   var leave = 0;
   on("dragover", function (e) {

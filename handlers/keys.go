@@ -1,0 +1,256 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/crypto/pgp"
+	"zencrypt/limits"
+	"zencrypt/models"
+	"zencrypt/views"
+)
+
+type keyStore interface {
+	List(ctx context.Context, u *models.Unlocked) ([]models.Key, error)
+	Get(ctx context.Context, u *models.Unlocked, id models.ID) (*models.Key, error)
+	Create(ctx context.Context, u *models.Unlocked, p models.KeyParams) (*models.Key, error)
+	Import(ctx context.Context, u *models.Unlocked, name string, pairs []models.Pair) ([]models.Imported, error)
+	Rotate(ctx context.Context, u *models.Unlocked, id models.ID) error
+	SetDefault(ctx context.Context, u *models.Unlocked, id models.ID) error
+	Describe(ctx context.Context, u *models.Unlocked, id models.ID, name, description string) error
+	SetExpiry(ctx context.Context, u *models.Unlocked, id models.ID, expires time.Time) error
+	SetMinVersion(ctx context.Context, u *models.Unlocked, id models.ID, n int) error
+	SetState(ctx context.Context, u *models.Unlocked, id models.ID, n int, state string, reason pgp.Reason) error
+	DeleteVersion(ctx context.Context, u *models.Unlocked, id models.ID, n int) error
+	Delete(ctx context.Context, u *models.Unlocked, id models.ID) error
+}
+
+type passwordStore interface {
+	CheckPassword(ctx context.Context, u *models.Unlocked, current string) error
+}
+
+// keys are a person's ring.
+type keys struct {
+	*core
+	store    keyStore
+	accounts passwordStore
+}
+
+var keysPage = views.Page{Title: "Keys", Active: "keys", Wide: true, NoStore: true}
+
+// ringPage is how many keys the list shows at once.
+const ringPage = 60
+
+// List handles GET /keys: the keys, oldest first; with new=1 or import=1 a form above them, and with rewrap=1
+// under htmx only how the renewal goes on.
+func (k *keys) List(x *fiber.Ctx) error {
+	vm, err := k.ring(x)
+	if err != nil {
+		return err
+	}
+	if x.Query("rewrap") != "" && isFragment(x) {
+		return k.html(x, fiber.StatusOK, views.RewrapCard(vm.Rewrap, vm.Older))
+	}
+	switch {
+	case x.Query("new") != "":
+		vm.New = newKeyForm(nil)
+	case x.Query("import") != "":
+		vm.Load = &views.ImportForm{}
+	}
+	if x.Query("done") == "deleted" {
+		vm.Notice = "The key is deleted."
+	}
+	return k.list(x, fiber.StatusOK, vm)
+}
+
+// list shows the ring; its forms stand alone, in the narrower column.
+func (k *keys) list(x *fiber.Ctx, status int, vm *views.KeyRing) error {
+	page := keysPage
+	page.Wide = vm.New == nil && vm.Load == nil
+	return k.render(x, status, page, views.Keys(*vm))
+}
+
+// Create handles POST /keys: 303 to the new key, 422 with the form when a field is wrong.
+func (k *keys) Create(x *fiber.Ctx) error {
+	f, err := k.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	vm := newKeyForm(f)
+	p := models.KeyParams{Name: f.get("name"), PairParams: models.PairParams{Kind: f.get("kind")}}
+	if p.Kind == models.KindPGP {
+		p.Algorithm, p.PairParams.Name, p.Email = f.get("algorithm"), strings.TrimSpace(f.get("user_name")), strings.TrimSpace(f.get("email"))
+	}
+	var key *models.Key
+	if p.Expires, err = date(f.get("expires")); err == nil {
+		// An RSA key takes seconds: not more of them at once than slow hashes.
+		err = k.slow(x, limits.User, func() error {
+			key, err = k.store.Create(x.UserContext(), visitorOf(x).user, p)
+			return err
+		})
+	}
+	if err == nil {
+		return redirect(x, "/keys/"+key.ID.String()+"?done=made")
+	}
+	if vm.Errors, err = fieldErrors(err); err != nil {
+		return err
+	}
+	ring, err := k.ring(x)
+	if err != nil {
+		return err
+	}
+	ring.New = vm
+	return k.list(x, fiber.StatusUnprocessableEntity, ring)
+}
+
+// date reads a day as browsers send it; the key ends with its first second, UTC.
+func date(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return t, models.Errorf(models.Invalid, "expires", "write the date as year-month-day, such as 2027-05-01")
+	}
+	return t, nil
+}
+
+func newKeyForm(f *form) *views.KeyForm {
+	vm := &views.KeyForm{Kind: models.KindAge, Algorithm: string(pgp.Algorithms()[0])}
+	for _, a := range pgp.Algorithms() {
+		vm.Algorithms = append(vm.Algorithms, views.Choice{Value: string(a), Label: algorithmLabel(a)})
+	}
+	if f == nil {
+		return vm
+	}
+	vm.Kind, vm.Name, vm.UserName, vm.Email = f.get("kind"), printable(f.get("name")), printable(f.get("user_name")), printable(f.get("email"))
+	vm.Expires = printable(f.get("expires"))
+	if a := f.get("algorithm"); a != "" {
+		vm.Algorithm = printable(a)
+	}
+	return vm
+}
+
+func algorithmLabel(a pgp.Algorithm) string {
+	switch a {
+	case pgp.Curve25519:
+		return "Curve25519: every GnuPG since 2.1 reads it"
+	case pgp.Curve25519V6:
+		return "Curve25519, version 6 (RFC 9580): GnuPG does not read it"
+	case pgp.P256:
+		return "NIST P-256"
+	case pgp.P384:
+		return "NIST P-384"
+	case pgp.P521:
+		return "NIST P-521"
+	case pgp.RSA3072:
+		return "RSA, 3,072 bits"
+	case pgp.RSA4096:
+		return "RSA, 4,096 bits: takes a few seconds"
+	}
+	return string(a)
+}
+
+// Import handles POST /keys/import: 200 with what became of each key, 422 with the form when one can't be read;
+// then none was taken.
+func (k *keys) Import(x *fiber.Ctx) error {
+	f, err := k.readForm(x, models.MaxImportBytes+formLimit)
+	if err != nil {
+		return err
+	}
+	vm := &views.ImportForm{Name: printable(f.get("name"))}
+	var done []models.Imported
+	pairs, err := k.pairs(x, f)
+	if err == nil {
+		done, err = k.store.Import(x.UserContext(), visitorOf(x).user, f.get("name"), pairs)
+	}
+	status := fiber.StatusOK
+	if err != nil {
+		if vm.Errors, err = fieldErrors(err); err != nil {
+			return err
+		}
+		status = fiber.StatusUnprocessableEntity
+	}
+	ring, err := k.ring(x)
+	if err != nil {
+		return err
+	}
+	if status == fiber.StatusOK {
+		ring.Import = importRows(done)
+	} else {
+		ring.Load = vm
+	}
+	return k.list(x, status, ring)
+}
+
+func importRows(done []models.Imported) (rows []views.ImportRow) {
+	for _, one := range done {
+		row := views.ImportRow{ID: one.Key.String(), Name: one.Name, Text: "added"}
+		switch {
+		case one.Known:
+			row.Text = "was there already, nothing was changed"
+		case one.Renewed:
+			row.Text = "was there with fewer subkeys; what came is its next version"
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// pairs reads what was pasted and every file. Files are held in memory, within the budget for forms.
+func (k *keys) pairs(x *fiber.Ctx, f *form) (all []models.Pair, err error) {
+	o := models.ReadOptions{Passphrase: f.get("passphrase"), Now: k.opt.Now(), Acquire: func(n int64) (func(), error) {
+		return k.budget.Acquire(x.UserContext(), class(visitorOf(x)), n)
+	}}
+	if len(strings.TrimSpace(string(f.text))) > 0 || !f.hasFile() {
+		if all, err = models.ReadPairs(f.text, o); err != nil {
+			return nil, err
+		}
+	}
+	if !f.hasFile() {
+		return all, nil
+	}
+	if f.take != nil {
+		if err := k.holdForm(x, models.MaxImportBytes); err != nil {
+			return nil, err
+		}
+		f.take = nil
+	}
+	for left := int64(models.MaxImportBytes); ; {
+		p, err := f.file()
+		if err != nil || p == nil {
+			return all, err
+		}
+		b, err := io.ReadAll(io.LimitReader(p, left+1))
+		if err != nil {
+			return nil, bodyError(err)
+		}
+		if left -= int64(len(b)); left < 0 {
+			return nil, models.Errorf(models.Invalid, "file", "import keys: these files have more than 1 MiB, import fewer keys at once")
+		}
+		more, err := models.ReadPairs(b, o)
+		var e *models.Error
+		if errors.As(err, &e) && e.Field == "text" {
+			return nil, models.Errorf(e.Code, "file", "import keys: the file “%s”: %s", fileName(p), lower(sentence(e.Message)))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, more...); len(all) > models.MaxImport {
+			return nil, models.Errorf(models.Invalid, "file", "import keys: these are more than %d private keys, import fewer at once", models.MaxImport)
+		}
+	}
+}
+
+// lower makes a sentence fit to stand behind a colon.
+func lower(s string) string {
+	if len(s) > 1 && s[1] >= 'a' && s[1] <= 'z' {
+		return strings.ToLower(s[:1]) + s[1:]
+	}
+	return s
+}

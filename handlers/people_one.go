@@ -1,0 +1,194 @@
+package handlers
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/crypto/pgp"
+	"zencrypt/models"
+	"zencrypt/views"
+)
+
+// Show handles GET /people/:id: the person's keys, what has changed, and how to compare. 404 for anybody else's.
+func (p *people) Show(x *fiber.Ctx) error {
+	notice := map[string]string{
+		"added":      "Added. The keys below are pinned: from now on you are told when they change.",
+		"accepted":   "Accepted. What you encrypt goes to the keys below.",
+		"verified":   "Noted as verified.",
+		"unverified": "No longer counted as verified.",
+	}[x.Query("done")]
+	return p.show(x, fiber.StatusOK, notice, nil)
+}
+
+func (p *people) id(x *fiber.Ctx) (models.ID, error) {
+	id, err := models.ParseID(x.Params("id"))
+	if err != nil {
+		return id, fiber.ErrNotFound
+	}
+	return id, nil
+}
+
+func (p *people) show(x *fiber.Ctx, status int, notice string, errs views.Fields) error {
+	id, err := p.id(x)
+	if err != nil {
+		return err
+	}
+	person, now, err := p.store.Get(x.UserContext(), visitorOf(x).user, id)
+	if err != nil {
+		return err
+	}
+	vm := views.PersonPage{Row: personRow(person, now), Created: person.Created, Note: person.Note, Verified: person.Verified,
+		State: person.State(now), Notice: notice, Errors: errs, Acceptable: true}
+	for i := range person.Keys {
+		vm.Keys = append(vm.Keys, p.keyView(&person.Keys[i], true))
+	}
+	if person.Gone(now) {
+		vm.Changes = append(vm.Changes, views.ChangeView{Title: "The account is gone", Loud: true,
+			Detail: "It was deleted. The login is never given to anybody else. You can keep the pinned keys as those of somebody from outside, or remove the entry."})
+	}
+	for _, c := range person.Changes(now) {
+		vm.Changes = append(vm.Changes, p.changeView(c))
+		vm.Acceptable = vm.Acceptable && !c.Unusable
+	}
+	_, vm.Stopped = person.Usable(now)
+	if !person.Account.IsZero() && !vm.Stopped {
+		if vm.Phrases, err = p.phrases(x, person); err != nil {
+			return err
+		}
+	}
+	page := peoplePage
+	page.Title, page.Wide = orElse(person.Name, "Person"), false
+	return p.render(x, status, page, views.Person(vm))
+}
+
+// phrases are what the two people read to each other, one for each kind of key that both have. One's own keys are
+// those of the sealed ring.
+func (p *people) phrases(x *fiber.Ctx, person *models.Person) (all []views.Phrase, err error) {
+	own, err := p.ringOf(x)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range person.Keys {
+		mine := ownDefault(own, k.Kind, p.opt.Now())
+		if mine == nil {
+			continue
+		}
+		keys, err := models.ParsePublic(mine.Active(p.opt.Now()).Public)
+		if err != nil || len(keys) != 1 {
+			continue // a key that others can't be given either
+		}
+		all = append(all, views.Phrase{Kind: kindTitle(k.Kind), Words: models.SafetyPhrase(k.Kind, keys[0].Fingerprint, k.Fingerprint)})
+	}
+	return all, nil
+}
+
+// keyView is a key as a page shows it. The QR code is made where people compare keys.
+func (p *people) keyView(k *models.PublicKey, code bool) views.PublicKeyView {
+	vm := views.PublicKeyView{Kind: kindTitle(k.Kind), Algorithm: k.Algorithm, Fingerprint: k.Fingerprint, Public: k.Public, Pinned: k.Pinned}
+	qr := k.Fingerprint
+	if c, err := k.Certificate(); err != nil {
+		vm.Problem = sentence(err.Error())
+	} else if c != nil {
+		info := c.Info(p.opt.Now())
+		vm.Fingerprint, qr = grouped(k.Fingerprint), "OPENPGP4FPR:"+k.Fingerprint
+		for _, id := range info.UserIDs {
+			vm.UserIDs = append(vm.UserIDs, pgp.Display(id))
+		}
+		vm.Problem = sentence(info.CantEncrypt)
+	} else if k.Kind == models.KindAgePQ {
+		vm.Fingerprint = grouped(k.Fingerprint)
+	}
+	if code {
+		vm.QR = qrCode(qr)
+	}
+	return vm
+}
+
+func (p *people) changeView(c models.Change) views.ChangeView {
+	kind := kindTitle(c.Kind)
+	vm := views.ChangeView{Loud: c.Stops()}
+	if c.Pinned != nil {
+		k := p.keyView(c.Pinned, false)
+		vm.Pinned = &k
+	}
+	if c.Offered != nil {
+		k := p.keyView(c.Offered, false)
+		vm.Offered = &k
+	}
+	switch {
+	case c.Unusable:
+		vm.Title, vm.Detail = "What stands in place of the "+kind+" key is no key", "Somebody changed the database, or it is damaged. Tell whoever runs this server."
+	case c.Announced:
+		vm.Title = "The " + kind + " key was renewed by its owner"
+		vm.Detail = "The fingerprint is the same: the owner's own key has signed what is new, such as another subkey or a later expiry. It is used already."
+	case c.Pinned == nil:
+		vm.Title, vm.Detail = "There is a new "+kind+" key", "It was not there when you added them. It is used once you accept it."
+	case c.Offered == nil:
+		vm.Title, vm.Detail = "The "+kind+" key is no longer given out", "Its owner has taken it back, or somebody removed it from the database. Ask them by another way."
+	default:
+		vm.Title = "The " + kind + " key has changed"
+		vm.Detail = "They may have made a new key. It is also what it looks like when somebody wants to read along. Ask them by another way, and compare the new fingerprint, before you accept it."
+	}
+	return vm
+}
+
+// change reads the form of a person and runs act; a page that is out of date comes back with 409.
+func (p *people) change(x *fiber.Ctx, act func(f *form, id models.ID) (done string, err error)) error {
+	f, err := p.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	id, err := p.id(x)
+	if err != nil {
+		return err
+	}
+	done, err := act(f, id)
+	if models.ErrorCode(err) == models.Conflict {
+		return p.show(x, fiber.StatusConflict, "", views.Fields{"": sentence(models.ErrorMessage(err))})
+	}
+	if err != nil {
+		return err
+	}
+	return redirect(x, done)
+}
+
+// Accept handles POST /people/:id/accept: pins what is offered now; 303, or 409 when that is not what the page showed.
+func (p *people) Accept(x *fiber.Ctx) error {
+	return p.change(x, func(f *form, id models.ID) (string, error) {
+		return "/people/" + id.String() + "?done=accepted", p.store.Accept(x.UserContext(), visitorOf(x).user, id, f.get("state"))
+	})
+}
+
+// Verify handles POST /people/:id/verify: notes that the keys were compared, or with undo takes it back; 303, or
+// 409 as for Accept.
+func (p *people) Verify(x *fiber.Ctx) error {
+	return p.change(x, func(f *form, id models.ID) (string, error) {
+		done := "verified"
+		if f.on("undo") {
+			done = "unverified"
+		}
+		return "/people/" + id.String() + "?done=" + done, p.store.Verify(x.UserContext(), visitorOf(x).user, id, f.get("state"), !f.on("undo"))
+	})
+}
+
+// Delete handles POST /people/:id/delete: 303 to the list.
+func (p *people) Delete(x *fiber.Ctx) error {
+	return p.change(x, func(_ *form, id models.ID) (string, error) {
+		return "/people?done=deleted", p.store.Delete(x.UserContext(), visitorOf(x).user, id)
+	})
+}
+
+// Listed handles POST /account/listed: whether others find the account by its login; 303.
+func (a *account) Listed(x *fiber.Ctx) error {
+	f, err := a.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	unlisted := !f.on("listed")
+	if err := a.db.Accounts.SetUnlisted(x.UserContext(), visitorOf(x).user, unlisted); err != nil {
+		return err
+	}
+	if unlisted {
+		return redirect(x, "/account?done=unlisted")
+	}
+	return redirect(x, "/account?done=listed")
+}

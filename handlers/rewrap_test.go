@@ -1,0 +1,203 @@
+package handlers
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"zencrypt/models"
+)
+
+// rewrapped waits until no renewal runs.
+func (s *server) rewrapped(t *testing.T, c *client) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		running := false
+		s.rewraps.Range(func(_, job any) bool {
+			running = running || !job.(*rewrapJob).over()
+			return true
+		})
+		if !running {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it runs still\n%s", c.get("/keys").body)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// stored are the vault's files on the disk.
+func (s *server) stored(t *testing.T) (names []string) {
+	t.Helper()
+	files, err := os.ReadDir(filepath.Join(s.dir, "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		names = append(names, f.Name())
+	}
+	return names
+}
+
+// What was asked for goes on at the next log-in, also in another process; a cancelled one does not.
+func TestRewrap_Resumes(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("ring")
+	path := keyLink.FindString(c.get("/keys").body)
+	if !strings.Contains(c.get(path).body, "age1") {
+		path = keyLink.FindAllString(c.get("/keys").body, -1)[1]
+	}
+	for range 3 {
+		c.upload("/encrypt", []string{"to", "me", "save", "1", "text", "to be renewed"}).want(t, 200)
+	}
+	c.post(path+"/rotate").want(t, 303)
+	user := func() *rewrapJob {
+		found := 0
+		var job *rewrapJob
+		s.rewraps.Range(func(_, j any) bool { found++; job = j.(*rewrapJob); return true })
+		if found > 1 {
+			t.Fatalf("%d jobs", found)
+		}
+		return job
+	}
+	if user() != nil {
+		t.Fatal("it runs unasked")
+	}
+	// Asked for, and nothing done yet: as if the process had ended at once.
+	_, u, err := s.db.Sessions.Lookup(t.Context(), sessionToken(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Keys.AskRewrap(t.Context(), u, true, all); err != nil {
+		t.Fatal(err)
+	}
+	other := s.client(t)
+	other.post("/login", "login", "ring", "password", testPassword).want(t, 303)
+	s.rewrapped(t, other)
+	other.get("/keys").want(t, 200, "3 items were rewrapped")
+	other.get(path).want(t, 200, "version 2", "3 items")
+	other.htmx = true
+	if a := other.get("/keys?rewrap=1").want(t, 200, `id="rewrap"`); strings.Contains(a.body, "<html") || strings.Contains(a.body, "every 1s") {
+		t.Error("the fragment is a page, or asks again though it is over")
+	}
+	other.htmx = false
+
+	c.post(path+"/rotate").want(t, 303)
+	if err := s.db.Keys.AskRewrap(t.Context(), u, true, all); err != nil {
+		t.Fatal(err)
+	}
+	c.post("/keys/rewrap", "cancel", "1").want(t, 303)
+	again := s.client(t)
+	again.post("/login", "login", "ring", "password", testPassword).want(t, 303)
+	s.rewrapped(t, again)
+	again.get("/keys").want(t, 200, "Rewrap 3 items")
+}
+
+// A person who logs in again in the same browser, or changes the password, ends the session whose job runs: the next
+// one takes over.
+func TestRewrap_TakenOver(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("ring")
+	const n = 60
+	for range n {
+		c.upload("/encrypt", []string{"to", "me", "save", "1", "text", "to be renewed"}).want(t, 200)
+	}
+	rotated := func() {
+		t.Helper()
+		for _, path := range keyLink.FindAllString(c.get("/keys").body, 2) {
+			c.post(path+"/rotate").want(t, 303)
+		}
+		c.post("/keys/rewrap").want(t, 303)
+	}
+	rotated()
+	c.post("/login", "login", "ring", "password", testPassword).want(t, 303)
+	s.rewrapped(t, c)
+	if a := c.get("/keys").want(t, 200, "rewrapped"); strings.Contains(a.body, "Rewrap ") {
+		t.Error("after another log-in something is left")
+	}
+	rotated()
+	const other = "another horse another 8 staple"
+	c.post("/account/password", "current", testPassword, "password", other, "password2", other).want(t, 303)
+	s.rewrapped(t, c)
+	if a := c.get("/keys").want(t, 200, "rewrapped"); strings.Contains(a.body, "Rewrap ") {
+		t.Error("after another password something is left")
+	}
+	all, err := s.db.Items.Standing(t.Context(), lookup(t, s, c))
+	if err != nil || len(all) != n {
+		t.Fatalf("%d items, %v", len(all), err)
+	}
+	for _, one := range all {
+		if one.Version != 3 {
+			t.Fatalf("an item stands under version %d", one.Version)
+		}
+	}
+}
+
+// An item that changes while it is renewed is taken up again, and its other change stays.
+func TestRewrap_Meanwhile(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("ring")
+	a := c.upload("/encrypt", []string{"to", "me", "save", "1", "text", "to be renewed"}).want(t, 200)
+	item := regexp.MustCompile(`/vault/[0-9a-f]{32}`).FindString(a.body)
+	for _, path := range keyLink.FindAllString(c.get("/keys").body, 2) {
+		c.post(path+"/rotate").want(t, 303)
+	}
+	stop := make(chan struct{})
+	ended := make(chan struct{})
+	u := lookup(t, s, c)
+	go func() { // deletes and restores it all the time
+		defer close(ended)
+		id, _ := models.ParseID(strings.TrimPrefix(item, "/vault/"))
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = s.db.Items.Trash(context.Background(), u, id)
+				_, _ = s.db.Items.Restore(context.Background(), u, id)
+			}
+		}
+	}()
+	c.post("/keys/rewrap").want(t, 303)
+	s.rewrapped(t, c)
+	close(stop)
+	<-ended
+	c.get("/keys").want(t, 200, "1 item was rewrapped")
+	c.upload("/decrypt", []string{"text", c.get(item+"/file").want(t, 200).body}).want(t, 200, "to be renewed", "version 2")
+}
+
+func lookup(t testing.TB, s *server, c *client) *models.Unlocked {
+	t.Helper()
+	_, u, err := s.db.Sessions.Lookup(context.Background(), sessionToken(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// sessionToken is the client's session cookie.
+func sessionToken(t testing.TB, c *client) string {
+	t.Helper()
+	u, err := url.Parse(c.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range c.Jar.Cookies(u) {
+		if k.Name == "zencrypt" {
+			return k.Value
+		}
+	}
+	t.Fatal("no session cookie")
+	return ""
+}
+
+func all(*models.Key) bool { return true }

@@ -1,0 +1,3 @@
+DROP TABLE IF EXISTS unlisted;
+DROP TABLE IF EXISTS key_offers;
+DROP TABLE IF EXISTS people;

@@ -1,0 +1,176 @@
+package views
+
+import (
+	"strings"
+	"time"
+)
+
+// KeyCard is one key of the ring, as the list shows it.
+type KeyCard struct {
+	ID, Name    string
+	Kind        string // "age", "age-pq", "pgp", "fernet", "rsa"
+	Algorithm   string
+	Default     bool
+	Encrypts    bool // it has a version that encrypts, and has not expired
+	Created     time.Time
+	Expires     time.Time // zero: never
+	Expired     bool
+	Fingerprint string // in groups of four
+	Versions    []KeyVersionRow
+	Items       int // in the vault, under any version
+	Older       int // under versions that are not the active one
+	Warnings    []string
+	Unreadable  bool
+}
+
+// KeyVersionRow is one version of a key, the newest first.
+type KeyVersionRow struct {
+	N         int
+	State     string // "active", "retired", "revoked"
+	Since     time.Time
+	Items     int
+	Bytes     int64
+	Below     bool // below the lowest version that opens anything
+	CanDelete bool
+}
+
+// KeyRing is the state of /keys.
+type KeyRing struct {
+	Cards  []KeyCard
+	Total  int
+	Older  int    // items that a rewrap would renew
+	Next   string // path of the next page, or ""
+	First  string // path back to the first page when on a later one, or ""
+	Notice string
+	Import []ImportRow // what an import has just done
+	Rewrap Rewrap
+	New    *KeyForm    // open when not nil
+	Load   *ImportForm // open when not nil
+}
+
+// ImportRow is what became of one imported key.
+type ImportRow struct{ ID, Name, Text string }
+
+// KeyForm is the state of the form for a new key.
+type KeyForm struct {
+	Kind, Algorithm, Name, UserName, Email, Expires string
+	Algorithms                                      []Choice
+	Errors                                          Fields
+}
+
+// Choice is one line of a list to choose from.
+type Choice struct{ Value, Label string }
+
+// ImportForm is the state of the form that takes private keys. What was pasted does not come back.
+type ImportForm struct {
+	Name   string
+	Errors Fields
+}
+
+// Rewrap is how the renewal of what stands under older versions goes on.
+type Rewrap struct {
+	Running, Ended, Cancelled bool
+	Total, Done               int
+	Bytes, BytesDone          int64
+	Left                      []string // what was left as it was, and why
+	Problem                   string   // why it stopped
+}
+
+// KeyPage is the page of one key.
+type KeyPage struct {
+	Card        KeyCard
+	Login       string
+	Description string
+	Public      string // recipient or certificate; "" when there is none
+	PublicName  string // file name for its download
+	QR          string // data: URL of a PNG, or ""
+	QRFinger    bool   // the QR code holds the fingerprint only: the key is too long
+	ToMe        []string
+	Open        []string // commands that open with it without Zencrypt
+	Revocation  string
+	MinVersion  int
+	Last        int
+	Notice      string
+	Form        string // which form to show open
+	Errors      Fields // of that form
+}
+
+func (p KeyPage) rotates() bool { return p.Card.Kind != "rsa" && !p.Card.Expired }
+
+// errors gives a form its errors.
+func (p KeyPage) errors(form string) Fields {
+	if p.Form == form {
+		return p.Errors
+	}
+	return nil
+}
+
+func keyKind(kind string) string {
+	switch kind {
+	case "age":
+		return "age"
+	case "age-pq":
+		return "age, post-quantum"
+	case "pgp":
+		return "OpenPGP"
+	case "fernet":
+		return "Fernet"
+	case "rsa":
+		return "An older Zencrypt's RSA key"
+	}
+	return kind
+}
+
+// day writes a date as people read it.
+func day(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
+
+func cardHint(c KeyCard) string {
+	parts := []string{keyKind(c.Kind)}
+	if c.Algorithm != "" && c.Kind != "fernet" && c.Kind != "rsa" {
+		parts[0] += ", " + c.Algorithm
+	}
+	switch {
+	case c.Unreadable:
+		return parts[0]
+	case c.Kind == "rsa":
+		parts = append(parts, "only opens")
+	case c.Expired:
+		parts = append(parts, "expired "+day(c.Expires))
+	case !c.Expires.IsZero():
+		parts = append(parts, "expires "+day(c.Expires))
+	default:
+		parts = append(parts, "no expiry")
+	}
+	return strings.Join(parts, " · ")
+}
+
+func keyTitle(c KeyCard) string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return "A key whose seal does not open"
+}
+
+// shortFingerprint is enough to tell keys apart in a list.
+func shortFingerprint(s string) string {
+	groups := strings.Fields(s)
+	if len(groups) > 10 {
+		return strings.Join(groups[:5], " ") + " …"
+	}
+	return s
+}
+
+// shownVersions are those that the list has room for.
+func shownVersions(all []KeyVersionRow) []KeyVersionRow { return all[:min(3, len(all))] }
+
+func stateTag(state string) string {
+	switch state {
+	case "active":
+		return "tag on"
+	case "revoked":
+		return "tag bad"
+	}
+	return "tag"
+}
+
+func rewrapLabel(n int) string { return "Rewrap " + count(n, "item", "items") }
