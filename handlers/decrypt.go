@@ -95,7 +95,7 @@ func (d *decrypt) Create(x *fiber.Ctx) error {
 }
 
 // keys are everything that may fit: what was typed, and all keys and versions of the person.
-func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k crypto.Keys, err error) {
+func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k tried, err error) {
 	k.Passphrase = f.get("passphrase")
 	if pasted := strings.TrimSpace(f.get("identity")); pasted != "" {
 		one, err := crypto.KeyFile{Label: "the private key that you pasted"}.Private([]byte(pasted))
@@ -112,8 +112,17 @@ func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k crypto.Keys, er
 	if err != nil {
 		return k, err
 	}
-	k.Add(c.ownKeys(list).Keys)
+	own := c.ownKeys(list)
+	k.Add(own.Keys)
+	k.own = certificates(own.Keys)
 	return k, nil
+}
+
+// tried is what an input is tried with. Signatures of the person's own OpenPGP keys are known; of a pasted one
+// nobody says whose it is.
+type tried struct {
+	crypto.Keys
+	own []*pgp.Certificate
 }
 
 // pastedKeyProblem says what is wrong with a private key without repeating any of it.
@@ -149,8 +158,8 @@ func signatureFact(s pgp.Signature) string {
 const largeHash = 128 << 20
 
 // unseal starts to decrypt src. A slow hash runs inside the budget, weighed by what the header asks for.
-func (c *core) unseal(x *fiber.Ctx, src io.Reader, k crypto.Keys) (*crypto.Plain, error) {
-	return crypto.Decrypt(src, k, crypto.Options{Now: c.opt.Now, Verify: certificates(k), Acquire: func(n int64) (func(), error) {
+func (c *core) unseal(x *fiber.Ctx, src io.Reader, k tried) (*crypto.Plain, error) {
+	return crypto.Decrypt(src, k.Keys, crypto.Options{Now: c.opt.Now, Verify: k.own, Acquire: func(n int64) (func(), error) {
 		release, err := c.budget.Acquire(x.UserContext(), class(visitorOf(x)), n)
 		if err != nil || n < largeHash {
 			return release, err
@@ -160,7 +169,7 @@ func (c *core) unseal(x *fiber.Ctx, src io.Reader, k crypto.Keys) (*crypto.Plain
 	}})
 }
 
-func (d *decrypt) text(x *fiber.Ctx, f *form, k crypto.Keys, vm *views.DecryptForm) (*views.TextResult, *views.Problem, error) {
+func (d *decrypt) text(x *fiber.Ctx, f *form, k tried, vm *views.DecryptForm) (*views.TextResult, *views.Problem, error) {
 	start := d.opt.Now()
 	sealed, err := f.content(2 * maxText)
 	if err != nil {
@@ -202,7 +211,7 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k crypto.Keys, vm *views.DecryptFo
 }
 
 // openProblem says in words why nothing was opened. An error of another kind comes back.
-func openProblem(err error, k crypto.Keys, loggedIn bool) (*views.Problem, error) {
+func openProblem(err error, k tried, loggedIn bool) (*views.Problem, error) {
 	var p views.Problem
 	switch {
 	case errors.Is(err, crypto.ErrWrongPassphrase):

@@ -14,7 +14,7 @@ import (
 	"zencrypt/views"
 )
 
-func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k crypto.Keys, save bool) (out []views.FileResult, err error) {
+func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k tried, save bool) (out []views.FileResult, err error) {
 	err = d.eachFile(x, f, bodyLength(x), func(u *upload, name string, content io.Reader) error {
 		r, err := d.one(u, name, content, k, save)
 		if err == nil {
@@ -26,7 +26,7 @@ func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k crypto.Keys, save bool) (out 
 }
 
 // item decrypts a ciphertext that stands in the vault as a file, as if it had been uploaded.
-func (d *decrypt) item(x *fiber.Ctx, hexID string, k crypto.Keys, save bool) ([]views.FileResult, error) {
+func (d *decrypt) item(x *fiber.Ctx, hexID string, k tried, save bool) ([]views.FileResult, error) {
 	id, err := models.ParseID(hexID)
 	if err != nil {
 		return nil, fiber.ErrNotFound
@@ -56,7 +56,7 @@ func (d *decrypt) item(x *fiber.Ctx, hexID string, k crypto.Keys, save bool) ([]
 }
 
 // one spools a file as it came and checks it to the last byte.
-func (d *decrypt) one(u *upload, name string, content io.Reader, k crypto.Keys, save bool) (*views.FileResult, error) {
+func (d *decrypt) one(u *upload, name string, content io.Reader, k tried, save bool) (*views.FileResult, error) {
 	ref, o, err := d.check(u, content, k)
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (o attempt) into(r *models.Result) {
 // check spools content and opens it to its end. An age file or an OpenPGP message is opened in the same pass and stays as it
 // came; what is opened whole, such as a Fernet token, is opened then, and its plaintext, wrapped like
 // everything in the spool, takes its place.
-func (d *decrypt) check(u *upload, content io.Reader, k crypto.Keys) (ref blobs.Ref, o attempt, err error) {
+func (d *decrypt) check(u *upload, content io.Reader, k tried) (ref blobs.Ref, o attempt, err error) {
 	spool, err := u.create(blobs.Spool)
 	if err != nil {
 		return ref, o, err
@@ -153,7 +153,7 @@ func (d *decrypt) check(u *upload, content io.Reader, k crypto.Keys) (ref blobs.
 }
 
 // openWhole opens a spooled token in memory and writes its plaintext into a spool file of its own.
-func (c *core) openWhole(x *fiber.Ctx, ref blobs.Ref, k crypto.Keys, create func(blobs.Area) (*blobs.Writer, error)) (plain blobs.Ref, o attempt, err error) {
+func (c *core) openWhole(x *fiber.Ctx, ref blobs.Ref, k tried, create func(blobs.Area) (*blobs.Writer, error)) (plain blobs.Ref, o attempt, err error) {
 	release, err := c.memory.Acquire(x.UserContext(), class(visitorOf(x)), wholeWeight(ref.Size))
 	if err != nil {
 		return plain, o, err

@@ -222,7 +222,7 @@ func (r *results) spent(x *fiber.Ctx, s *models.Session, res *models.Result) err
 }
 
 // try reads the spooled file to its last byte and, when a key fits, makes the result ready.
-func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys crypto.Keys) error {
+func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys tried) error {
 	before := *res
 	spool, err := r.files.Open(blobs.Spool, spoolRef(res))
 	if err != nil {
