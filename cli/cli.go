@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/alecthomas/kong"
@@ -38,6 +39,10 @@ type env struct {
 
 	used    []fs.FileInfo     // what was read so far, which no output may replace
 	phrases map[string]string // what stands in files of passphrases: one that is a pipe is read only once
+
+	// asking is held while a terminal shows nothing of what is typed. The program ends with it, so that a signal
+	// which ends all other work at once still leaves the terminal as it was.
+	asking sync.Mutex
 }
 
 type commands struct {
@@ -88,6 +93,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	e := &env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
 	err = parsed.ctx.Run(e)
+	e.asking.Lock()
 	e.fail(err)
 	return exitCode(err)
 }

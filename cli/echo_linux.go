@@ -2,12 +2,14 @@ package cli
 
 import "golang.org/x/sys/unix"
 
-// stopEcho keeps a terminal from showing what is typed; all else stays as it is.
+// stopEcho keeps a terminal from showing what is typed. It gives whole lines, ends them as usual and minds Ctrl+C.
 func stopEcho(fd int) error {
 	termios, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		return err
 	}
 	termios.Lflag &^= unix.ECHO
+	termios.Lflag |= unix.ICANON | unix.ISIG
+	termios.Iflag |= unix.ICRNL
 	return unix.IoctlSetTermios(fd, unix.TCSETS, termios)
 }

@@ -2,5 +2,16 @@
 
 package cli
 
-// stopEcho leaves it to who reads the passphrase, a moment later.
-func stopEcho(int) error { return nil }
+import "golang.org/x/sys/unix"
+
+// stopEcho keeps a terminal from showing what is typed. It gives whole lines, ends them as usual and minds Ctrl+C.
+func stopEcho(fd int) error {
+	termios, err := unix.IoctlGetTermios(fd, unix.TIOCGETA)
+	if err != nil {
+		return err
+	}
+	termios.Lflag &^= unix.ECHO
+	termios.Lflag |= unix.ICANON | unix.ISIG
+	termios.Iflag |= unix.ICRNL
+	return unix.IoctlSetTermios(fd, unix.TIOCSETA, termios)
+}

@@ -37,22 +37,27 @@ func (t *terminal) Close() { _ = t.in.Close() }
 
 // secret asks for one line without showing it.
 func (t *terminal) secret(e *env, prompt string) (string, error) {
+	e.asking.Lock()
+	defer e.asking.Unlock()
 	if e.ctx.Err() != nil {
 		return "", errInterrupted
 	}
 	state, err := term.GetState(int(t.in.Fd()))
 	if err == nil {
-		// Before the question stands there: ReadPassword alone would show what is typed at once.
+		// Here and not where it is read, as term.ReadPassword does: that shows what is typed at once, and sets the
+		// terminal again after an interruption has restored it.
 		err = stopEcho(int(t.in.Fd()))
 	}
 	if err != nil {
 		return "", fmt.Errorf("read from terminal: %w", err)
 	}
 	fmt.Fprintf(t.out, "%s: ", prompt)
-	line, err := answer(e.ctx, func() ([]byte, error) { return term.ReadPassword(int(t.in.Fd())) })
+	line, err := answer(e.ctx, func() ([]byte, error) { return typedLine(t.in) })
 	_ = term.Restore(int(t.in.Fd()), state)
 	fmt.Fprintln(t.out)
 	switch {
+	case errors.Is(err, io.EOF):
+		return "", errEmptyPassphrase // Ctrl+D is no answer, and no wish for a passphrase that is made
 	case errors.Is(err, errInterrupted):
 		return "", err
 	case err != nil:
@@ -62,6 +67,24 @@ func (t *terminal) secret(e *env, prompt string) (string, error) {
 		return "", errLongPassphrase
 	}
 	return string(line), nil
+}
+
+// typedLine reads one line byte by byte, so that what is typed after it is left to who asks next.
+func typedLine(tty io.Reader) (line []byte, err error) {
+	var b [1]byte
+	for {
+		n, err := tty.Read(b[:])
+		switch {
+		case n == 1 && b[0] == '\n':
+			return line, nil
+		case n == 1 && len(line) <= maxPassphrase:
+			line = append(line, b[0])
+		case err == io.EOF && len(line) > 0:
+			return line, nil
+		case err != nil:
+			return nil, err
+		}
+	}
 }
 
 var (

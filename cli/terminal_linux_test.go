@@ -315,6 +315,16 @@ func TestTerminal_Wrong(t *testing.T) {
 	p.hides("wrong one")
 	has(t, p.errs.String(), "wrong passphrase")
 	holds(t, dir, "in")
+
+	// Ctrl+D is no answer, and no wish for a passphrase that is made.
+	for prompt, args := range map[string][]string{"Passphrase for low.age: ": {"decrypt", "-o", "out", keys + "/low.age"}, newPrompt: {"encrypt", "-p", "-o", "out", "in"}} {
+		p = sit(t, dir, 0, args...)
+		p.waits(prompt)
+		p.types("\x04")
+		p.leaves(1)
+		has(t, p.errs.String(), "it is empty")
+		holds(t, dir, "in")
+	}
 }
 
 // TestTerminal_Binary: nothing that would garble a terminal goes there, unless somebody insists.
