@@ -96,7 +96,7 @@ func (w *walk) gnupgKey() {
 	w.fill("#text", message)
 	w.answer()
 	w.reads("#result h2", "Opened with your key “Ada <ada@example.org>”, version 1")
-	w.reads("#result", "good, by Ada")
+	w.reads("#result", "Good signature by you")
 	if got := w.exact("#result-text"); got != "from GnuPG" {
 		w.t.Errorf("decrypted %q", got)
 	}
