@@ -115,7 +115,6 @@ func (c *client) signed(t *testing.T, signature, name, content string, more ...s
 // TestVerify: every verdict in words, sign and colour; what is wrong with the form is said beside its field.
 func TestVerify(t *testing.T) {
 	s := newServer(t)
-	now := time.Now()
 	ada, key := s.account(t, "ada")
 	bob, _ := s.account(t, "bob")
 	ada.befriend("bob")
@@ -127,6 +126,7 @@ func TestVerify(t *testing.T) {
 		return string(b)
 	}
 	other := newPGP(t, pgp.KeyParams{Name: "Mallory"})
+	now := time.Now() // not before the keys were made
 	year := now.AddDate(-1, 0, 0)
 	old := newPGP(t, pgp.KeyParams{Name: "Old", Now: func() time.Time { return year }})
 	revoked, err := old.Revoke(pgp.Compromised, "", now.Add(-time.Hour))
