@@ -150,8 +150,8 @@ func TestDeleted(t *testing.T) {
 		}
 		return "hex(id) IN (" + strings.Join(ids, ",") + ")"
 	}
-	// Not the rows' own random ids: SQLite leaves copies of index keys in the unused part of pages that it
-	// rebalanced, secure_delete or not (docs/THREATS.md).
+	// Not the rows' own random ids: one of them was found at times, alone, in the database file. It is likely a copy
+	// that SQLite left in a page of an index which it rebalanced, which is not proven (docs/THREATS.md).
 	first.rows(s, "zencrypt.db", "items", in(half), "sealed_title", "sealed_meta", "sealed_body")
 	first.rows(s, "zencrypt.db", "items", in(files[:1]), "sealed_title", "sealed_meta", "sealed_blob", "blob_id")
 	before := newRemains(t)
