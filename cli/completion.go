@@ -33,7 +33,8 @@ The shell then asks the zencrypt that it finds what can follow.
 var completionScripts = map[string]string{
 	"bash": `complete -o default -o bashdefault -C zencrypt zencrypt
 `,
-	"zsh": `autoload -U +X bashcompinit && bashcompinit
+	"zsh": `(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }
+autoload -U +X bashcompinit && bashcompinit
 complete -o default -o bashdefault -C zencrypt zencrypt
 `,
 	"fish": `function __zencrypt_complete

@@ -1,12 +1,14 @@
 #!/bin/sh
 # Installs the programs that the tests drive, when it may: on Debian and its
 # kin, as root or with a sudo that asks nothing. Elsewhere it says which tests
-# will be left out, and succeeds: the tests skip themselves by name.
+# will be left out, and succeeds: the tests skip themselves by name. CI=true fails
+# when a package that the system has could not be installed.
 set -u
 cd "$(dirname "$0")/.."
 
 packages=
 left=
+failed=no
 
 # need PROGRAM PACKAGES WHAT: note what is not on the PATH.
 need() {
@@ -28,6 +30,8 @@ python3 -c 'import cryptography.fernet' 2>/dev/null || {
   python3-cryptography: Fernet tokens that go between Zencrypt and Python"
 }
 need strace strace "which files the server opens while it works"
+need zsh zsh "completion in zsh"
+need fish fish "completion in fish"
 need sqlite3 sqlite3 "databases that are looked at from outside"
 command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
 	need chromium "chromium fonts-dejavu-core" "everything that is done in a real browser"
@@ -63,8 +67,13 @@ if [ -n "$packages" ] && [ "$may" = yes ]; then
 	else
 		echo "deps: apt-get did not succeed; its last lines:"
 		tail -n 20 "$log"
+		failed=yes
 	fi
 	rm -f "$log"
+fi
+# A test that skips for want of a program would pass there unseen.
+if [ "${CI:-}" = true ] && [ "$failed" = yes ]; then
+	exit 1
 fi
 if [ -n "$left" ]; then
 	echo "deps: not installed here, so these are left out:$left"
