@@ -11,14 +11,14 @@ import (
 const webPrefix = "Z0FBQUFB"
 
 // LooksWebFile tells whether the first bytes of an input (8 at least) may be a file of the old
-// web page: standard base64 over a Fernet token.
+// web page: standard base64 over a Fernet token, with white space anywhere, as [Unwrap] takes it.
 func LooksWebFile(prefix []byte) bool {
-	prefix = trim(prefix)
+	prefix = squeeze(bytes.Clone(prefix))
 	if !bytes.HasPrefix(prefix, []byte(webPrefix)) {
 		return false
 	}
 	for _, c := range prefix {
-		if !inAlphabet(c) && c != '=' && !isSpace(c) {
+		if !inAlphabet(c) && c != '=' {
 			return false
 		}
 	}
