@@ -129,3 +129,23 @@ func ExampleTarget_Check() {
 	fmt.Println(err)
 	// Output: encrypt: a passphrase makes an age file or an OpenPGP message; Fernet needs a key
 }
+
+func ExampleNeedsPassphrase() {
+	var sealed bytes.Buffer
+	w, err := crypto.Encrypt(&sealed, crypto.Target{Passphrase: "five random words do well", WorkFactor: 10}, time.Now())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := w.Close(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = crypto.Decrypt(&sealed, crypto.Keys{}, crypto.Options{})
+	fmt.Println(crypto.NeedsPassphrase(err))
+	_, err = crypto.Decrypt(strings.NewReader("just a text"), crypto.Keys{}, crypto.Options{})
+	fmt.Println(crypto.NeedsPassphrase(err))
+	// Output:
+	// true
+	// false
+}

@@ -201,6 +201,24 @@ func ExampleInspect() {
 	// Output: true [X25519] false
 }
 
+func ExampleMeasure() {
+	_, recipient := exampleKey()
+	file := exampleFile("hello", false, recipient)
+	m, err := agefile.Measure(bytes.NewReader(file))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Size == int64(len(file)), m.Content, m.Problem == "")
+	m, err = agefile.Measure(bytes.NewReader(file[:len(file)-10]))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Content, m.Problem == "")
+	// Output:
+	// true 5 true
+	// -1 false
+}
+
 func ExampleLooks() {
 	fmt.Println(agefile.Looks([]byte("age-encryption.org/v1\n")))
 	fmt.Println(agefile.Looks([]byte("\n-----BEGIN AGE ENCRYPTED FILE-----\n")))
