@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"limits":     {},
 	"migrations": {},
 	"embed":      {},
+	"deploy":     {},
 
 	// One format or one job a package, none imports another: crypto.go tells the
 	// formats apart and hands on.
@@ -69,6 +70,8 @@ var owners = map[string][]string{
 	"github.com/ProtonMail/":     {"crypto/pgp"},
 	"github.com/alexedwards/":    {"crypto/password"},
 	"github.com/nbutton23/":      {"crypto/password"},
+	"github.com/coreos/":         {"cli"},
+	"golang.org/x/crypto/acme":   {"cli"},
 	"golang.org/x/crypto/argon2": {"crypto/password", "crypto/legacy"},
 	"math/rand":                  {},
 	"C":                          {},

@@ -51,6 +51,8 @@ var licences = map[string]string{
 	"github.com/valyala/tcplisten":                 "MIT",
 	"github.com/vmihailenco/msgpack/v5":            "BSD-2-Clause",
 	"github.com/vmihailenco/tagparser/v2":          "BSD-2-Clause",
+	"github.com/coreos/go-systemd/v22":             "Apache-2.0",
+	"golang.org/x/net":                             "BSD-3-Clause",
 	"lukechampine.com/blake3":                      "MIT",
 	"golang.org/x/crypto":                          "BSD-3-Clause",
 	"golang.org/x/sync":                            "BSD-3-Clause",

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/term"
 
 	"zencrypt/blobs"
@@ -54,7 +55,7 @@ const (
 
 // Run serves until the context ends.
 func (s *serveCmd) Run(e *env) error {
-	cfg := s.Config
+	cfg := s.Config.Settled()
 	if err := cfg.Validate(); err != nil {
 		return &usageError{err}
 	}
@@ -67,15 +68,24 @@ func (s *serveCmd) Run(e *env) error {
 		return err
 	}
 	defer unlock()
-	ln, err := net.Listen("tcp", cfg.Addr)
+	ln, err := listen(cfg.Addr)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w. Choose another address with --addr", cfg.Addr, err)
+		return err
 	}
 	defer ln.Close()
 	ring, err := openKeys(cfg, e.stderr)
 	if err != nil {
 		return err
 	}
+	own, err := setTLS(cfg, ring, log)
+	if err != nil {
+		return err
+	}
+	stopRedirect, err := own.startRedirect(e.ctx, cfg.RedirectAddr, log)
+	if err != nil {
+		return err
+	}
+	defer stopRedirect()
 	db, err := openModels(e.ctx, cfg, ring)
 	if err != nil {
 		return err
@@ -98,7 +108,8 @@ func (s *serveCmd) Run(e *env) error {
 	}
 	boundMemory(int64(cfg.KDFMemory))
 	fmt.Fprintf(e.stdout, "Data:    %s\nSecrets: %s\nZencrypt is ready: %s\n", absolute(cfg.Data), absolute(ring.Dir), origins[0])
-	err = run(e.ctx, app, ln, log)
+	go own.fetch(log) // the authority asks back, by connections that wait until they are served
+	err = run(e.ctx, app, own.listen(ln), db.Ready, log)
 	if errors.Is(err, handlers.ErrRunning) {
 		return fmt.Errorf("close database: %w, so it is left as a crash would leave it; nothing is lost", err)
 	}
@@ -108,10 +119,12 @@ func (s *serveCmd) Run(e *env) error {
 	return err
 }
 
-// run serves and cleans up once a minute until ctx ends, then drains.
-func run(ctx context.Context, app *handlers.App, ln net.Listener, log *slog.Logger) error {
+// run serves and cleans up once a minute until ctx ends, then drains. It tells systemd about it.
+func run(ctx context.Context, app *handlers.App, ln net.Listener, ask func(context.Context) error, log *slog.Logger) error {
 	served := make(chan error, 1)
 	go func() { served <- app.Serve(ln) }()
+	go watch(ctx, ask)
+	notify(daemon.SdNotifyReady)
 	tick := time.NewTicker(janitorTime)
 	defer tick.Stop()
 	for {
@@ -126,6 +139,7 @@ func run(ctx context.Context, app *handlers.App, ln net.Listener, log *slog.Logg
 		case <-tick.C:
 			app.Clean(ctx)
 		case <-ctx.Done():
+			notify(daemon.SdNotifyStopping)
 			log.Info("stopping", "drain", drainTime.String())
 			drain, cancel := context.WithTimeout(context.Background(), drainTime)
 			defer cancel()

@@ -22,6 +22,12 @@ type Config struct {
 	AllowHTTP      Switch         `name:"allow-http" env:"ZENCRYPT_ALLOW_HTTP" default:"off" placeholder:"on|off" group:"Where it listens" help:"Allow an origin of http:// beyond this machine (an onion address, a trusted network). Every page says so."`
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" env:"ZENCRYPT_TRUSTED_PROXIES" placeholder:"CIDR" group:"Where it listens" help:"Networks of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 
+	Domain        []string `name:"domain" env:"ZENCRYPT_DOMAIN" placeholder:"NAME" group:"TLS of its own" help:"Name of this server in the DNS: it gets and renews certificates by itself, listens on :443, and sends :80 there."`
+	ACMEDirectory string   `name:"acme-directory" env:"ZENCRYPT_ACME_DIRECTORY" default:"https://acme-v02.api.letsencrypt.org/directory" placeholder:"URL" group:"TLS of its own" help:"Certificate authority that --domain asks. Asking accepts its terms of service."`
+	TLSCert       string   `name:"tls-cert" env:"ZENCRYPT_TLS_CERT" placeholder:"FILE" group:"TLS of its own" help:"Certificate chain in PEM, instead of --domain; read again when it changes."`
+	TLSKey        string   `name:"tls-key" env:"ZENCRYPT_TLS_KEY" placeholder:"FILE" group:"TLS of its own" help:"Private key in PEM of --tls-cert."`
+	RedirectAddr  string   `name:"redirect-addr" env:"ZENCRYPT_REDIRECT_ADDR" placeholder:"HOST:PORT" group:"TLS of its own" help:"Where http:// is sent to https://. With --domain, :80; 'off' for none."`
+
 	Data          string `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" group:"What it keeps" help:"Directory of the databases and the encrypted files."`
 	Secrets       string `name:"secrets" env:"ZENCRYPT_SECRETS" placeholder:"DIR" group:"What it keeps" help:"Directory of the server key. Otherwise the first with a key of $$CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets, ./secrets."`
 	SharedSecrets Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" group:"What it keeps" help:"Accept a server key that other users of this machine can read."`
@@ -47,8 +53,11 @@ type Config struct {
 // Default is the configuration of a server that was told nothing.
 func Default() Config {
 	return Config{
-		Addr:         "127.0.0.1:8080",
-		Data:         "./data",
+		Addr: "127.0.0.1:8080",
+		Data: "./data",
+
+		ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory",
+
 		Guests:       true,
 		Registration: "open",
 		SessionIdle:  30 * time.Minute,
@@ -65,6 +74,27 @@ func Default() Config {
 		LogLevel:     "info",
 	}
 }
+
+// Settled fills in what follows from Domain: a server with a name of its own is https:// on the standard ports,
+// unless something else was asked for.
+func (c Config) Settled() Config {
+	if len(c.Domain) == 0 {
+		return c
+	}
+	if c.Addr == Default().Addr {
+		c.Addr = ":443"
+	}
+	if c.Origin == "" {
+		c.Origin = "https://" + strings.ToLower(c.Domain[0])
+	}
+	if c.RedirectAddr == "" {
+		c.RedirectAddr = ":80"
+	}
+	return c
+}
+
+// OwnTLS reports whether the server does TLS itself.
+func (c Config) OwnTLS() bool { return len(c.Domain) > 0 || c.TLSCert != "" }
 
 // Loopback reports whether people reach the server from this machine only: the
 // configured origin names this machine or, without one, Addr does. A server on

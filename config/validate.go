@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"strconv"
@@ -38,6 +39,7 @@ func (c Config) Validate() error {
 	p := problems{c: reflect.ValueOf(c)}
 	c.checkPlaces(&p)
 	c.checkOrigin(&p)
+	c.checkTLS(&p)
 	c.checkAmounts(&p)
 
 	p.oneOf("Registration", c.Registration, "open", "closed")
@@ -82,6 +84,29 @@ func (c Config) checkOrigin(p *problems) {
 	}
 	p.check("Origin", u.Scheme == "https" || c.Loopback() || bool(c.AllowHTTP),
 		"use https://, or set --allow-http=on if what is sent may be read on its way")
+}
+
+func (c Config) checkTLS(p *problems) {
+	for _, name := range c.Domain {
+		_, err := netip.ParseAddr(name)
+		p.check("Domain", err != nil && strings.Contains(name, ".") && !strings.ContainsAny(name, ":/*@ ") && name == strings.ToLower(name),
+			"give names of this server in the DNS, in lower case, such as zen.example")
+	}
+	if len(c.Domain) > 0 {
+		u, err := url.Parse(c.ACMEDirectory)
+		p.check("ACMEDirectory", err == nil && u.Scheme == "https" && u.Host != "", "give the https:// address of an ACME directory")
+		p.check("TLSCert", c.TLSCert == "", "use it or --domain, not both")
+	}
+	p.check("TLSKey", (c.TLSKey == "") == (c.TLSCert == ""), "name both --tls-cert and --tls-key")
+	if c.OwnTLS() {
+		p.check("Origin", c.HTTPS(), "use https://, since the server does TLS itself")
+		if c.RedirectAddr != "" && c.RedirectAddr != "off" {
+			_, _, err := net.SplitHostPort(c.RedirectAddr)
+			p.check("RedirectAddr", err == nil, "give HOST:PORT, such as :80, or off")
+		}
+	} else {
+		p.check("RedirectAddr", c.RedirectAddr == "" || c.RedirectAddr == "off", "use it with --domain or --tls-cert: a proxy in front does this itself")
+	}
 }
 
 func canonicalOrigin(u *url.URL) string {

@@ -1,0 +1,14 @@
+// Package deploy holds the files that `zencrypt install` writes on a machine, inside the program.
+package deploy
+
+import _ "embed"
+
+// Unit is the systemd unit of the server. It starts /usr/bin/zencrypt, where the Debian package puts it.
+//
+//go:embed zencrypt.service
+var Unit string
+
+// Env is the first /etc/zencrypt.env: every line is a comment.
+//
+//go:embed zencrypt.env
+var Env string
