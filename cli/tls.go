@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,7 +57,7 @@ func setTLS(cfg config.Config, ring *secrets.Keyring, log *slog.Logger) (tlsSetu
 			HostPolicy: autocert.HostWhitelist(cfg.Domain...),
 			Client:     &acme.Client{DirectoryURL: cfg.ACMEDirectory, UserAgent: "zencrypt"},
 		}
-		base.GetCertificate = said(m.GetCertificate, log, time.Now)
+		base.GetCertificate = said(m.GetCertificate, cfg.Domain, log, time.Now)
 		base.NextProtos = append(base.NextProtos, acme.ALPNProto)
 		return tlsSetup{base, m.HTTPHandler(toHTTPS(cfg.Origin)), cfg.Domain}, nil
 	case cfg.TLSCert != "":
@@ -72,14 +73,12 @@ func setTLS(cfg config.Config, ring *secrets.Keyring, log *slog.Logger) (tlsSetu
 
 // said logs why no certificate can be had, at most once a minute, since only browsers would hear of it. A stranger's
 // name in a greeting is no reason.
-func said(get func(*tls.ClientHelloInfo) (*tls.Certificate, error), log *slog.Logger, now func() time.Time) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func said(get func(*tls.ClientHelloInfo) (*tls.Certificate, error), names []string, log *slog.Logger, now func() time.Time) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	var mu sync.Mutex
 	var last time.Time
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		cert, err := get(hello)
-		var refused *acme.Error
-		var unreached net.Error
-		if err == nil || !errors.As(err, &refused) && !errors.As(err, &unreached) {
+		if err == nil || !slices.Contains(names, strings.ToLower(hello.ServerName)) {
 			return cert, err
 		}
 		mu.Lock()
