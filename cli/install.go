@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -81,7 +82,7 @@ type installer struct {
 	out  io.Writer
 	root string
 	dry  bool
-	live bool // systemd runs here, and this is its system
+	live bool // systemd runs here, and this is its system; a dry run of this system takes it so
 	ctx  context.Context
 }
 
@@ -100,7 +101,7 @@ func (e *env) installer(root string, dry bool) (*installer, error) {
 		root = abs
 	}
 	info, err := os.Stat("/run/systemd/system") // sd_booted(3)
-	return &installer{out: e.stdout, root: root, dry: dry, live: root == "" && err == nil && info.IsDir(), ctx: e.ctx}, nil
+	return &installer{out: e.stdout, root: root, dry: dry, live: root == "" && (dry || err == nil && info.IsDir()), ctx: e.ctx}, nil
 }
 
 func (in *installer) path(p string) string { return filepath.Join(in.root, p) }
@@ -287,15 +288,17 @@ func (in *installer) dropIn() error {
 
 // start hands over to systemd and waits until the server answers.
 func (in *installer) start(e *env, c *installCmd) error {
-	if !in.live && !in.dry {
-		fmt.Fprintln(in.out, "systemd does not run in this system. It will start the server after: systemctl enable --now zencrypt")
+	if in.live {
+		if err := in.run("systemctl", "daemon-reload"); err != nil {
+			return err
+		}
+	}
+	if err := in.systemctl("enable"); err != nil {
+		return err
+	}
+	if !in.live {
+		fmt.Fprintln(in.out, "systemd does not run in this system: it starts the server with the system.")
 		return nil
-	}
-	if err := in.run("systemctl", "daemon-reload"); err != nil {
-		return err
-	}
-	if err := in.run("systemctl", "enable", unitName); err != nil {
-		return err
 	}
 	if c.NoStart {
 		fmt.Fprintln(in.out, "Not started: systemctl start zencrypt")
@@ -305,16 +308,66 @@ func (in *installer) start(e *env, c *installCmd) error {
 	if err := in.run("systemctl", "restart", unitName); err != nil {
 		return fmt.Errorf("%w. 'journalctl -u zencrypt' says more", err)
 	}
-	addr := settingOf(in.path(systemEnv), "ZENCRYPT_ADDR", config.Default().Addr)
+	addr, ask := in.address()
 	return in.step(func() error {
 		ctx, cancel := context.WithTimeout(e.ctx, answerTime)
 		defer cancel()
-		if err := answers(ctx, "http://"+addr+"/healthz"); err != nil {
-			return fmt.Errorf("ask the server: %w. 'journalctl -u zencrypt' says more", err)
+		if err := eventually(ctx, ask); err != nil {
+			return fmt.Errorf("ask the server on %s: %w. 'journalctl -u zencrypt' says more", addr, err)
 		}
 		fmt.Fprintf(in.out, "Zencrypt runs on %s. Its settings: %s; make an account: zencrypt user add --data %s LOGIN\n", addr, systemEnv, systemData)
 		return nil
-	}, "ask http://%s/healthz whether it answers", addr)
+	}, "ask %s whether it answers", addr)
+}
+
+// systemctl enables or disables the unit, also in a system that does not run.
+func (in *installer) systemctl(verb string, flags ...string) error {
+	if !in.live {
+		if _, err := exec.LookPath("systemctl"); err != nil {
+			return nil // an image without systemd: its own tools start services
+		}
+	}
+	args := append([]string{verb}, flags...)
+	if in.root != "" {
+		args = append(args, "--root", in.root)
+	}
+	return in.run("systemctl", append(args, unitName)...)
+}
+
+// address is where the server listens by its settings, and how to ask whether it does. With TLS of its own it may not
+// have a certificate yet: that it takes connections is enough.
+func (in *installer) address() (addr string, ask func(context.Context) error) {
+	cfg := config.Default()
+	cfg.Addr = settingOf(in.path(systemEnv), "ZENCRYPT_ADDR", cfg.Addr)
+	cfg.TLSCert = settingOf(in.path(systemEnv), "ZENCRYPT_TLS_CERT", "")
+	if domain := settingOf(in.path(systemEnv), "ZENCRYPT_DOMAIN", ""); domain != "" {
+		cfg.Domain = strings.Split(domain, ",")
+	}
+	cfg = cfg.Settled()
+	if cfg.OwnTLS() {
+		return cfg.Addr, func(ctx context.Context) error {
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", cfg.Addr)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		}
+	}
+	return cfg.Addr, func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+cfg.Addr+"/healthz", nil)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return errors.New(res.Status)
+		}
+		return nil
+	}
 }
 
 // settingOf reads one variable of a file of systemd's EnvironmentFile, as far as `zencrypt.env` goes.
@@ -328,21 +381,13 @@ func settingOf(path, name, fallback string) string {
 	return fallback
 }
 
-// answers asks until it gets 200 or the context ends.
-func answers(ctx context.Context, url string) error {
+// eventually asks until there is no error or the context ends.
+func eventually(ctx context.Context, ask func(context.Context) error) error {
 	var last error
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		res, err := http.DefaultClient.Do(req)
+		err := ask(ctx)
 		if err == nil {
-			res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return nil
-			}
-			err = errors.New(res.Status)
+			return nil
 		}
 		if ctx.Err() == nil || last == nil {
 			last = err
@@ -366,11 +411,13 @@ func (c *uninstallCmd) Run(e *env) error {
 			return err
 		}
 	}
-	if in.live || in.dry {
-		if in.exists(localUnits+"/"+unitName) || in.exists(packagedUnit) {
-			if err := in.run("systemctl", "disable", "--now", unitName); err != nil {
-				return err
-			}
+	if in.exists(localUnits+"/"+unitName) || in.exists(packagedUnit) {
+		var now []string
+		if in.live {
+			now = []string{"--now"}
+		}
+		if err := in.systemctl("disable", now...); err != nil {
+			return err
 		}
 	}
 	remove := []string{filepath.Dir(keysDropIn)}

@@ -32,6 +32,9 @@ python3 -c 'import cryptography.fernet' 2>/dev/null || {
 need strace strace "which files the server opens while it works"
 need zsh zsh "completion in zsh"
 need fish fish "completion in fish"
+need debootstrap debootstrap "the package and the installation in a clean system"
+need systemd-analyze systemd "what systemd says of the unit"
+need testssl testssl.sh "a check of the server's TLS"
 need sqlite3 sqlite3 "databases that are looked at from outside"
 command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
 	need chromium "chromium fonts-dejavu-core" "everything that is done in a real browser"

@@ -1,0 +1,194 @@
+//go:build linux
+
+package e2e
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// maxExposure is the highest score of systemd-analyze security that the unit may have.
+const maxExposure = 1.5
+
+// cleanDebian is a new Debian system below a folder.
+func cleanDebian(t testing.TB) string {
+	t.Helper()
+	debootstrap := program(t, "debootstrap", "the package and the installation in a clean system")
+	if os.Geteuid() != 0 {
+		missing(t, "root", "the package and the installation in a clean system")
+	}
+	root := filepath.Join(t.TempDir(), "root")
+	if out, err := exec.Command(debootstrap, "--variant=minbase", "--include=systemd", "bookworm", root).CombinedOutput(); err != nil {
+		t.Fatalf("debootstrap: %v\n%s", err, tail(string(out), 2000))
+	}
+	return root
+}
+
+// inRoot runs a command of the system below root.
+func inRoot(t testing.TB, root string, line ...string) string {
+	t.Helper()
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "HOME=/root"}
+	var err error
+	if cmd.Path, err = lookBelow(root, line[0]); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Err = nil // it was looked for outside
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", line, err, out)
+	}
+	return string(out)
+}
+
+func lookBelow(root, name string) (string, error) {
+	for _, dir := range []string{"/usr/sbin", "/usr/bin"} {
+		if _, err := os.Stat(filepath.Join(root, dir, name)); err == nil {
+			return filepath.Join(dir, name), nil
+		}
+	}
+	return "", fs.ErrNotExist
+}
+
+// checkUnit has systemd-analyze verify the unit and score it.
+func checkUnit(t testing.TB, root string) {
+	t.Helper()
+	analyze := program(t, "systemd-analyze", "what systemd says of the unit")
+	if out, err := exec.Command(analyze, "--root="+root, "verify", "zencrypt.service").CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	out, err := exec.Command(analyze, "--root="+root, "security", "--offline=true", "zencrypt.service").CombinedOutput()
+	m := regexp.MustCompile(`Overall exposure level for zencrypt.service: ([0-9.]+)`).FindSubmatch(out)
+	if err != nil || m == nil {
+		t.Fatalf("systemd-analyze security: %v\n%s", err, out)
+	}
+	score, err := strconv.ParseFloat(string(m[1]), 64)
+	if err != nil || score > maxExposure {
+		t.Errorf("the unit's exposure is %s, at most %g\n%s", m[1], maxExposure, out)
+	}
+	t.Logf("exposure %s", m[1])
+}
+
+// TestBulkInstall installs into a clean Debian system, by the package and by the command, and takes it off again.
+func TestBulkInstall(t *testing.T) {
+	clean := cleanDebian(t)
+	copyOf := func(t *testing.T) string {
+		root := filepath.Join(t.TempDir(), "root")
+		if out, err := exec.Command("cp", "-a", clean, root).CombinedOutput(); err != nil {
+			t.Fatalf("copy the system: %v\n%s", err, out)
+		}
+		return root
+	}
+	const key, env, data = "etc/secrets/zencrypt_key", "etc/zencrypt.env", "var/lib/zencrypt"
+	there := func(t *testing.T, root string, want bool, paths ...string) {
+		t.Helper()
+		for _, p := range paths {
+			if _, err := os.Lstat(filepath.Join(root, p)); (err == nil) != want {
+				t.Errorf("/%s is there: %t, want %t", p, err == nil, want)
+			}
+		}
+	}
+	modeOf := func(t *testing.T, root, path string, want fs.FileMode) {
+		t.Helper()
+		if info, err := os.Stat(filepath.Join(root, path)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("/%s: %v, %v, want %v", path, info, err, want)
+		}
+	}
+	user := func(root string) bool {
+		passwd, _ := os.ReadFile(filepath.Join(root, "etc/passwd"))
+		return strings.Contains(string(passwd), "\nzencrypt:")
+	}
+
+	t.Run("Command", func(t *testing.T) {
+		root := copyOf(t)
+		install := func(args ...string) string {
+			out, err := exec.Command(binary(t), append(args, "--root", root)...).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%q: %v\n%s", args, err, out)
+			}
+			return string(out)
+		}
+		install("install", "--dry-run")
+		there(t, root, false, key, env, "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service")
+		install("install")
+		there(t, root, true, env, "usr/local/bin/zencrypt", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
+		modeOf(t, root, key, 0o400)
+		modeOf(t, root, "etc/secrets", 0o700)
+		checkUnit(t, root)
+		before, err := os.ReadFile(filepath.Join(root, key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// An older key beside it, and a setting that somebody made: both stay, and the unit hears of the key.
+		if err := os.WriteFile(filepath.Join(root, key+".1"), before, 0o400); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, env), []byte("ZENCRYPT_GUESTS=off\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if again := install("install"); strings.Contains(again, "make the server key") || strings.Contains(again, "useradd") {
+			t.Errorf("the second time did it again:\n%s", again)
+		}
+		if now, err := os.ReadFile(filepath.Join(root, key)); err != nil || string(now) != string(before) {
+			t.Error("the server key was changed")
+		}
+		if now, _ := os.ReadFile(filepath.Join(root, env)); string(now) != "ZENCRYPT_GUESTS=off\n" {
+			t.Errorf("the settings were changed: %s", now)
+		}
+		drop, _ := os.ReadFile(filepath.Join(root, "etc/systemd/system/zencrypt.service.d/keys.conf"))
+		if !strings.Contains(string(drop), "LoadCredential=zencrypt_key.1:/etc/secrets/zencrypt_key.1\n") {
+			t.Errorf("the unit does not hear of the older key: %q", drop)
+		}
+		checkUnit(t, root)
+		if err := os.MkdirAll(filepath.Join(root, data), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		install("uninstall")
+		there(t, root, true, key, env, data)
+		there(t, root, false, "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
+		install("uninstall", "--purge", "--yes")
+		there(t, root, false, key, key+".1", env, data)
+		if user(root) {
+			t.Error("the user is still there")
+		}
+	})
+	t.Run("Package", func(t *testing.T) {
+		root := copyOf(t)
+		deb := filepath.Join(root, "zencrypt.deb")
+		pack := exec.Command("go", "tool", "-modfile=tools/go.mod", "nfpm", "package", "-f", "deploy/nfpm.yaml", "-p", "deb", "-t", deb)
+		pack.Dir = ".."
+		pack.Env = append(os.Environ(), "ARCH=amd64", "VERSION=1.0", "BINARY="+binary(t))
+		if out, err := pack.CombinedOutput(); err != nil {
+			t.Fatalf("nfpm: %v\n%s", err, out)
+		}
+		inRoot(t, root, "dpkg", "-i", "/zencrypt.deb")
+		there(t, root, true, env, "usr/bin/zencrypt", "lib/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service", "usr/share/doc/zencrypt/copyright")
+		modeOf(t, root, key, 0o400)
+		if !user(root) {
+			t.Error("there is no user")
+		}
+		checkUnit(t, root)
+		before, _ := os.ReadFile(filepath.Join(root, key))
+		inRoot(t, root, "dpkg", "-i", "/zencrypt.deb") // as an upgrade does
+		if now, _ := os.ReadFile(filepath.Join(root, key)); string(now) != string(before) || len(now) == 0 {
+			t.Error("an upgrade changed the server key")
+		}
+		inRoot(t, root, "dpkg", "-r", "zencrypt")
+		there(t, root, true, key, env)
+		there(t, root, false, "usr/bin/zencrypt", "lib/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
+		inRoot(t, root, "dpkg", "-P", "zencrypt")
+		there(t, root, false, key, env, data)
+		if user(root) {
+			t.Error("the user is still there")
+		}
+	})
+}
