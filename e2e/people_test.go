@@ -19,6 +19,12 @@ func (c *client) addPerson(pairs ...string) string {
 	return path
 }
 
+// importKey brings a private key into the ring of a client and returns its page.
+func (c *client) importKey(key string) string {
+	c.t.Helper()
+	return shownKey.FindString(c.must(c.upload("/keys/import", field("text", key)), http.StatusOK).body)
+}
+
 func newPGPKey(t testing.TB, name string, at time.Time) *pgp.Key {
 	t.Helper()
 	k, err := pgp.NewKey(pgp.KeyParams{Name: name, Email: strings.ToLower(name) + "@example.org", Now: func() time.Time { return at }})
@@ -174,7 +180,7 @@ func signPages(t *testing.T, s *server, tab *tab) {
 	tab.sound("verify-files-error")
 
 	own := newPGPKey(t, "Own", now)
-	s.giveKey("signs-things", walkPassword, own)
+	c.importKey(own.Armor())
 	tab.open("/sign")
 	tab.sound("sign")
 	tab.fill("#text", "- I owe you nothing.\n")
