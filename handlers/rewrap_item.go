@@ -140,14 +140,13 @@ func (j *rewrapJob) reencrypt(t rewrapTask, item *models.Item, dst io.Writer, fr
 	if err != nil {
 		return err
 	}
-	own := j.ownKeys([]models.Key{*key})
 	src, err := from()
 	if err != nil {
 		return j.damaged(err)
 	}
 	defer src.Close()
 	in := &guarded{Reader: &countedReader{src, j}, tr: j.tr, now: j.opt.Now, touch: func() {}}
-	p, err := crypto.Decrypt(in, own.Keys, crypto.Options{Now: j.opt.Now})
+	p, err := crypto.Decrypt(in, j.keysOf(key), crypto.Options{Now: j.opt.Now})
 	if err != nil {
 		return j.damaged(err)
 	}
@@ -180,7 +179,7 @@ func (j *rewrapJob) reencrypt(t rewrapTask, item *models.Item, dst io.Writer, fr
 	defer check.Close()
 	only := *key
 	only.Versions = []models.KeyVersion{*active}
-	if p, err = crypto.Decrypt(check, j.ownKeys([]models.Key{only}).Keys, crypto.Options{Now: j.opt.Now}); err != nil {
+	if p, err = crypto.Decrypt(check, j.keysOf(&only), crypto.Options{Now: j.opt.Now}); err != nil {
 		return err
 	}
 	after := sha256.New()
