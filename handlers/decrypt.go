@@ -173,7 +173,7 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k openKeys, vm *views.DecryptForm)
 	}
 	r := &views.TextResult{OK: true, Verb: "decrypt", Headline: "Opened with " + p.Label, Name: "message.txt",
 		Base64: base64.StdEncoding.EncodeToString(plain), Size: int64(len(plain)), Took: d.opt.Now().Sub(start),
-		Facts: []views.Fact{{Name: "Format", Value: p.Format.Title()}}, CanSave: vm.LoggedIn}
+		Facts: append([]views.Fact{{Name: "Format", Value: p.Format.Title()}}, sendersName(p)...), CanSave: vm.LoggedIn}
 	if r.Signatures, err = d.judged(x, p); err != nil {
 		return nil, nil, err
 	}
@@ -191,6 +191,16 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k openKeys, vm *views.DecryptForm)
 		r.Saved = "/vault/" + item.ID.String()
 	}
 	return r, nil, nil
+}
+
+// sendersName is what an OpenPGP message calls its file, as gpg writes it. Nobody has signed that, so that it is told and
+// names nothing: what is downloaded is called after what was uploaded.
+func sendersName(p *crypto.Plain) []views.Fact {
+	name := strings.TrimSpace(pgp.Display(p.Name()))
+	if name == "" || name == "_CONSOLE" { // RFC 9580 section 5.9: for the reader's eyes only
+		return nil
+	}
+	return []views.Fact{{Name: "Name inside, not signed", Value: name}}
 }
 
 // openProblem says in words why nothing was opened. An error of another kind comes back.

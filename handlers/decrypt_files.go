@@ -115,6 +115,9 @@ func (c *core) into(x *fiber.Ctx, o attempt, r *models.Result) error {
 		r.Meta.SessionKey = key.Encode()
 	}
 	r.Meta.Facts = [][2]string{{"Format", o.plain.Format.Title()}, {"Checked", "to the last byte"}}
+	for _, f := range sendersName(o.plain) {
+		r.Meta.Facts = append(r.Meta.Facts, [2]string{f.Name, f.Value})
+	}
 	r.Meta.Signatures = storedSignatures(signatures)
 	return nil
 }

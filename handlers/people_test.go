@@ -298,7 +298,7 @@ func hugeKey(t *testing.T) string {
 var shownArmor = regexp.MustCompile(`(?s)-----BEGIN (?:AGE ENCRYPTED FILE|PGP MESSAGE)-----.*?-----END (?:AGE ENCRYPTED FILE|PGP MESSAGE)-----`)
 
 // armorOf is the message that a page shows.
-func armorOf(t *testing.T, page string) string {
+func armorOf(t testing.TB, page string) string {
 	t.Helper()
 	m := shownArmor.FindString(html.UnescapeString(page))
 	if m == "" {

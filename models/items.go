@@ -31,6 +31,7 @@ type Item struct {
 	Meta    ItemMeta
 	// Unreadable is true when a seal did not open: the row was changed or belongs elsewhere.
 	Unreadable bool
+	Trashed    bool // it is gone in a minute unless it is restored
 
 	seen []byte // sealed_meta as it was read: another one says that the row was changed meanwhile
 }
@@ -183,9 +184,9 @@ func closeItem(u *Unlocked, item *Item) (*itemRow, error) {
 // open opens an item's seals, all that were read. What does not open makes it
 // Unreadable and empty.
 func (r *itemRow) open(u *Unlocked) Item {
-	item := Item{ID: r.ID, Kind: r.Kind, Size: r.Size, Created: fromMillis(r.Created)}
+	item := Item{ID: r.ID, Kind: r.Kind, Size: r.Size, Created: fromMillis(r.Created), Trashed: r.Trashed != nil}
 	if err := r.openInto(u, &item); err != nil {
-		return Item{ID: r.ID, Kind: r.Kind, Size: r.Size, Created: fromMillis(r.Created), Unreadable: true}
+		return Item{ID: r.ID, Kind: r.Kind, Size: r.Size, Created: fromMillis(r.Created), Trashed: r.Trashed != nil, Unreadable: true}
 	}
 	return item
 }

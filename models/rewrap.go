@@ -11,6 +11,13 @@ import (
 	"zencrypt/crypto/seal"
 )
 
+// Why a rewrap leaves an item as it is.
+const (
+	KeptDamaged = "damaged" // it does not open
+	KeptShared  = "shared"  // it is for others too, whose public keys are not known
+	KeptSigned  = "signed"  // it carries a signature, which is lost when it is encrypted anew
+)
+
 // GetAny is Get for items in the trash too: what stands there can come back.
 func (it *Items) GetAny(ctx context.Context, u *Unlocked, id ID) (*Item, error) {
 	row := new(itemRow)
