@@ -47,6 +47,23 @@ func (s *server) change(t testing.TB, query string, args ...any) {
 	}
 }
 
+// changeSessions is change for sessions.db.
+func (s *server) changeSessions(t testing.TB, query string, args ...any) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "sessions.db")+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	r, err := db.Exec(query, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	if n, _ := r.RowsAffected(); n == 0 {
+		t.Fatalf("no row fits: %s", query)
+	}
+}
+
 func newPGP(t testing.TB, p pgp.KeyParams) *pgp.Key {
 	t.Helper()
 	k, err := pgp.NewKey(p)

@@ -117,13 +117,25 @@ func (c *core) startRewrap(u *models.Unlocked, s *models.Session) {
 		if before != nil {
 			<-before.done
 		}
-		for _, next := range job.finish(job.run(context.Background())) {
-			if lives, err := c.db.Sessions.Lives(context.Background(), next.session.ID); err == nil && lives {
-				c.startRewrap(next.user, next.session)
-				return
-			}
+		err := job.run(context.Background())
+		if err != nil && job.tr.stopped.Load() && !job.cancelled.Load() {
+			job.handOn() // before its end shows, so that the page sees one going on
 		}
+		job.finish(err)
 	})
+}
+
+// handOn lets another session go on with a job whose own has ended.
+func (j *rewrapJob) handOn() {
+	j.mu.Lock()
+	heirs := j.heirs
+	j.mu.Unlock()
+	for _, next := range heirs {
+		if lives, err := j.db.Sessions.Lives(context.Background(), next.session.ID); err == nil && lives {
+			j.startRewrap(next.user, next.session)
+			return
+		}
+	}
 }
 
 // bequeath notes who goes on when the job's session ends; false when the job runs no more.
@@ -277,8 +289,7 @@ func (j *rewrapJob) patiently(work func() error) error {
 	}
 }
 
-// finish says how it ended, and who may go on because its session has.
-func (j *rewrapJob) finish(err error) (heirs []heir) {
+func (j *rewrapJob) finish(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.ended = j.opt.Now()
@@ -289,14 +300,12 @@ func (j *rewrapJob) finish(err error) (heirs []heir) {
 		j.state.Cancelled = true
 	case errors.Is(err, errStopped), errors.Is(err, errCut), j.stopped():
 		j.state.Problem = "The session in which it was asked for has ended. It goes on at the next log-in, or when you start it again."
-		return j.heirs
 	case errors.Is(err, blobs.ErrDisk), models.ErrorCode(err) == models.Unavailable:
 		j.state.Problem = "The server's disk is full or busy. It goes on at the next log-in, or when you start it again."
 	default:
 		j.state.Problem = "Something went wrong on the server; its log has the reason. It goes on at the next log-in, or when you start it again."
 		j.opt.Log.Error("rewrapping stopped; it goes on at the next log-in", "error", errorClass(err))
 	}
-	return nil
 }
 
 // rewrapState is how an account's renewal goes on, for the page.
