@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
-	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 
 	"zencrypt/crypto/pgp"
 	"zencrypt/crypto/seal"
@@ -256,21 +255,9 @@ func TestPeople_Outside(t *testing.T) {
 }
 
 // hostileKey is a certificate whose owner wrote anything into the user id, which no program of ours does.
-func hostileKey(t *testing.T, userID string) string {
+func hostileKey(t testing.TB, userID string) string {
 	t.Helper()
-	e, err := openpgp.NewEntity("placeholder", "", "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, id := range e.Identities {
-		id.Name, id.UserId.Id = userID, userID
-		if err := id.SelfCertifications[0].Packet.SignUserId(userID, e.PrimaryKey, e.PrivateKey, nil); err != nil {
-			t.Fatal(err)
-		}
-		delete(e.Identities, name)
-		e.Identities[userID] = id
-		break
-	}
+	e := hostileEntity(t, userID)
 	var raw bytes.Buffer
 	if err := e.Serialize(&raw); err != nil {
 		t.Fatal(err)
@@ -278,7 +265,7 @@ func hostileKey(t *testing.T, userID string) string {
 	return armorPublicKey(t, raw.Bytes())
 }
 
-func armorPublicKey(t *testing.T, raw []byte) string {
+func armorPublicKey(t testing.TB, raw []byte) string {
 	t.Helper()
 	var out strings.Builder
 	w, err := armor.Encode(&out, "PGP PUBLIC KEY BLOCK", nil)
@@ -295,7 +282,7 @@ func armorPublicKey(t *testing.T, raw []byte) string {
 }
 
 // hugeKey is a certificate that says it has 16,384 bits; nothing is computed with it.
-func hugeKey(t *testing.T) string {
+func hugeKey(t testing.TB) string {
 	t.Helper()
 	raw := newPGP(t, pgp.KeyParams{Name: "huge", Algorithm: pgp.RSA3072}).Certificate().Bytes()
 	// The first packet is the key: version, time, algorithm, then a modulus whose length in bits stands before it.
