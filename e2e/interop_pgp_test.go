@@ -36,15 +36,25 @@ func newGnuPG(t testing.TB) *gnupg {
 
 func (g *gnupg) run(stdin string, args ...string) string {
 	g.t.Helper()
+	out, err := g.try(stdin, args...)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return out
+}
+
+// try is run for what may fail.
+func (g *gnupg) try(stdin string, args ...string) (string, error) {
+	g.t.Helper()
 	cmd := exec.Command("gpg", append([]string{"--homedir", g.home, "--batch", "--yes", "--quiet", "--no-permission-warning", "--pinentry-mode", "loopback", "--trust-model", "always"}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		g.t.Fatalf("gpg %q: %v\n%s", args, err, errs.String())
+		err = fmt.Errorf("gpg %q: %w\n%s", args, err, errs.String())
 	}
-	return string(out)
+	return string(out), err
 }
 
 // Messages and files of GnuPG open on the page: with a passphrase, and with a private key for this time.

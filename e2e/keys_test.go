@@ -3,7 +3,10 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
+	"html"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +15,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"zencrypt/crypto/pgp"
 )
 
 // TestKeys_Walk is what a person does with a ring, in a real browser, with scripts and without, beside a real gpg.
@@ -241,6 +246,21 @@ func keyPages(t *testing.T, s *server, tab *tab) {
 	tab.follow("form[action='/keys/rewrap'] button")
 	(&walk{tab: tab}).done()
 	tab.sound("keys-rewrapped")
+	for i := range 8 {
+		c.must(c.post("/keys", "kind", "age", "name", fmt.Sprintf("spare key %d", i)), http.StatusSeeOther)
+	}
+	tab.open("/keys")
+	tab.sound("keys-long")
+	tab.fill(".search [name=q]", "SPARE")
+	tab.follow(".search button")
+	if n := tab.count(".keys .card"); n != 8 {
+		t.Errorf("a search found %d keys", n)
+	}
+	tab.sound("keys-search")
+	tab.fill(".search [name=q]", "no such key")
+	tab.follow(".search button")
+	tab.sound("keys-search-none")
+	keptItems(t, c, tab)
 	for kind, path := range paths {
 		tab.open(path)
 		tab.sound("key-" + kind)
@@ -284,6 +304,59 @@ func keyPages(t *testing.T, s *server, tab *tab) {
 	}
 	tab.open("/keys")
 	tab.sound("keys-few")
+}
+
+// keptItems are what a rewrap leaves as it is: the ring and the key say what, why and what to do.
+func keptItems(t *testing.T, c *client, tab *tab) {
+	made := c.must(c.post("/keys", "kind", "pgp", "name", "For the office", "user_name", "Mira"), http.StatusSeeOther)
+	path := shownKey.FindString(made.location())
+	c.must(c.post(path+"/default"), http.StatusSeeOther)
+	page := c.must(c.get(path), http.StatusOK).body
+	public := html.UnescapeString(between(page, "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END"))
+	certs, err := pgp.ReadCertificates(strings.NewReader("-----BEGIN PGP PUBLIC KEY BLOCK-----"+public+"-----END PGP PUBLIC KEY BLOCK-----\n"), pgp.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := newPGPKey(t, "Stranger", time.Now())
+	for title, o := range map[string]pgp.EncryptOptions{
+		"minutes of the meeting.asc": {To: []*pgp.Certificate{certs[0], stranger.Certificate()}, Armor: true},
+		"contract, signed.asc":       {To: certs, Sign: []*pgp.Key{stranger}, Armor: true},
+		"a letter.asc":               {To: certs, Armor: true},
+	} {
+		var b bytes.Buffer
+		w, err := pgp.Encrypt(&b, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(w, title)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.must(c.upload("/vault", field("kind", "ciphertext"), field("title", title), field("encoding", "base64"), field("text", base64.StdEncoding.EncodeToString(b.Bytes()))), http.StatusSeeOther)
+	}
+	c.must(c.post(path+"/rotate"), http.StatusSeeOther)
+	tab.open(path)
+	tab.sound("key-held")
+	tab.follow("form[action='/keys/rewrap'] button")
+	(&walk{tab: tab}).done()
+	tab.reads("#rewrap", "2 items stay under an older version")
+	tab.sound("keys-left")
+	tab.follow("#rewrap a")
+	tab.reads(".held", "minutes of the meeting.asc")
+	tab.sound("key-held-left")
+	// What the page says to do leads to a version that can be deleted.
+	for range 2 {
+		tab.open(path)
+		tab.follow(".held li a")
+		tab.follow("form[action^='/decrypt'] button")
+		tab.reads("#result h2", "Opened with")
+		tab.open(path)
+		tab.follow(".held li a")
+		tab.follow("form[action$='/delete'] button")
+	}
+	tab.open(path)
+	tab.reads(".held", "Deleted")
+	tab.sound("key-held-deleted")
 }
 
 // A stranger's key may call itself anything: the ring shows it as text in one line, and it opens what is for it.

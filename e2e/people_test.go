@@ -3,11 +3,18 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 
 	"zencrypt/crypto/pgp"
 )
@@ -17,6 +24,12 @@ func (c *client) addPerson(pairs ...string) string {
 	c.t.Helper()
 	path, _, _ := strings.Cut(c.must(c.post("/people", pairs...), http.StatusSeeOther).location(), "?")
 	return path
+}
+
+// importKey brings a private key into the ring of a client and returns its page.
+func (c *client) importKey(key string) string {
+	c.t.Helper()
+	return shownKey.FindString(c.must(c.upload("/keys/import", field("text", key)), http.StatusOK).body)
 }
 
 func newPGPKey(t testing.TB, name string, at time.Time) *pgp.Key {
@@ -54,7 +67,20 @@ func peoplePages(t *testing.T, s *server, tab *tab) {
 	tab.sound("person-added")
 	tab.unfold("The whole public key")
 	tab.unfold("Remove from my list")
+	tab.unfold("Name and note")
 	tab.sound("person-open")
+	tab.fill("#describe-name", "Mira, and others")
+	tab.fill("#describe-note", "Met at the harbour.")
+	tab.follow("form[action$='/describe'] button")
+	tab.reads("#describe-name-error", "comma")
+	tab.sound("person-describe-error")
+	tab.fill("#describe-name", "Mira from the harbour")
+	tab.follow("form[action$='/describe'] button")
+	tab.reads("h1", "Mira from the harbour")
+	tab.reads(".pre", "Met at the harbour.")
+	tab.sound("person-described")
+	c.must(c.post(mira+"/describe", "name", "mira@example.org"), http.StatusSeeOther)
+	tab.open(mira)
 	tab.follow("form[action$='/verify'] button")
 	tab.reads("#compare-title", "Verified")
 	tab.sound("person-verified")
@@ -96,6 +122,25 @@ func peoplePages(t *testing.T, s *server, tab *tab) {
 	tab.open("/people")
 	tab.reads("table.people", "key changed")
 	tab.sound("people-list")
+	for i := range 110 {
+		c.addPerson("name", fmt.Sprintf("Acquaintance %03d", i), "public_key", nobody)
+	}
+	tab.open("/people")
+	tab.reads("main .problem h2", "A key has changed")
+	tab.sound("people-long")
+	tab.fill(".search [name=q]", "ance 10")
+	tab.follow(".search button")
+	if n := tab.count("table.people tbody tr"); n != 10 {
+		t.Errorf("a search found %d people", n)
+	}
+	tab.sound("people-search")
+	tab.fill(".search [name=q]", "nobody like this")
+	tab.follow(".search button")
+	tab.sound("people-search-none")
+	tab.follow(".empty a")
+	tab.follow(".pages a.end")
+	tab.follow(".pages a")
+	tab.at("/people")
 	tab.open(mira)
 	tab.follow("form[action$='/accept'] button")
 	tab.reads(".notice", "Accepted")
@@ -131,7 +176,7 @@ func signPages(t *testing.T, s *server, tab *tab) {
 	tab.sound("sign-no-key")
 	now := time.Now()
 	old := now.AddDate(-2, 0, 0)
-	known, unknown, stale := newPGPKey(t, "Grace", now), newPGPKey(t, "Mallory", now), newPGPKey(t, "Stale", old)
+	known, unknown, stale := newPGPKey(t, "Grace", old), newPGPKey(t, "Mallory", old), newPGPKey(t, "Stale", old)
 	c.addPerson("name", "Grace", "public_key", known.Certificate().Armor())
 	revoked, err := stale.Revoke(pgp.Compromised, "", now)
 	if err != nil {
@@ -146,6 +191,7 @@ func signPages(t *testing.T, s *server, tab *tab) {
 	}
 	for _, v := range []struct{ name, certificate, text, says string }{
 		{"known", "", signed(known, now), "Good signature by Grace"},
+		{"expired", "", expiredText(t, known, now), "Expired signature by Grace"},
 		{"unknown", "", signed(unknown, now), "not known here"},
 		{"pasted", unknown.Certificate().Armor(), signed(unknown, now), "that you do not know"},
 		{"bad", "", strings.Replace(signed(known, now), "18:40", "19:40", 1), "Bad signature by Grace"},
@@ -173,8 +219,20 @@ func signPages(t *testing.T, s *server, tab *tab) {
 	tab.reads("#result", "no detached signature")
 	tab.sound("verify-files-error")
 
-	own := newPGPKey(t, "Own", now)
-	s.giveKey("signs-things", walkPassword, own)
+	own := newPGPKey(t, "Own", old)
+	c.importKey(own.Armor())
+	for _, v := range []struct {
+		name, says string
+		sign       *pgp.Key
+		lifetime   time.Duration
+	}{{"own", "Good signature by you", own, 0}, {"known", "Good signature by Grace", known, 0}, {"unknown", "not known here", unknown, 0}, {"expired", "Expired signature by Grace", known, time.Second}} {
+		message := sealedAt(t, v.sign, own, now, v.lifetime)
+		tab.open("/decrypt")
+		tab.fill("#text", message)
+		tab.answer()
+		tab.reads("#result .signature", v.says)
+		tab.sound("decrypt-signed-" + v.name)
+	}
 	tab.open("/sign")
 	tab.sound("sign")
 	tab.fill("#text", "- I owe you nothing.\n")
@@ -182,6 +240,16 @@ func signPages(t *testing.T, s *server, tab *tab) {
 	tab.reads("#result h2", "Signed with your key")
 	tab.unfold("Check it without")
 	tab.sound("sign-result")
+	tab.click("#result form[action='/vault'] button")
+	tab.wait("#result a.saved")
+	tab.follow("#result a.saved")
+	tab.unfold("Check it without")
+	tab.reads("#item-commands", "gpg --verify message.asc")
+	tab.sound("vault-signed")
+	tab.follow("form[action^='/verify'] button")
+	tab.reads("#result .signature", "Good signature by you")
+	tab.sound("verify-from-vault")
+	tab.open("/sign")
 	tab.mode("files")
 	tab.choose("#file", small(tab, "b.txt", "content"))
 	tab.sound("sign-files")
@@ -194,4 +262,52 @@ func signPages(t *testing.T, s *server, tab *tab) {
 	tab.open("/encrypt")
 	tab.unfold("Format and signature")
 	tab.sound("encrypt-signature")
+}
+
+// entityOf is a key for go-crypto itself, which makes signatures that end: no program of ours does.
+func entityOf(t testing.TB, k *pgp.Key) *openpgp.Entity {
+	t.Helper()
+	e, err := openpgp.ReadEntity(packet.NewReader(bytes.NewReader(k.Bytes())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// expiredText is signed with a signature that was good for a day, and is not since yesterday.
+func expiredText(t testing.TB, k *pgp.Key, now time.Time) string {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := clearsign.Encode(&b, entityOf(t, k).PrivateKey, &packet.Config{Time: func() time.Time { return now.AddDate(0, 0, -2) }, SigLifetimeSecs: 86400})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(w, "The gate opens at 18:40.\n")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String() + "\n"
+}
+
+// sealedAt is a message in armor, signed with a signature that ends after a lifetime unless that is 0.
+func sealedAt(t testing.TB, k, to *pgp.Key, now time.Time, lifetime time.Duration) string {
+	t.Helper()
+	at := now.Add(-time.Minute)
+	var b bytes.Buffer
+	a, err := armor.Encode(&b, "PGP MESSAGE", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := openpgp.EncryptWithParams(a, []*openpgp.Entity{entityOf(t, to)}, nil, &openpgp.EncryptParams{Signers: []*openpgp.Entity{entityOf(t, k)},
+		Config: &packet.Config{Time: func() time.Time { return at }, SigLifetimeSecs: uint32(lifetime / time.Second)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(w, "The gate opens at 18:40.\n")
+	for _, c := range []io.Closer{w, a} {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.String() + "\n"
 }

@@ -48,7 +48,7 @@ func (p *planted) people(c *client) {
 	c.must(c.post("/verify", "certificate", signer.Certificate().Armor(), "text", string(signed)), http.StatusOK)
 	c.must(c.upload("/verify", field("certificate", signer.Certificate().Armor()), field("signature", "-----BEGIN PGP SIGNATURE-----"), file(p.value("verified file"), p.content("verified content"))), http.StatusUnprocessableEntity)
 
-	p.giveKey(visibleLogin, p.values["password"], signer)
+	c.importKey(private)
 	c.must(c.post("/sign", "text", p.value("text signed here")), http.StatusOK)
 	c.must(c.upload("/sign", file(p.value("file signed here"), p.content("content signed here"))), http.StatusOK)
 	c.must(c.post(path+"/delete"), http.StatusSeeOther)

@@ -58,14 +58,14 @@ func quote(name string) string {
 
 // openCommands are the commands that open a kept ciphertext without Zencrypt.
 func openCommands(item *models.Item) []string {
-	if item.Meta.Format == string(crypto.FormatPGP) {
-		in := orElse(item.Meta.FileName, "message.asc")
-		return []string{"gpg -o " + quote(opened(in)) + " -d " + quote(in)}
-	}
 	if item.Meta.Format == string(crypto.FormatLegacyRSA) {
 		return openWith(models.KindRSA)
 	}
-	in := orElse(item.Meta.FileName, "message.age")
+	in := "message.age"
+	if item.Meta.Format == string(crypto.FormatPGP) {
+		in = "message.asc"
+	}
+	in = orElse(item.Meta.FileName, in)
 	out := strings.TrimSuffix(strings.TrimSuffix(in, ".age"), ".fernet")
 	switch {
 	case item.Meta.Format == "pgp" && strings.Contains(item.Meta.Detail, "version 6"):

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"errors"
@@ -64,10 +65,7 @@ func (d *decrypt) Create(x *fiber.Ctx) error {
 		return err
 	}
 	vm := d.form(x, f)
-	keys, err := d.keys(x, f, vm.Errors)
-	if err != nil {
-		return err
-	}
+	keys := d.keys(x, f, vm.Errors)
 	var out views.Outcome
 	status := fiber.StatusOK
 	switch {
@@ -95,25 +93,22 @@ func (d *decrypt) Create(x *fiber.Ctx) error {
 }
 
 // keys are everything that may fit: what was typed, and all keys and versions of the person.
-func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k crypto.Keys, err error) {
-	k.Passphrase = f.get("passphrase")
+func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k openKeys) {
+	k.typed.Passphrase = f.get("passphrase")
 	if pasted := strings.TrimSpace(f.get("identity")); pasted != "" {
 		one, err := crypto.KeyFile{Label: "the private key that you pasted"}.Private([]byte(pasted))
 		if err != nil {
 			errs["identity"] = pastedKeyProblem(err)
 		}
-		k.Add(one)
+		k.typed.Add(one)
 	}
-	u := visitorOf(x).user
-	if u == nil {
-		return k, nil
+	if u := visitorOf(x).user; u != nil {
+		k.ring = func(f crypto.Format) (crypto.Keys, error) {
+			list, err := c.db.Keys.ListKinds(x.UserContext(), u, kindsFor(f)...)
+			return c.ownKeys(list).of(f), err
+		}
 	}
-	list, err := c.db.Keys.List(x.UserContext(), u)
-	if err != nil {
-		return k, err
-	}
-	k.Add(c.ownKeys(list).Keys)
-	return k, nil
+	return k
 }
 
 // pastedKeyProblem says what is wrong with a private key without repeating any of it.
@@ -131,13 +126,23 @@ func pastedKeyProblem(err error) string {
 const largeHash = 128 << 20
 
 // unseal starts to decrypt src. A slow hash runs inside the budget, weighed by what the header asks for. Signatures are
-// checked against the person's own keys and people.
-func (c *core) unseal(x *fiber.Ctx, src io.Reader, k crypto.Keys) (*crypto.Plain, error) {
-	src, known, err := c.verifier(x, src)
+// checked against the person's own keys and people. Keys and certificates are read once the format is told: reading
+// hundreds of certificates is not free.
+func (c *core) unseal(x *fiber.Ctx, src io.Reader, k openKeys) (*crypto.Plain, error) {
+	br := bufio.NewReaderSize(src, crypto.Sniff)
+	start, _ := br.Peek(crypto.Sniff) // what fails here fails again where it is read
+	format, _ := crypto.Detect(start)
+	keys, err := k.of(format)
 	if err != nil {
 		return nil, err
 	}
-	return crypto.Decrypt(src, k, crypto.Options{Now: c.opt.Now, Verify: known.certs, Acquire: func(n int64) (func(), error) {
+	known := &circle{}
+	if format == crypto.FormatPGP {
+		if known, err = c.circle(x); err != nil {
+			return nil, err
+		}
+	}
+	return crypto.Decrypt(br, keys, crypto.Options{Now: c.opt.Now, Verify: known.certs, Acquire: func(n int64) (func(), error) {
 		release, err := c.budget.Acquire(x.UserContext(), class(visitorOf(x)), n)
 		if err != nil || n < largeHash {
 			return release, err
@@ -147,7 +152,7 @@ func (c *core) unseal(x *fiber.Ctx, src io.Reader, k crypto.Keys) (*crypto.Plain
 	}})
 }
 
-func (d *decrypt) text(x *fiber.Ctx, f *form, k crypto.Keys, vm *views.DecryptForm) (*views.TextResult, *views.Problem, error) {
+func (d *decrypt) text(x *fiber.Ctx, f *form, k openKeys, vm *views.DecryptForm) (*views.TextResult, *views.Problem, error) {
 	start := d.opt.Now()
 	sealed, err := f.content(2 * maxText)
 	if err != nil {
@@ -163,12 +168,12 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k crypto.Keys, vm *views.DecryptFo
 		plain, err = io.ReadAll(p)
 	}
 	if err != nil {
-		pr, err := openProblem(err, k, vm.LoggedIn)
+		pr, err := openProblem(err, vm.LoggedIn)
 		return nil, pr, err
 	}
 	r := &views.TextResult{OK: true, Verb: "decrypt", Headline: "Opened with " + p.Label, Name: "message.txt",
 		Base64: base64.StdEncoding.EncodeToString(plain), Size: int64(len(plain)), Took: d.opt.Now().Sub(start),
-		Facts: []views.Fact{{Name: "Format", Value: p.Format.Title()}}, CanSave: vm.LoggedIn}
+		Facts: append([]views.Fact{{Name: "Format", Value: p.Format.Title()}}, sendersName(p)...), CanSave: vm.LoggedIn}
 	if r.Signatures, err = d.judged(x, p); err != nil {
 		return nil, nil, err
 	}
@@ -188,8 +193,18 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k crypto.Keys, vm *views.DecryptFo
 	return r, nil, nil
 }
 
+// sendersName is what an OpenPGP message calls its file, as gpg writes it. Nobody has signed that, so that it is told and
+// names nothing: what is downloaded is called after what was uploaded.
+func sendersName(p *crypto.Plain) []views.Fact {
+	name := strings.TrimSpace(pgp.Display(p.Name()))
+	if name == "" || name == "_CONSOLE" { // RFC 9580 section 5.9: for the reader's eyes only
+		return nil
+	}
+	return []views.Fact{{Name: "Name inside, not signed", Value: name}}
+}
+
 // openProblem says in words why nothing was opened. An error of another kind comes back.
-func openProblem(err error, k crypto.Keys, loggedIn bool) (*views.Problem, error) {
+func openProblem(err error, loggedIn bool) (*views.Problem, error) {
 	var p views.Problem
 	switch {
 	case errors.Is(err, crypto.ErrWrongPassphrase):

@@ -14,7 +14,7 @@ import (
 	"zencrypt/views"
 )
 
-func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k crypto.Keys, save bool) (out []views.FileResult, err error) {
+func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k openKeys, save bool) (out []views.FileResult, err error) {
 	err = d.eachFile(x, f, bodyLength(x), func(u *upload, name string, content io.Reader) error {
 		r, err := d.one(u, name, content, k, save)
 		if err == nil {
@@ -26,7 +26,7 @@ func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k crypto.Keys, save bool) (out 
 }
 
 // item decrypts a ciphertext that stands in the vault as a file, as if it had been uploaded.
-func (d *decrypt) item(x *fiber.Ctx, hexID string, k crypto.Keys, save bool) ([]views.FileResult, error) {
+func (d *decrypt) item(x *fiber.Ctx, hexID string, k openKeys, save bool) ([]views.FileResult, error) {
 	id, err := models.ParseID(hexID)
 	if err != nil {
 		return nil, fiber.ErrNotFound
@@ -56,7 +56,7 @@ func (d *decrypt) item(x *fiber.Ctx, hexID string, k crypto.Keys, save bool) ([]
 }
 
 // one spools a file as it came and checks it to the last byte.
-func (d *decrypt) one(u *upload, name string, content io.Reader, k crypto.Keys, save bool) (*views.FileResult, error) {
+func (d *decrypt) one(u *upload, name string, content io.Reader, k openKeys, save bool) (*views.FileResult, error) {
 	ref, o, err := d.check(u, content, k)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (d *decrypt) one(u *upload, name string, content io.Reader, k crypto.Keys, 
 		r.Meta.Passphrase = crypto.NeedsPassphrase(o.err)
 	default:
 		_ = d.files.Remove(blobs.Spool, ref.ID)
-		pr, err := openProblem(o.err, k, u.v.user != nil)
+		pr, err := openProblem(o.err, u.v.user != nil)
 		if err != nil {
 			return nil, err
 		}
@@ -115,6 +115,9 @@ func (c *core) into(x *fiber.Ctx, o attempt, r *models.Result) error {
 		r.Meta.SessionKey = key.Encode()
 	}
 	r.Meta.Facts = [][2]string{{"Format", o.plain.Format.Title()}, {"Checked", "to the last byte"}}
+	for _, f := range sendersName(o.plain) {
+		r.Meta.Facts = append(r.Meta.Facts, [2]string{f.Name, f.Value})
+	}
 	r.Meta.Signatures = storedSignatures(signatures)
 	return nil
 }
@@ -122,7 +125,7 @@ func (c *core) into(x *fiber.Ctx, o attempt, r *models.Result) error {
 // check spools content and opens it to its end. An age file or an OpenPGP message is opened in the same pass and stays as it
 // came; what is opened whole, such as a Fernet token, is opened then, and its plaintext, wrapped like
 // everything in the spool, takes its place.
-func (d *decrypt) check(u *upload, content io.Reader, k crypto.Keys) (ref blobs.Ref, o attempt, err error) {
+func (d *decrypt) check(u *upload, content io.Reader, k openKeys) (ref blobs.Ref, o attempt, err error) {
 	spool, err := u.create(blobs.Spool)
 	if err != nil {
 		return ref, o, err
@@ -159,7 +162,7 @@ func (d *decrypt) check(u *upload, content io.Reader, k crypto.Keys) (ref blobs.
 }
 
 // openWhole opens a spooled token in memory and writes its plaintext into a spool file of its own.
-func (c *core) openWhole(x *fiber.Ctx, ref blobs.Ref, k crypto.Keys, create func(blobs.Area) (*blobs.Writer, error)) (plain blobs.Ref, o attempt, err error) {
+func (c *core) openWhole(x *fiber.Ctx, ref blobs.Ref, k openKeys, create func(blobs.Area) (*blobs.Writer, error)) (plain blobs.Ref, o attempt, err error) {
 	release, err := c.memory.Acquire(x.UserContext(), class(visitorOf(x)), wholeWeight(ref.Size))
 	if err != nil {
 		return plain, o, err

@@ -46,7 +46,8 @@ var keysPage = views.Page{Title: "Keys", Active: "keys", Wide: true, NoStore: tr
 // ringPage is how many keys the list shows at once.
 const ringPage = 60
 
-// List handles GET /keys: the keys, oldest first; with new=1 or import=1 a form above them, and with rewrap=1
+// List handles GET /keys: the keys, oldest first, or (q) those whose name, description, public key or fingerprint holds a
+// text; with new=1 or import=1 a form above them, and with rewrap=1
 // under htmx only how the renewal goes on.
 func (k *keys) List(x *fiber.Ctx) error {
 	vm, err := k.ring(x)
@@ -54,7 +55,7 @@ func (k *keys) List(x *fiber.Ctx) error {
 		return err
 	}
 	if x.Query("rewrap") != "" && isFragment(x) {
-		return k.html(x, fiber.StatusOK, views.RewrapCard(vm.Rewrap, vm.Older))
+		return k.html(x, fiber.StatusOK, views.RewrapCard(*vm))
 	}
 	switch {
 	case x.Query("new") != "":

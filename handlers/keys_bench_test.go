@@ -1,48 +1,141 @@
 package handlers
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
 
+	"zencrypt/crypto/fernet"
+	"zencrypt/crypto/pgp"
 	"zencrypt/models"
 )
 
-// BenchmarkKeys is the server's time for GET /keys with rings of 10, 100 and 1,000 keys, the last of which shows
-// 60 of them.
+// growth reports what a page takes, and how many times as much as with the fewest entries: a page that grows with its
+// list stays near 1.
+type growth map[string]float64
+
+func (g growth) report(b *testing.B, page string) {
+	ms := float64(b.Elapsed().Microseconds()) / 1000 / float64(b.N)
+	if _, known := g[page]; !known {
+		g[page] = ms
+	}
+	b.ReportMetric(ms, "ms/page")
+	b.ReportMetric(ms/g[page], "x-of-10")
+	b.ReportMetric(0, "ns/op") // the same in another unit
+}
+
+// fill imports pairs into the ring of a client until it has n keys.
+func (s *server) fill(b *testing.B, c *client, n int, make func(i int) models.Pair) {
+	b.Helper()
+	_, u, err := s.db.Sessions.Lookup(b.Context(), sessionToken(b, c))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for have := 2; have < n; {
+		var pairs []models.Pair
+		for range min(models.MaxImport, n-have) {
+			pairs = append(pairs, make(have+len(pairs)))
+		}
+		if _, err := s.db.Keys.Import(b.Context(), u, "", pairs); err != nil {
+			b.Fatal(err)
+		}
+		have += len(pairs)
+	}
+}
+
+func newPair(b *testing.B, p models.PairParams) models.Pair {
+	b.Helper()
+	p.Now = time.Now()
+	pair, err := models.NewPair(p)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return *pair
+}
+
+// BenchmarkKeys is the server's time for GET /keys with rings of 10, 100 and 1,000 keys, of which it shows 60 at most,
+// and for a search in them.
 func BenchmarkKeys(b *testing.B) {
+	g := growth{}
 	for _, n := range []int{10, 100, models.MaxKeys} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := newServer(b)
-			c := s.client(b)
-			c.register("ring")
-			_, u, err := s.db.Sessions.Lookup(b.Context(), sessionToken(b, c))
+		s := newServer(b)
+		c := s.client(b)
+		c.register("ring")
+		s.fill(b, c, n, func(i int) models.Pair {
+			kind := models.KindAge
+			if i%10 == 0 {
+				kind = models.KindPGP
+			}
+			return newPair(b, models.PairParams{Kind: kind, Name: fmt.Sprintf("Ann %d", i)})
+		})
+		for _, page := range []string{"/keys", "/keys?q=ann", "/keys?new=1"} {
+			b.Run(fmt.Sprintf("%s/%d", page[1:], n), func(b *testing.B) {
+				for b.Loop() {
+					c.get(page).want(b, 200, fmt.Sprintf("%d keys", n))
+				}
+				g.report(b, page)
+			})
+		}
+	}
+}
+
+// BenchmarkDecrypt is POST /decrypt with rings of 10, 100 and 1,000 OpenPGP keys: of a message for one of them, and of
+// what they are not for.
+func BenchmarkDecrypt(b *testing.B) {
+	g := growth{}
+	for _, n := range []int{10, 100, models.MaxKeys} {
+		s := newServer(b)
+		c := s.client(b)
+		c.register("ring")
+		key := newPGP(b, pgp.KeyParams{Name: "First"})
+		s.fill(b, c, n, func(i int) models.Pair {
+			if i > 2 {
+				return newPair(b, models.PairParams{Kind: models.KindPGP, Name: fmt.Sprintf("Ann %d", i)})
+			}
+			pairs, err := models.ReadPairs(key.Bytes(), models.ReadOptions{Now: time.Now()})
 			if err != nil {
 				b.Fatal(err)
 			}
-			have := 2
-			for have < n {
-				var pairs []models.Pair
-				for range min(models.MaxImport, n-have) {
-					kind := models.KindAge
-					if (have+len(pairs))%10 == 0 {
-						kind = models.KindPGP
-					}
-					p, err := models.NewPair(models.PairParams{Kind: kind, Name: "Ann", Now: time.Now()})
-					if err != nil {
-						b.Fatal(err)
-					}
-					pairs = append(pairs, *p)
-				}
-				if _, err := s.db.Keys.Import(b.Context(), u, "", pairs); err != nil {
-					b.Fatal(err)
-				}
-				have += len(pairs)
-			}
-			for b.Loop() {
-				c.get("/keys").want(b, 200, fmt.Sprintf("%d keys", n))
-			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/page")
+			return pairs[0]
 		})
+		token, err := fernet.Encrypt(mustFernet(b), []byte("content"), time.Now())
+		if err != nil {
+			b.Fatal(err)
+		}
+		var message, signed bytes.Buffer
+		for out, sign := range map[*bytes.Buffer][]*pgp.Key{&message: nil, &signed: {key}} {
+			w, err := pgp.Encrypt(out, pgp.EncryptOptions{To: []*pgp.Certificate{key.Certificate()}, Sign: sign, Armor: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			fmt.Fprint(w, "content")
+			if err := w.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		mine := armorOf(b, c.post("/encrypt", "to", "me", "text", "content").body)
+		for _, in := range []struct {
+			name, text string
+			status     int
+			says       string
+		}{{"age", mine, 200, "Opened with"}, {"fernet", string(token), 422, "No key fits"}, {"pgp", message.String(), 200, "Opened with"},
+			{"signed", signed.String(), 200, "Good signature by you"}} {
+			b.Run(fmt.Sprintf("%s/%d", in.name, n), func(b *testing.B) {
+				for b.Loop() {
+					c.post("/decrypt", "text", in.text).want(b, in.status, in.says)
+				}
+				g.report(b, in.name)
+			})
+		}
 	}
+}
+
+func mustFernet(b *testing.B) fernet.Key {
+	b.Helper()
+	k, err := fernet.ParseKey(fernet.NewKey())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return k
 }

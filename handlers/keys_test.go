@@ -308,8 +308,28 @@ func TestKeys_Rewrap(t *testing.T) {
 
 	c.post("/keys/rewrap").want(t, 303)
 	s.rewrapped(t, c)
-	page := c.get("/keys").want(t, 200, "rewrapped", "1 item left as before: signed", "1 item left as before: also for other people")
-	_ = page
+	// What was left, why and what to do stands there also when nobody remembers the rewrap.
+	for range 2 {
+		c.get("/keys").want(t, 200, "2 items stay under an older version of a key", "1 item left as before: signed", "1 item left as before: also for other people",
+			"decrypt it; keep what comes out", keyOf["age"]+"#held-title", keyOf["pgp"]+"#held-title", "Try again")
+		s.rewraps.Clear()
+	}
+	for key, item := range map[string]string{keyOf["age"]: shared, keyOf["pgp"]: signed} {
+		held := c.get(key).want(t, 200, "Under older versions", item, "A rewrap leaves it as it is", "version 1")
+		if n := strings.Count(held.body, `href="/vault/`); n != 2 { // the item's, and the one in the head is none of them
+			if n != 1 {
+				t.Errorf("%d items are listed as held\n%s", n, held.body)
+			}
+		}
+	}
+	if a := c.get(keyOf["fernet"]); strings.Contains(a.body, "Under older versions") {
+		t.Error("a key under which nothing old stands says otherwise")
+	}
+	c.post("/keys/rewrap").want(t, 303) // again, with the same end
+	s.rewrapped(t, c)
+	if a := c.get("/keys").want(t, 200, "0 items were rewrapped", "2 items stay under"); strings.Contains(a.body, "Rewrap 2") {
+		t.Error("what a rewrap leaves is offered to it again")
+	}
 	opens := func(path, plain string) {
 		t.Helper()
 		sealed := c.get(path+"/file").want(t, 200).body
@@ -336,6 +356,18 @@ func TestKeys_Rewrap(t *testing.T) {
 	c.post(keyOf["age"]+"/versions/1/delete", "current", testPassword).want(t, 422, "1 item")
 	c.post("/vault/delete", "id", strings.TrimPrefix(shared, "/vault/")).want(t, 303)
 	c.post(keyOf["age"]+"/versions/1/delete", "current", testPassword).want(t, 422, "1 item") // in the trash
+	c.get(keyOf["age"]).want(t, 200, "For a minute it could be taken back")
+	purged, err := s.db.Items.Purge(t.Context(), time.Now().Add(time.Minute))
+	if err != nil || len(purged) != 1 {
+		t.Fatalf("%d items are purged, %v", len(purged), err)
+	}
+	s.files.FreeOwner("account:"+purged[0].Account.String(), purged[0].Bytes)
+	c.post(keyOf["age"]+"/versions/1/delete", "current", testPassword).want(t, 303)
+	if a := c.get(keyOf["age"]); strings.Contains(a.body, "Under older versions") || strings.Contains(a.body, "version 1<") {
+		t.Error("the older version is there still")
+	}
+	// An OpenPGP message with a signature keeps its version too, until it is gone.
+	c.post(keyOf["pgp"]+"/versions/1/delete", "current", testPassword).want(t, 422, "1 item")
 	c.post(keyOf["fernet"]+"/versions/1/delete", "current", testPassword).want(t, 303)
 	for path, plain := range items {
 		if path != shared {

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +17,13 @@ import (
 )
 
 // standings are what stands in the vault under each version of each key.
-type standings map[keyAt]struct {
+type standings map[keyAt]underVersion
+
+type underVersion struct {
 	items int
 	bytes int64
+	kept  map[string]int // items that a rewrap left as they are, by the reason
+	ids   []models.ID
 }
 
 func standingsOf(all []models.Standing) standings {
@@ -25,7 +31,13 @@ func standingsOf(all []models.Standing) standings {
 	for _, s := range all {
 		at := keyAt{s.Key, s.Version}
 		sum := out[at]
-		sum.items, sum.bytes = sum.items+1, sum.bytes+s.Size
+		sum.items, sum.bytes, sum.ids = sum.items+1, sum.bytes+s.Size, append(sum.ids, s.Item)
+		if s.Kept != "" {
+			if sum.kept == nil {
+				sum.kept = map[string]int{}
+			}
+			sum.kept[s.Kept]++
+		}
 		out[at] = sum
 	}
 	return out
@@ -43,46 +55,51 @@ func (k *keys) ring(x *fiber.Ctx) (*views.KeyRing, error) {
 		return nil, err
 	}
 	standing := standingsOf(all)
-	vm := &views.KeyRing{Total: len(list), Rewrap: k.rewrapState(u.Account.ID)}
-	from := 0
-	if after := x.Query("after"); after != "" {
-		id, err := models.ParseID(after)
-		if err != nil {
-			return nil, fiber.ErrNotFound
-		}
-		for i := range list {
-			if list[i].ID == id {
-				from = i + 1
-			}
-		}
-		vm.First = "/keys"
+	vm := &views.KeyRing{Rewrap: k.rewrapState(u.Account.ID)}
+	rows, pages, err := pageOf(x, "/keys", list, ringPage, func(k *models.Key) models.ID { return k.ID }, (*models.Key).Holds)
+	if err != nil {
+		return nil, err
 	}
+	vm.Pages = pages
+	left := map[string]*views.LeftItems{}
 	for i := range list {
-		older := k.older(&list[i], standing)
+		older, kept := k.older(&list[i], standing)
 		vm.Older += older
-		if i < from || i >= from+ringPage {
-			continue
+		for why, n := range kept {
+			if left[why] == nil {
+				left[why] = &views.LeftItems{Why: why}
+			}
+			left[why].Count += n
+			left[why].Keys = append(left[why].Keys, views.KeyChoice{ID: list[i].ID.String(), Name: list[i].Name})
 		}
-		vm.Cards = append(vm.Cards, k.card(&list[i], standing))
 	}
-	if from+ringPage < len(list) {
-		vm.Next = "/keys?after=" + list[from+ringPage-1].ID.String()
+	for _, why := range slices.Sorted(maps.Keys(left)) {
+		vm.Left = append(vm.Left, *left[why])
+	}
+	for i := range rows {
+		vm.Cards = append(vm.Cards, k.card(&rows[i], standing))
 	}
 	return vm, nil
 }
 
-// older counts what a rewrap of the key would renew.
-func (k *keys) older(key *models.Key, standing standings) (n int) {
+// older counts what a rewrap of the key would renew, and what one has left as it is, by the reason.
+func (k *keys) older(key *models.Key, standing standings) (n int, kept map[string]int) {
 	active := key.Active(k.opt.Now())
 	if active == nil {
-		return 0
+		return 0, nil
 	}
+	kept = map[string]int{}
 	for i := range key.Versions {
 		if v := &key.Versions[i]; v.N != active.N {
-			n += standing[keyAt{key.ID, v.N}].items
+			s := standing[keyAt{key.ID, v.N}]
+			n += s.items
+			for why, m := range s.kept {
+				kept[why] += m
+				n -= m
+			}
 		}
 	}
-	return n
+	return n, kept
 }
 
 func (k *keys) card(key *models.Key, standing standings) views.KeyCard {
@@ -100,7 +117,7 @@ func (k *keys) card(key *models.Key, standing standings) views.KeyCard {
 		c.Versions = append(c.Versions, row)
 		c.Items += s.items
 	}
-	c.Older = k.older(key, standing)
+	c.Older, _ = k.older(key, standing)
 	if v := key.Newest(); v != nil {
 		c.Fingerprint = fingerprint(key.Kind, v)
 	}
@@ -170,7 +187,11 @@ func (k *keys) keyPage(x *fiber.Ctx, key *models.Key) (*views.KeyPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	vm := &views.KeyPage{Card: k.card(key, standingsOf(all)), Login: u.Account.Login, Description: key.Description, MinVersion: max(key.MinVersion, 1)}
+	standing := standingsOf(all)
+	vm := &views.KeyPage{Card: k.card(key, standing), Login: u.Account.Login, Description: key.Description, MinVersion: max(key.MinVersion, 1)}
+	if vm.Held, vm.MoreHeld, err = k.held(x, key, standing); err != nil {
+		return nil, err
+	}
 	newest := key.Newest()
 	if newest == nil {
 		return vm, nil
@@ -190,6 +211,38 @@ func (k *keys) keyPage(x *fiber.Ctx, key *models.Key) (*views.KeyPage, error) {
 		vm.ToMe = []string{"gpg --import " + vm.PublicName, "gpg -e -r " + newest.Fingerprint + " -o secret.txt.gpg secret.txt"}
 	}
 	return vm, nil
+}
+
+// mostHeld is how many items a key's page names that keep a version from being deleted.
+const mostHeld = 50
+
+// held are the items under versions that are not the active one: what has to be renewed, opened or deleted before those
+// can go. All of them when no version is active.
+func (k *keys) held(x *fiber.Ctx, key *models.Key, standing standings) (held []views.HeldItem, more int, err error) {
+	version := map[models.ID]int{}
+	var ids []models.ID
+	active := key.Active(k.opt.Now())
+	for i := range key.Versions {
+		if n := key.Versions[i].N; active == nil || n != active.N {
+			for _, id := range standing[keyAt{key.ID, n}].ids {
+				ids = append(ids, id)
+				version[id] = n
+			}
+		}
+	}
+	if len(ids) > mostHeld {
+		more, ids = len(ids)-mostHeld, ids[:mostHeld]
+	}
+	items, err := k.db.Items.Named(x.UserContext(), visitorOf(x).user, ids)
+	for i := range items {
+		one := &items[i]
+		h := views.HeldItem{ID: one.ID.String(), Title: one.Title, Version: version[one.ID], Why: one.Meta.Kept, Trashed: one.Trashed}
+		if one.Unreadable {
+			h.Why = models.KeptDamaged
+		}
+		held = append(held, h)
+	}
+	return held, more, err
 }
 
 // qrCode is a data URL of a PNG, which Tor Browser's safest level shows too (it blocks SVG).

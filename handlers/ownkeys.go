@@ -16,10 +16,27 @@ import (
 
 // ownKeys are a person's private keys as they are tried: the newest key first, and of each the newest version,
 // but of OpenPGP's the oldest, since every version holds the subkeys of those before it: so the version that
-// is named is the one that a message was made for.
+// is named is the one that a message was made for. Keys are parsed once a format asks for them.
 type ownKeys struct {
-	crypto.Keys
-	at map[crypto.Format][]keyAt // in the order of the list of that format
+	*core
+	list   []models.Key
+	parsed map[crypto.Format]crypto.Keys
+	at     map[crypto.Format][]keyAt // in the order of the list of that format
+}
+
+// kindsFor are the kinds of keys that open a format, none for one that is not known.
+func kindsFor(f crypto.Format) []string {
+	switch f {
+	case crypto.FormatAge:
+		return []string{models.KindAge, models.KindAgePQ}
+	case crypto.FormatPGP:
+		return []string{models.KindPGP}
+	case crypto.FormatFernet, crypto.FormatLegacyWeb:
+		return []string{models.KindFernet}
+	case crypto.FormatLegacyRSA:
+		return []string{models.KindRSA}
+	}
+	return nil
 }
 
 // keyAt is where a private key stands.
@@ -29,24 +46,30 @@ type keyAt struct {
 }
 
 // which returns where the key stands that has opened p; false for a passphrase.
-func (o ownKeys) which(p *crypto.Plain) (keyAt, bool) {
-	format := p.Format
-	if format == crypto.FormatLegacyWeb {
-		format = crypto.FormatFernet
-	}
-	all := o.at[format]
+func (o *ownKeys) which(p *crypto.Plain) (keyAt, bool) {
+	all := o.at[p.Format]
 	if p.KeyIndex < 0 || p.KeyIndex >= len(all) {
 		return keyAt{}, false
 	}
 	return all[p.KeyIndex], true
 }
 
-// ownKeys takes all keys and versions of a list that may open something. What does not parse is left out: the
-// others still work.
-func (c *core) ownKeys(list []models.Key) ownKeys {
-	o := ownKeys{at: map[crypto.Format][]keyAt{}}
-	for i := len(list) - 1; i >= 0; i-- {
-		k := &list[i]
+func (c *core) ownKeys(list []models.Key) *ownKeys {
+	return &ownKeys{core: c, list: list, parsed: map[crypto.Format]crypto.Keys{}, at: map[crypto.Format][]keyAt{}}
+}
+
+// of takes all keys and versions that may open a format. What does not parse is left out: the others still work.
+func (o *ownKeys) of(f crypto.Format) crypto.Keys {
+	if keys, ok := o.parsed[f]; ok {
+		return keys
+	}
+	var keys crypto.Keys
+	kinds := kindsFor(f)
+	for i := len(o.list) - 1; i >= 0; i-- {
+		k := &o.list[i]
+		if !slices.Contains(kinds, k.Kind) {
+			continue
+		}
 		versions := slices.Clone(k.Versions)
 		if k.Kind != models.KindPGP {
 			slices.Reverse(versions)
@@ -55,49 +78,71 @@ func (c *core) ownKeys(list []models.Key) ownKeys {
 			if v.N < k.MinVersion {
 				continue
 			}
-			if err := o.add(k, &v); err != nil {
-				c.opt.Log.Warn("a key of a ring can't be read and is left out", "error", errorClass(err))
+			if err := addKey(&keys, k, &v); err != nil {
+				o.opt.Log.Warn("a key of a ring can't be read and is left out", "error", errorClass(err))
+				continue
 			}
+			o.at[f] = append(o.at[f], keyAt{k.ID, v.N})
 		}
 	}
-	return o
+	o.parsed[f] = keys
+	return keys
 }
 
-func (o *ownKeys) add(k *models.Key, v *models.KeyVersion) error {
+// keysOf are the versions of one key.
+func (c *core) keysOf(k *models.Key) crypto.Keys {
+	format := map[string]crypto.Format{models.KindAge: crypto.FormatAge, models.KindAgePQ: crypto.FormatAge, models.KindPGP: crypto.FormatPGP,
+		models.KindFernet: crypto.FormatFernet, models.KindRSA: crypto.FormatLegacyRSA}[k.Kind]
+	return c.ownKeys([]models.Key{*k}).of(format)
+}
+
+// addKey parses a version of a key.
+func addKey(o *crypto.Keys, k *models.Key, v *models.KeyVersion) error {
 	label := fmt.Sprintf("your key “%s”, version %d", k.Name, v.N)
-	var format crypto.Format
 	switch k.Kind {
 	case models.KindAge, models.KindAgePQ:
 		ids, err := agefile.ParseIdentities(string(v.Secret))
 		if err != nil {
 			return err
 		}
-		format = crypto.FormatAge
 		o.Age = append(o.Age, crypto.NamedAge{Label: label, Identity: ids[0]})
 	case models.KindFernet:
 		key, err := fernet.ParseKey(string(v.Secret))
 		if err != nil {
 			return err
 		}
-		format = crypto.FormatFernet
 		o.Fernet = append(o.Fernet, crypto.NamedFernet{Label: label, Key: key})
 	case models.KindPGP:
 		key, err := v.PGP()
 		if err != nil {
 			return err
 		}
-		format = crypto.FormatPGP
 		o.PGP = append(o.PGP, crypto.NamedPGP{Label: label, Key: key})
 	case models.KindRSA:
 		key, err := legacy.ParsePrivateKey(v.Secret)
 		if err != nil {
 			return err
 		}
-		format = crypto.FormatLegacyRSA
 		o.RSA = append(o.RSA, crypto.NamedRSA{Label: label, Key: key})
 	}
-	o.at[format] = append(o.at[format], keyAt{k.ID, v.N})
 	return nil
+}
+
+// openKeys are what may open an input: what was typed, and a person's ring, of which only those keys are read that
+// its format can use. A ring may hold a thousand.
+type openKeys struct {
+	typed crypto.Keys
+	ring  func(crypto.Format) (crypto.Keys, error) // nil for a guest
+}
+
+func (k openKeys) of(f crypto.Format) (crypto.Keys, error) {
+	all := k.typed
+	if k.ring == nil {
+		return all, nil
+	}
+	own, err := k.ring(f)
+	all.Add(own)
+	return all, err
 }
 
 // maxOthers bounds what an item notes of whom else it is for, in bytes: 63 short age keys have 4 KiB. Beyond it

@@ -14,6 +14,7 @@ type peopleStore interface {
 	Add(ctx context.Context, u *models.Unlocked, p *models.Person) error
 	List(ctx context.Context, u *models.Unlocked) ([]models.Person, map[models.ID]*models.Offer, error)
 	Get(ctx context.Context, u *models.Unlocked, id models.ID) (*models.Person, *models.Offer, error)
+	Describe(ctx context.Context, u *models.Unlocked, id models.ID, name, note string) error
 	Accept(ctx context.Context, u *models.Unlocked, id models.ID, state string) error
 	Verify(ctx context.Context, u *models.Unlocked, id models.ID, state string, verified bool) error
 	Delete(ctx context.Context, u *models.Unlocked, id models.ID) error
@@ -27,7 +28,13 @@ type people struct {
 
 var peoplePage = views.Page{Title: "People", Active: "people", Wide: true, NoStore: true}
 
-// List handles GET /people: everybody by name, and the forms to find and to add somebody.
+const (
+	peopleShown = 100 // how many people the list shows at once
+	mostAlarms  = 20  // of how many on other pages it says that a key has changed
+)
+
+// List handles GET /people: everybody by name, or (q) those whose name, login, note or fingerprint holds a text, and
+// the forms to find and to add somebody.
 func (p *people) List(x *fiber.Ctx) error {
 	vm := views.PeoplePage{Add: views.AddForm{Open: x.Query("add") != ""}}
 	if x.Query("done") == "deleted" {
@@ -41,8 +48,22 @@ func (p *people) list(x *fiber.Ctx, status int, vm views.PeoplePage) error {
 	if err != nil {
 		return err
 	}
-	for i := range all {
-		vm.Rows = append(vm.Rows, personRow(&all[i], offers[all[i].Account]))
+	rows, pages, err := pageOf(x, "/people", all, peopleShown, func(p *models.Person) models.ID { return p.ID }, (*models.Person).Holds)
+	if err != nil {
+		return err
+	}
+	vm.Pages = pages
+	shown := make(map[models.ID]bool, len(rows))
+	for i := range rows {
+		shown[rows[i].ID] = true
+		vm.Rows = append(vm.Rows, personRow(&rows[i], offers[rows[i].Account]))
+	}
+	for i := range all { // a change is not to be missed for standing on another page
+		if p := &all[i]; !shown[p.ID] && len(vm.Alarms) < mostAlarms {
+			if row := personRow(p, offers[p.Account]); row.State == "changed" || row.State == "gone" {
+				vm.Alarms = append(vm.Alarms, row)
+			}
+		}
 	}
 	own, err := p.ringOf(x)
 	if err != nil {

@@ -15,8 +15,9 @@ func (p *people) Show(x *fiber.Ctx) error {
 		"accepted":   "Accepted. What you encrypt goes to the keys below.",
 		"verified":   "Noted as verified.",
 		"unverified": "No longer counted as verified.",
+		"saved":      "Saved.",
 	}[x.Query("done")]
-	return p.show(x, fiber.StatusOK, notice, nil)
+	return p.show(x, fiber.StatusOK, notice, nil, nil)
 }
 
 func (p *people) id(x *fiber.Ctx) (models.ID, error) {
@@ -27,7 +28,8 @@ func (p *people) id(x *fiber.Ctx) (models.ID, error) {
 	return id, nil
 }
 
-func (p *people) show(x *fiber.Ctx, status int, notice string, errs views.Fields) error {
+// show shows a person; describe is the form for name and note when that was wrong.
+func (p *people) show(x *fiber.Ctx, status int, notice string, errs views.Fields, describe *views.DescribeForm) error {
 	id, err := p.id(x)
 	if err != nil {
 		return err
@@ -37,7 +39,11 @@ func (p *people) show(x *fiber.Ctx, status int, notice string, errs views.Fields
 		return err
 	}
 	vm := views.PersonPage{Row: personRow(person, now), Created: person.Created, Note: person.Note, Verified: person.Verified,
-		State: person.State(now), Notice: notice, Errors: errs, Acceptable: true}
+		State: person.State(now), Notice: notice, Errors: errs, Acceptable: true,
+		Describe: views.DescribeForm{Name: person.Name, Note: person.Note}}
+	if describe != nil {
+		vm.Describe = *describe
+	}
 	for i := range person.Keys {
 		vm.Keys = append(vm.Keys, p.keyView(&person.Keys[i], true))
 	}
@@ -142,13 +148,23 @@ func (p *people) change(x *fiber.Ctx, act func(f *form, id models.ID) (done stri
 		return err
 	}
 	done, err := act(f, id)
+	if errs, other := fieldErrors(err); err != nil && other == nil && errs[""] == "" {
+		return p.show(x, fiber.StatusUnprocessableEntity, "", nil, &views.DescribeForm{Name: printable(f.get("name")), Note: printableLines(f.get("note")), Errors: errs})
+	}
 	if models.ErrorCode(err) == models.Conflict {
-		return p.show(x, fiber.StatusConflict, "", views.Fields{"": sentence(models.ErrorMessage(err))})
+		return p.show(x, fiber.StatusConflict, "", views.Fields{"": sentence(models.ErrorMessage(err))}, nil)
 	}
 	if err != nil {
 		return err
 	}
 	return redirect(x, done)
+}
+
+// Describe handles POST /people/:id/describe (name, note): 303 to the person, 422 with the form when a field is wrong.
+func (p *people) Describe(x *fiber.Ctx) error {
+	return p.change(x, func(f *form, id models.ID) (string, error) {
+		return "/people/" + id.String() + "?done=saved", p.store.Describe(x.UserContext(), visitorOf(x).user, id, f.get("name"), f.get("note"))
+	})
 }
 
 // Accept handles POST /people/:id/accept: pins what is offered now; 303, or 409 when that is not what the page showed.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
-	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 
 	"zencrypt/crypto/pgp"
 	"zencrypt/crypto/seal"
@@ -34,6 +33,23 @@ func (s *server) unlock(t testing.TB, login string) *models.Unlocked {
 func (s *server) change(t testing.TB, query string, args ...any) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "zencrypt.db")+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	r, err := db.Exec(query, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	if n, _ := r.RowsAffected(); n == 0 {
+		t.Fatalf("no row fits: %s", query)
+	}
+}
+
+// changeSessions is change for sessions.db.
+func (s *server) changeSessions(t testing.TB, query string, args ...any) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "sessions.db")+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,21 +255,9 @@ func TestPeople_Outside(t *testing.T) {
 }
 
 // hostileKey is a certificate whose owner wrote anything into the user id, which no program of ours does.
-func hostileKey(t *testing.T, userID string) string {
+func hostileKey(t testing.TB, userID string) string {
 	t.Helper()
-	e, err := openpgp.NewEntity("placeholder", "", "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, id := range e.Identities {
-		id.Name, id.UserId.Id = userID, userID
-		if err := id.SelfCertifications[0].Packet.SignUserId(userID, e.PrimaryKey, e.PrivateKey, nil); err != nil {
-			t.Fatal(err)
-		}
-		delete(e.Identities, name)
-		e.Identities[userID] = id
-		break
-	}
+	e := hostileEntity(t, userID)
 	var raw bytes.Buffer
 	if err := e.Serialize(&raw); err != nil {
 		t.Fatal(err)
@@ -261,7 +265,7 @@ func hostileKey(t *testing.T, userID string) string {
 	return armorPublicKey(t, raw.Bytes())
 }
 
-func armorPublicKey(t *testing.T, raw []byte) string {
+func armorPublicKey(t testing.TB, raw []byte) string {
 	t.Helper()
 	var out strings.Builder
 	w, err := armor.Encode(&out, "PGP PUBLIC KEY BLOCK", nil)
@@ -278,7 +282,7 @@ func armorPublicKey(t *testing.T, raw []byte) string {
 }
 
 // hugeKey is a certificate that says it has 16,384 bits; nothing is computed with it.
-func hugeKey(t *testing.T) string {
+func hugeKey(t testing.TB) string {
 	t.Helper()
 	raw := newPGP(t, pgp.KeyParams{Name: "huge", Algorithm: pgp.RSA3072}).Certificate().Bytes()
 	// The first packet is the key: version, time, algorithm, then a modulus whose length in bits stands before it.
@@ -298,7 +302,7 @@ func hugeKey(t *testing.T) string {
 var shownArmor = regexp.MustCompile(`(?s)-----BEGIN (?:AGE ENCRYPTED FILE|PGP MESSAGE)-----.*?-----END (?:AGE ENCRYPTED FILE|PGP MESSAGE)-----`)
 
 // armorOf is the message that a page shows.
-func armorOf(t *testing.T, page string) string {
+func armorOf(t testing.TB, page string) string {
 	t.Helper()
 	m := shownArmor.FindString(html.UnescapeString(page))
 	if m == "" {

@@ -153,10 +153,7 @@ func (r *results) Open(x *fiber.Ctx) error {
 		return redirect(x, "/results/"+res.ID.String())
 	}
 	errs := views.Fields{}
-	keys, err := r.keys(x, f, errs)
-	if err != nil {
-		return err
-	}
+	keys := r.keys(x, f, errs)
 	if f.get("passphrase") == "" && f.get("identity") == "" {
 		errs[""] = "Type the passphrase or paste a private key."
 	}
@@ -176,7 +173,7 @@ func (r *results) Open(x *fiber.Ctx) error {
 	if openErr == nil {
 		return r.opened(x, res)
 	}
-	p, err := openProblem(openErr, keys, visitorOf(x).user != nil)
+	p, err := openProblem(openErr, visitorOf(x).user != nil)
 	if err != nil { // not the person's fault: a busy server costs no try
 		if back := r.store.GiveBack(x.UserContext(), session, res.ID); back != nil {
 			r.opt.Log.Warn("give back try failed")
@@ -222,7 +219,7 @@ func (r *results) spent(x *fiber.Ctx, s *models.Session, res *models.Result) err
 }
 
 // try reads the spooled file to its last byte and, when a key fits, makes the result ready.
-func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys crypto.Keys) error {
+func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys openKeys) error {
 	before := *res
 	spool, err := r.files.Open(blobs.Spool, spoolRef(res))
 	if err != nil {

@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,12 +15,15 @@ import (
 	"zencrypt/views"
 )
 
-// rewrapJob renews what stands under older versions of a person's keys, in the background while a session
-// lives. That it was asked for stands sealed with the keys, so that it goes on at the next log-in.
+// rewrapJob renews what stands under older versions of a person's keys, in the background while the session lives in
+// which it was asked for. It does not count as that session's use, so that nobody's key stays in memory for hours
+// because there was much to renew: it stops within a minute after the session has ended, and another session of the
+// account that is there goes on, else the next log-in. That it was asked for stands sealed with the keys.
 type rewrapJob struct {
 	*core
-	user *models.Unlocked
-	tr   *transfer
+	user    *models.Unlocked
+	session models.ID
+	tr      *transfer
 
 	cancelled atomic.Bool
 	bytesDone atomic.Int64
@@ -29,8 +31,14 @@ type rewrapJob struct {
 	done  chan struct{} // closed at its end
 	mu    sync.Mutex
 	state views.Rewrap
-	left  map[string]int // what stays as it is, by the reason
-	ended time.Time      // zero while it runs
+	heirs []heir
+	ended time.Time // zero while it runs
+}
+
+// heir is another session of the account, in which it was asked for too.
+type heir struct {
+	user    *models.Unlocked
+	session *models.Session
 }
 
 // Rewrap handles POST /keys/rewrap (key: that one alone; cancel): 303 to the ring, which shows how it goes on.
@@ -84,10 +92,10 @@ func (c *core) resumeRewrap(ctx context.Context, u *models.Unlocked, s *models.S
 	}
 }
 
-// startRewrap starts the account's job unless it runs already; one that runs sees what was asked for since. One
-// whose session has just ended is waited for.
+// startRewrap starts the account's job unless it runs already; one that runs sees what was asked for since, and this
+// session goes on with it when its own ends. One whose session has just ended is waited for.
 func (c *core) startRewrap(u *models.Unlocked, s *models.Session) {
-	job := &rewrapJob{core: c, user: u, tr: c.transfers.add(s), left: map[string]int{}, done: make(chan struct{})}
+	job := &rewrapJob{core: c, user: u, session: s.ID, tr: c.transfers.add(s), done: make(chan struct{})}
 	job.state.Running = true
 	var before *rewrapJob
 	for {
@@ -95,7 +103,7 @@ func (c *core) startRewrap(u *models.Unlocked, s *models.Session) {
 		if !found {
 			break
 		}
-		if before = other.(*rewrapJob); !before.over() && !before.stopped() {
+		if before = other.(*rewrapJob); before.bequeath(u, s) {
 			c.transfers.done(job.tr)
 			return
 		}
@@ -109,8 +117,45 @@ func (c *core) startRewrap(u *models.Unlocked, s *models.Session) {
 		if before != nil {
 			<-before.done
 		}
-		job.finish(job.run(context.Background()))
+		err := job.run(context.Background())
+		if err != nil && job.tr.stopped.Load() && !job.cancelled.Load() {
+			job.handOn() // before its end shows, so that the page sees one going on
+		}
+		job.finish(err)
 	})
+}
+
+// handOn lets another session go on with a job whose own has ended.
+func (j *rewrapJob) handOn() {
+	j.mu.Lock()
+	heirs := j.heirs
+	j.mu.Unlock()
+	for _, next := range heirs {
+		if lives, err := j.db.Sessions.Lives(context.Background(), next.session.ID); err == nil && lives {
+			j.startRewrap(next.user, next.session)
+			return
+		}
+	}
+}
+
+// bequeath notes who goes on when the job's session ends; false when the job runs no more.
+func (j *rewrapJob) bequeath(u *models.Unlocked, s *models.Session) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.ended.IsZero() || j.stopped() {
+		return false
+	}
+	if s.ID != j.session {
+		j.heirs = append(j.heirs, heir{u, s})
+	}
+	return true
+}
+
+// look stops the job when its session has ended by itself, idle or too old. A log-out stops it at once.
+func (j *rewrapJob) look() {
+	if lives, err := j.db.Sessions.Lives(context.Background(), j.session); err == nil && !lives {
+		j.tr.stopped.Store(true)
+	}
 }
 
 func (j *rewrapJob) over() bool {
@@ -163,7 +208,9 @@ func (j *rewrapJob) run(ctx context.Context) error {
 				tried[t.Item] = itemTries
 				j.bytesDone.Store(before)
 				j.uncount(t)
-				j.keep(string(kept))
+				if err := j.db.Items.Keep(ctx, j.user, t.Item, string(kept)); err != nil && models.ErrorCode(err) != models.NotFound {
+					return err
+				}
 			case err != nil:
 				return err
 			default:
@@ -176,7 +223,7 @@ func (j *rewrapJob) run(ctx context.Context) error {
 	}
 }
 
-// keptError is why an item stays as it is, for the person; %s is a number of items.
+// keptError is why an item stays as it is, as models.ItemMeta notes it.
 type keptError string
 
 func (e keptError) Error() string { return "item kept: " + string(e) }
@@ -227,13 +274,6 @@ func (j *rewrapJob) uncount(t rewrapTask) {
 	j.state.Bytes -= t.Size
 }
 
-// keep notes that an item stays as it is.
-func (j *rewrapJob) keep(reason string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.left[reason]++
-}
-
 // patiently repeats work for which the server was busy, once a second for a minute.
 func (j *rewrapJob) patiently(work func() error) error {
 	for tries := 0; ; tries++ {
@@ -256,16 +296,15 @@ func (j *rewrapJob) finish(err error) {
 	j.state.Running, j.state.Ended = false, true
 	switch {
 	case err == nil:
-	case errors.Is(err, errStopped), errors.Is(err, errCut), j.stopped():
+	case j.cancelled.Load():
 		j.state.Cancelled = true
+	case errors.Is(err, errStopped), errors.Is(err, errCut), j.stopped():
+		j.state.Problem = "The session in which it was asked for has ended. It goes on at the next log-in, or when you start it again."
 	case errors.Is(err, blobs.ErrDisk), models.ErrorCode(err) == models.Unavailable:
 		j.state.Problem = "The server's disk is full or busy. It goes on at the next log-in, or when you start it again."
 	default:
 		j.state.Problem = "Something went wrong on the server; its log has the reason. It goes on at the next log-in, or when you start it again."
 		j.opt.Log.Error("rewrapping stopped; it goes on at the next log-in", "error", errorClass(err))
-	}
-	for reason, n := range j.left {
-		j.state.Left = append(j.state.Left, fmt.Sprintf(reason, count(n, "item", "items")))
 	}
 }
 

@@ -20,9 +20,9 @@ import (
 
 // Why an item stays as it is.
 const (
-	keptUnreadable = keptError("%s left as before: the content or its seal was changed or is damaged.")
-	keptShared     = keptError("%s left as before: also for other people, whose public keys are not known here, so that encrypting anew would leave them out.")
-	keptSigned     = keptError("%s left as before: signed, and encrypting anew would lose the signature.")
+	keptUnreadable = keptError(models.KeptDamaged)
+	keptShared     = keptError(models.KeptShared)
+	keptSigned     = keptError(models.KeptSigned)
 )
 
 // renew encrypts an item anew to its key's active version. The new content is on the disk, opened and compared
@@ -67,7 +67,7 @@ func (j *rewrapJob) renewText(ctx context.Context, t rewrapTask, item *models.It
 	}
 	defer space.Release()
 	item.Body, item.Size = b.Bytes(), int64(b.Len())
-	item.Meta.KeyVersion = t.key.Active(j.opt.Now()).N
+	item.Meta.KeyVersion, item.Meta.Kept = t.key.Active(j.opt.Now()).N, ""
 	if err := j.db.Items.Replace(ctx, j.user, item); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (j *rewrapJob) renewFile(ctx context.Context, t rewrapTask, item *models.It
 	if err == nil {
 		item.Blob = &models.BlobRef{ID: models.ID(ref.ID), Key: ref.Key, Size: ref.Size, Disk: ref.Disk + rowBytes}
 		item.Size = ref.Size
-		item.Meta.KeyVersion = t.key.Active(j.opt.Now()).N
+		item.Meta.KeyVersion, item.Meta.Kept = t.key.Active(j.opt.Now()).N, ""
 		err = j.db.Items.Replace(ctx, j.user, item)
 	}
 	if err != nil {
@@ -140,14 +140,13 @@ func (j *rewrapJob) reencrypt(t rewrapTask, item *models.Item, dst io.Writer, fr
 	if err != nil {
 		return err
 	}
-	own := j.ownKeys([]models.Key{*key})
 	src, err := from()
 	if err != nil {
 		return j.damaged(err)
 	}
 	defer src.Close()
-	in := &guarded{Reader: &countedReader{src, j}, tr: j.tr, now: j.opt.Now, touch: func() {}}
-	p, err := crypto.Decrypt(in, own.Keys, crypto.Options{Now: j.opt.Now})
+	in := &guarded{Reader: &countedReader{src, j}, tr: j.tr, now: j.opt.Now, touch: j.look}
+	p, err := crypto.Decrypt(in, j.keysOf(key), crypto.Options{Now: j.opt.Now})
 	if err != nil {
 		return j.damaged(err)
 	}
@@ -180,7 +179,7 @@ func (j *rewrapJob) reencrypt(t rewrapTask, item *models.Item, dst io.Writer, fr
 	defer check.Close()
 	only := *key
 	only.Versions = []models.KeyVersion{*active}
-	if p, err = crypto.Decrypt(check, j.ownKeys([]models.Key{only}).Keys, crypto.Options{Now: j.opt.Now}); err != nil {
+	if p, err = crypto.Decrypt(check, j.keysOf(&only), crypto.Options{Now: j.opt.Now}); err != nil {
 		return err
 	}
 	after := sha256.New()

@@ -141,6 +141,112 @@ func TestRewrap_TakenOver(t *testing.T) {
 	}
 }
 
+// A rewrap ends with its session, also when that was only idle for too long, and does not keep it alive; the next log-in
+// goes on.
+func TestRewrap_SessionEnds(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("ring")
+	const n = 5
+	for range n {
+		c.upload("/encrypt", []string{"to", "me", "save", "1", "text", "to be renewed"}).want(t, 200)
+	}
+	for _, path := range keyLink.FindAllString(c.get("/keys").body, 2) {
+		c.post(path+"/rotate").want(t, 303)
+	}
+	session, u, err := s.db.Sessions.Lookup(t.Context(), sessionToken(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Keys.AskRewrap(t.Context(), u, true, all); err != nil {
+		t.Fatal(err)
+	}
+	older := func() (n int) {
+		t.Helper()
+		all, err := s.db.Items.Standing(t.Context(), u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range all {
+			if one.Version == 1 {
+				n++
+			}
+		}
+		return n
+	}
+	idle := time.Now().Add(-31 * time.Minute).UnixMilli()
+	s.changeSessions(t, "UPDATE sessions SET touched = ?", idle)
+	s.startRewrap(u, session)
+	s.rewrapped(t, c)
+	if got := older(); got != n {
+		t.Errorf("%d of %d items are left: it went on with the key of a session that has ended", got, n)
+	}
+	if state := s.rewrapState(u.Account.ID); state.Running || !strings.Contains(state.Problem, "has ended") {
+		t.Errorf("it says %+v", state)
+	}
+	c.get("/keys").want(t, 303) // the session is over, and the rewrap was no use of it
+	c.post("/login", "login", "ring", "password", testPassword).want(t, 303)
+	s.rewrapped(t, c)
+	if got := older(); got != 0 {
+		t.Errorf("%d items are left after the log-in", got)
+	}
+	// It is no use of a session that lives either.
+	for _, path := range keyLink.FindAllString(c.get("/keys").body, 2) {
+		c.post(path+"/rotate").want(t, 303)
+	}
+	if session, u, err = s.db.Sessions.Lookup(t.Context(), sessionToken(t, c)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Keys.AskRewrap(t.Context(), u, true, all); err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now().Add(-29 * time.Minute).UnixMilli()
+	s.changeSessions(t, "UPDATE sessions SET touched = ?", before)
+	s.startRewrap(u, session)
+	s.rewrapped(t, c)
+	s.changeSessions(t, "UPDATE sessions SET touched = touched WHERE touched = ?", before)
+	c.get("/keys").want(t, 200, "5 items were rewrapped")
+}
+
+// When the session ends in which it was asked for, another one of the account that has asked as well goes on.
+func TestRewrap_Heir(t *testing.T) {
+	s := newServer(t)
+	first, second := s.client(t), s.client(t)
+	first.register("ring")
+	second.post("/login", "login", "ring", "password", testPassword).want(t, 303)
+	const n = 150
+	for range n {
+		first.upload("/encrypt", []string{"to", "me", "save", "1", "text", "to be renewed"}).want(t, 200)
+	}
+	for _, path := range keyLink.FindAllString(first.get("/keys").body, 2) {
+		first.post(path+"/rotate").want(t, 303)
+	}
+	session, u, err := s.db.Sessions.Lookup(t.Context(), sessionToken(t, second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.post("/keys/rewrap").want(t, 303)
+	s.startRewrap(u, session) // as a log-in and the form do
+	first.post("/logout").want(t, 303)
+	s.rewrapped(t, second)
+	if found, ok := s.rewraps.Load(u.Account.ID); !ok || found.(*rewrapJob).session != session.ID {
+		t.Error("the other session has not gone on")
+	}
+	if a := second.get("/keys").want(t, 200, "rewrapped"); strings.Contains(a.body, "Rewrap ") || strings.Contains(a.body, "Stopped") {
+		t.Errorf("something is left\n%s", a.body)
+	}
+	// Cancelled, nobody goes on.
+	for _, path := range keyLink.FindAllString(second.get("/keys").body, 2) {
+		second.post(path+"/rotate").want(t, 303)
+	}
+	first.post("/login", "login", "ring", "password", testPassword).want(t, 303)
+	second.post("/keys/rewrap").want(t, 303)
+	first.post("/keys/rewrap").want(t, 303)
+	first.post("/keys/rewrap", "cancel", "1").want(t, 303)
+	s.rewrapped(t, second)
+	first.get("/keys").want(t, 200, "Cancelled", "Rewrap ")
+}
+
 // An item that changes while it is renewed is taken up again, and its other change stays.
 func TestRewrap_Meanwhile(t *testing.T) {
 	s := newServer(t)

@@ -93,6 +93,7 @@ func (a *App) table() []Route {
 		{"POST", "/people", User, people.Create},
 		{"POST", "/people/find", User, people.Find},
 		{"GET", "/people/:id", User, people.Show},
+		{"POST", "/people/:id/describe", User, people.Describe},
 		{"POST", "/people/:id/accept", User, people.Accept},
 		{"POST", "/people/:id/verify", User, people.Verify},
 		{"POST", "/people/:id/delete", User, people.Delete},

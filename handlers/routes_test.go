@@ -20,7 +20,7 @@ var declared = map[string]Access{
 	"GET /vault": User, "POST /vault": User, "POST /vault/delete": User, "POST /vault/restore": User,
 	"GET /vault/:id": User, "GET /vault/:id/file": User, "POST /vault/:id/rename": User, "POST /vault/:id/delete": User,
 	"GET /people": User, "POST /people": User, "POST /people/find": User, "GET /people/:id": User,
-	"POST /people/:id/accept": User, "POST /people/:id/verify": User, "POST /people/:id/delete": User, "POST /account/listed": User,
+	"POST /people/:id/describe": User, "POST /people/:id/accept": User, "POST /people/:id/verify": User, "POST /people/:id/delete": User, "POST /account/listed": User,
 	"GET /account": User, "POST /account/password": User, "POST /account/recovery": User, "POST /account/renew": User,
 	"POST /account/sessions": User, "POST /account/delete": Unconfirmed,
 	"GET /keys": User, "POST /keys": User, "POST /keys/import": User, "POST /keys/rewrap": User, "GET /keys/:id": User,

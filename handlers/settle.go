@@ -40,10 +40,9 @@ func (c *core) settle(ctx context.Context, u *models.Unlocked) error {
 			if err != nil {
 				return err
 			}
-			found := c.ownKeys(list)
-			own = &found
+			own = c.ownKeys(list)
 		}
-		at, meta, ok := c.standsUnder(ctx, item, *own)
+		at, meta, ok := c.standsUnder(ctx, item, own)
 		if !ok {
 			continue
 		}
@@ -56,9 +55,10 @@ func (c *core) settle(ctx context.Context, u *models.Unlocked) error {
 }
 
 // standsUnder tries a person's keys on an item, reading no more than it takes to find the one that fits.
-func (c *core) standsUnder(ctx context.Context, item *models.Item, own ownKeys) (at keyAt, meta models.ItemMeta, ok bool) {
+func (c *core) standsUnder(ctx context.Context, item *models.Item, own *ownKeys) (at keyAt, meta models.ItemMeta, ok bool) {
 	meta = item.Meta
 	var src io.Reader = bytes.NewReader(item.Body)
+	format, _ := crypto.Detect(item.Body)
 	if item.Blob != nil {
 		blob, err := c.files.Open(blobs.Blobs, blobRef(item.Blob))
 		if err != nil {
@@ -67,7 +67,7 @@ func (c *core) standsUnder(ctx context.Context, item *models.Item, own ownKeys) 
 		defer blob.Close()
 		start := make([]byte, crypto.Sniff)
 		n, _ := blob.ReadAt(start, 0)
-		if format, _ := crypto.Detect(start[:n]); format.Whole() {
+		if format, _ = crypto.Detect(start[:n]); format.Whole() {
 			release, err := c.memory.Acquire(ctx, limits.User, wholeWeight(blob.Size()))
 			if err != nil {
 				return at, meta, false
@@ -76,7 +76,7 @@ func (c *core) standsUnder(ctx context.Context, item *models.Item, own ownKeys) 
 		}
 		src = blob
 	}
-	p, err := crypto.Decrypt(src, own.Keys, crypto.Options{Now: c.opt.Now})
+	p, err := crypto.Decrypt(src, own.of(format), crypto.Options{Now: c.opt.Now})
 	if err != nil {
 		return at, meta, false
 	}

@@ -149,7 +149,7 @@ func (s *sign) one(u *upload, name string, content io.Reader, with *signer, armo
 	}
 	r := &models.Result{Verb: "sign", State: models.StateReady, Size: ref.Size, Meta: models.ResultMeta{Name: signature, FileFormat: "pgp",
 		Headline: "Signed with your key “" + with.key.Name + "”", Facts: [][2]string{{"Format", "OpenPGP, detached signature"}, {"Over", name}},
-		Item: models.ItemMeta{FileName: signature}, Commands: verifyFile(signature, name)}}
+		Item: models.ItemMeta{FileName: signature, Format: "pgp-signature", Detail: "OpenPGP, detached signature"}, Commands: verifyFile(signature, name)}}
 	if err := u.store(r, ref); err != nil {
 		return nil, err
 	}

@@ -1,9 +1,6 @@
 package handlers
 
 import (
-	"bufio"
-	"io"
-
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/crypto"
@@ -133,18 +130,6 @@ func (k *circle) judgeAll(all []pgp.Signature) (out []views.Signature) {
 		out = append(out, k.judge(s))
 	}
 	return out
-}
-
-// verifier is the circle for what may be an OpenPGP message: reading hundreds of certificates is not free. The reader
-// it gives back yields all of src.
-func (c *core) verifier(x *fiber.Ctx, src io.Reader) (io.Reader, *circle, error) {
-	br := bufio.NewReaderSize(src, crypto.Sniff)
-	start, _ := br.Peek(crypto.Sniff) // what fails here fails again where it is read
-	if f, _ := crypto.Detect(start); f != crypto.FormatPGP {
-		return br, &circle{}, nil
-	}
-	k, err := c.circle(x)
-	return br, k, err
 }
 
 // judged are the verdicts on an opened message's signatures.

@@ -19,8 +19,9 @@ var errCut = errors.New("transfer cut: its session was ended")
 // transfers are the up- and downloads under way, so that log-out can end them at once. One that only
 // outlives its session's time goes on: it began in a valid session.
 type transfers struct {
-	mu  sync.Mutex
-	all map[*transfer]struct{}
+	mu   sync.Mutex
+	all  map[*transfer]struct{}
+	over bool // all were cut, and so is what comes
 }
 
 type transfer struct {
@@ -41,6 +42,7 @@ func (t *transfers) add(s *models.Session) *transfer {
 	}
 	t.mu.Lock()
 	t.all[tr] = struct{}{}
+	tr.stopped.Store(t.over)
 	t.mu.Unlock()
 	return tr
 }
@@ -78,7 +80,13 @@ func (t *transfers) cutAccount(account models.ID, keep *models.ID) {
 	t.stop(func(tr *transfer) bool { return tr.account == account && (keep == nil || tr.session != *keep) })
 }
 
-func (t *transfers) cutAll() { t.stop(func(*transfer) bool { return true }) }
+// cutAll ends all of them, and those that begin later.
+func (t *transfers) cutAll() {
+	t.mu.Lock()
+	t.over = true
+	t.mu.Unlock()
+	t.stop(func(*transfer) bool { return true })
+}
 
 // guarded reads until its transfer is cut, and counts as its session's activity once a minute.
 type guarded struct {

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -137,8 +138,7 @@ func (v *vault) show(x *fiber.Ctx, status int, errs views.Fields) error {
 	if err != nil {
 		return err
 	}
-	vm := views.VaultItem{Row: itemRow(item), HasFile: item.Blob != nil, FileName: orElse(item.Meta.FileName, item.Title+".txt"),
-		Errors: errs, Rename: len(errs) > 0}
+	vm := views.VaultItem{Row: itemRow(item), HasFile: item.Blob != nil, FileName: itemName(item), Errors: errs, Rename: len(errs) > 0}
 	if item.Meta.Detail != "" {
 		vm.Facts = append(vm.Facts, views.Fact{Name: "Format", Value: item.Meta.Detail})
 	}
@@ -156,9 +156,43 @@ func (v *vault) show(x *fiber.Ctx, status int, errs views.Fields) error {
 			vm.Text = string(item.Body)
 		}
 	}
+	if !item.Unreadable {
+		vm.Signed, vm.Commands = signedItem(item, vm.Commands)
+	}
 	page := vaultPage
 	page.Title, page.Wide = item.Title, false
 	return v.render(x, status, page, views.Item(vm))
+}
+
+// itemName is what an item is called as a file.
+func itemName(item *models.Item) string {
+	switch {
+	case item.Meta.FileName != "":
+		return item.Meta.FileName
+	case clearSigned(item) && strings.HasSuffix(item.Title, ".asc"):
+		return item.Title
+	case clearSigned(item):
+		return item.Title + ".asc"
+	}
+	return item.Title + ".txt"
+}
+
+// clearSigned tells whether an item is a text with its signature around it.
+func clearSigned(item *models.Item) bool {
+	return item.Kind == "note" && bytes.HasPrefix(bytes.TrimSpace(item.Body), []byte("-----BEGIN PGP SIGNED MESSAGE-----"))
+}
+
+// signedItem tells whether an item is a clear-signed text, which can be verified as it is; its commands check it, as
+// those of a detached signature do, which knows what it is called beside its file.
+func signedItem(item *models.Item, commands []string) (signed bool, _ []string) {
+	if clearSigned(item) {
+		return true, verifyText(itemName(item))
+	}
+	if item.Kind == "file" && item.Meta.Format == "pgp-signature" {
+		name := itemName(item)
+		return false, verifyFile(name, strings.TrimSuffix(strings.TrimSuffix(name, ".sig"), ".asc"))
+	}
+	return false, commands
 }
 
 func (v *vault) get(x *fiber.Ctx) (*models.Item, error) {
@@ -175,7 +209,7 @@ func (v *vault) File(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	name := orElse(item.Meta.FileName, item.Title+".txt")
+	name := itemName(item)
 	if item.Blob == nil {
 		attachment(x, name)
 		return x.Send(item.Body)

@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/blobs"
+	"zencrypt/crypto"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -71,7 +72,8 @@ func (v *vault) noteKey(x *fiber.Ctx, item *models.Item) error {
 	if item.Kind != "ciphertext" {
 		return nil
 	}
-	list, err := v.db.Keys.List(x.UserContext(), visitorOf(x).user)
+	format, _ := crypto.Detect(item.Body)
+	list, err := v.db.Keys.ListKinds(x.UserContext(), visitorOf(x).user, kindsFor(format)...)
 	if err != nil {
 		return err
 	}

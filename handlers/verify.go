@@ -29,7 +29,12 @@ func (v *verify) form(x *fiber.Ctx, f *form) views.VerifyForm {
 	vm := views.VerifyForm{LoggedIn: visitorOf(x).user != nil, Mode: "text", MaxUpload: v.opt.MaxUpload, Errors: views.Fields{}}
 	if f != nil {
 		vm.Certificate, vm.Signature = printableLines(f.get("certificate")), printableLines(f.get("signature"))
-		vm.Text, vm.Mode = shown(f.text), f.mode()
+		if text, err := f.content(2 * maxText); err == nil && isText(text) {
+			vm.Text = string(text) // also when it came as base64, from the vault
+		} else {
+			vm.Text = shown(f.text)
+		}
+		vm.Mode = f.mode()
 		f.check(visitorOf(x), vm.Errors)
 	}
 	return vm

@@ -31,6 +31,7 @@ type Item struct {
 	Meta    ItemMeta
 	// Unreadable is true when a seal did not open: the row was changed or belongs elsewhere.
 	Unreadable bool
+	Trashed    bool // it is gone in a minute unless it is restored
 
 	seen []byte // sealed_meta as it was read: another one says that the row was changed meanwhile
 }
@@ -45,12 +46,13 @@ type BlobRef struct {
 
 // ItemMeta is what else is known of an item, sealed. KeyID and KeyVersion name the
 // person's key that opens a ciphertext, Others the public keys of whom else it is for, one a line
-// as age takes them; "" when nobody's are known.
+// as age takes them; "" when nobody's are known. Kept says why the last rewrap left it as it was, "" when it did not.
 type ItemMeta struct {
 	FileName, Format, Detail string
 	KeyID                    string
 	KeyVersion               int
 	Others                   string
+	Kept                     string
 }
 
 // Items is the store of the vault.
@@ -88,6 +90,7 @@ type sealedItem struct {
 	KeyID         string
 	KeyVersion    int
 	Others        string `json:",omitempty"`
+	Kept          string `json:",omitempty"`
 }
 
 func (r *itemRow) place(column string) seal.Place { return place("items", column, r.ID, r.AccountID) }
@@ -157,7 +160,7 @@ func closeItem(u *Unlocked, item *Item) (*itemRow, error) {
 	var err error
 	row.SealedMeta, err = sealJSON(u.Ring, seal.Names, row.place("sealed_meta"), sealedItem{
 		Kind: item.Kind, Size: item.Size, Created: row.Created, Body: item.Body != nil, Blob: item.Blob != nil, FileName: []byte(m.FileName),
-		Format: m.Format, Detail: []byte(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion, Others: m.Others,
+		Format: m.Format, Detail: []byte(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion, Others: m.Others, Kept: m.Kept,
 	})
 	if err != nil {
 		return nil, err
@@ -181,9 +184,9 @@ func closeItem(u *Unlocked, item *Item) (*itemRow, error) {
 // open opens an item's seals, all that were read. What does not open makes it
 // Unreadable and empty.
 func (r *itemRow) open(u *Unlocked) Item {
-	item := Item{ID: r.ID, Kind: r.Kind, Size: r.Size, Created: fromMillis(r.Created)}
+	item := Item{ID: r.ID, Kind: r.Kind, Size: r.Size, Created: fromMillis(r.Created), Trashed: r.Trashed != nil}
 	if err := r.openInto(u, &item); err != nil {
-		return Item{ID: r.ID, Kind: r.Kind, Size: r.Size, Created: fromMillis(r.Created), Unreadable: true}
+		return Item{ID: r.ID, Kind: r.Kind, Size: r.Size, Created: fromMillis(r.Created), Trashed: r.Trashed != nil, Unreadable: true}
 	}
 	return item
 }
@@ -202,7 +205,7 @@ func (r *itemRow) openInto(u *Unlocked, item *Item) error {
 	if m.Kind != r.Kind || m.Size != r.Size || m.Created != r.Created || m.Body != hasBody || m.Blob != (r.SealedBlob != nil) {
 		return seal.ErrOpen
 	}
-	item.Meta = ItemMeta{FileName: string(m.FileName), Format: m.Format, Detail: string(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion, Others: m.Others}
+	item.Meta = ItemMeta{FileName: string(m.FileName), Format: m.Format, Detail: string(m.Detail), KeyID: m.KeyID, KeyVersion: m.KeyVersion, Others: m.Others, Kept: m.Kept}
 	item.seen = r.SealedMeta
 	if r.SealedBody != nil {
 		if item.Body, err = u.Ring.Open(seal.Items, r.place("sealed_body"), r.SealedBody); err != nil {

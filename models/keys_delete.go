@@ -14,6 +14,7 @@ type Standing struct {
 	Key     ID  // zero when no key of the person's is noted
 	Version int // 0 then
 	Size    int64
+	Kept    string // why the last rewrap left it as it was, as ItemMeta has it
 }
 
 // Standing returns all ciphertexts of an account, also those in the trash: they can come back. What does not
@@ -38,7 +39,7 @@ func standing(ctx context.Context, tx bun.Tx, u *Unlocked) (all []Standing, err 
 		if openJSON(u.Ring, seal.Names, rows[i].place("sealed_meta"), rows[i].SealedMeta, &m) != nil {
 			continue
 		}
-		s := Standing{Item: rows[i].ID, Size: m.Size}
+		s := Standing{Item: rows[i].ID, Size: m.Size, Kept: m.Kept}
 		if key, err := ParseID(m.KeyID); err == nil {
 			s.Key, s.Version = key, m.KeyVersion
 		}
@@ -139,7 +140,8 @@ func (ks *Keys) Delete(ctx context.Context, u *Unlocked, id ID) error {
 }
 
 // SetMinVersion makes versions below n open nothing any more, and can be taken back with a lower one. Invalid
-// for field "min_version" outside of the key's numbers, Conflict for "depends" while items stand below it.
+// for field "min_version" outside of the key's numbers, Conflict for "depends" while items stand below it, and
+// for an OpenPGP key: its versions share one primary key, and each holds the subkeys of those before it.
 func (ks *Keys) SetMinVersion(ctx context.Context, u *Unlocked, id ID, n int) error {
 	return ks.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		k, err := getKey(ctx, tx, u, id)
@@ -149,6 +151,9 @@ func (ks *Keys) SetMinVersion(ctx context.Context, u *Unlocked, id ID, n int) er
 		last := k.Newest()
 		if last == nil {
 			return errNoKey()
+		}
+		if k.Kind == KindPGP {
+			return Errorf(Conflict, "", "set lowest version: all versions of an OpenPGP key are one key, which opens everything that was ever encrypted to it; rewrap and delete older versions, or make a new key")
 		}
 		if n < 1 || n > last.N {
 			return Errorf(Invalid, "min_version", "the lowest version has to be a number from 1 to %d", last.N)

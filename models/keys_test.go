@@ -3,6 +3,8 @@ package models
 import (
 	"bytes"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -377,6 +379,53 @@ func TestKeys_Depending(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCode(t, db.Keys.DeleteVersion(t.Context(), u, k.ID, 2), Conflict, "version") // the only one
+}
+
+// All versions of an OpenPGP key are one key: none of them can be left out.
+func TestKeys_MinVersionPGP(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, "ada")
+	k := makeKey(t, db, u, KindPGP, "")
+	if err := db.Keys.Rotate(t.Context(), u, k.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 2, 3} {
+		err := db.Keys.SetMinVersion(t.Context(), u, k.ID, n)
+		if wantCode(t, err, Conflict, ""); !strings.Contains(err.Error(), "are one key") {
+			t.Errorf("the error says %q", err)
+		}
+	}
+	if got := getRing(t, db, u, k.ID); got.MinVersion > 1 {
+		t.Errorf("the lowest version is %d", got.MinVersion)
+	}
+}
+
+// ListKinds gives the keys of some kinds as List gives them.
+func TestKeys_ListKinds(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, "ada")
+	for _, kind := range []string{KindPGP, KindAgePQ, KindAge, KindFernet} {
+		makeKey(t, db, u, kind, "")
+	}
+	all, err := db.Keys.List(t.Context(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kinds := range [][]string{{KindPGP}, {KindAge, KindAgePQ}, {KindFernet}, {KindRSA}, {}} {
+		got, err := db.Keys.ListKinds(t.Context(), u, kinds...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []Key
+		for _, k := range all {
+			if slices.Contains(kinds, k.Kind) {
+				want = append(want, k)
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %d keys, want %d", kinds, len(got), len(want))
+		}
+	}
 }
 
 func TestKeys_Others(t *testing.T) {

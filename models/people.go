@@ -138,14 +138,21 @@ func CheckName(s string) (string, error) {
 	return s, nil
 }
 
+func checkNote(s string) (string, error) {
+	s = strings.TrimSpace(strings.ToValidUTF8(s, "\ufffd"))
+	if n := utf8.RuneCountInString(s); n > maxNote {
+		return "", Errorf(Invalid, "note", "the note has %d characters and 2,000 is the limit", n)
+	}
+	return s, nil
+}
+
 // check makes a person fit to be kept.
 func (p *Person) check(now time.Time) (err error) {
 	if p.Name, err = CheckName(p.Name); err != nil {
 		return err
 	}
-	p.Note = strings.TrimSpace(strings.ToValidUTF8(p.Note, "\ufffd"))
-	if n := utf8.RuneCountInString(p.Note); n > maxNote {
-		return Errorf(Invalid, "note", "the note has %d characters and 2,000 is the limit", n)
+	if p.Note, err = checkNote(p.Note); err != nil {
+		return err
 	}
 	switch {
 	case len(p.Keys) == 0:
@@ -296,7 +303,7 @@ func (p *People) Get(ctx context.Context, u *Unlocked, id ID) (person *Person, n
 }
 
 // update changes a person within one transaction.
-func (p *People) update(ctx context.Context, u *Unlocked, id ID, change func(person *Person, now *Offer) error) error {
+func (p *People) update(ctx context.Context, u *Unlocked, id ID, change func(ctx context.Context, tx bun.Tx, person *Person, now *Offer) error) error {
 	return p.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, person, now, err := getPerson(ctx, tx, u, id)
 		if err != nil {
@@ -305,7 +312,7 @@ func (p *People) update(ctx context.Context, u *Unlocked, id ID, change func(per
 		if person.Unreadable {
 			return Errorf(Conflict, "", "this entry does not open: it can only be removed")
 		}
-		if err := change(person, now); err != nil {
+		if err := change(ctx, tx, person, now); err != nil {
 			return err
 		}
 		if row.SealVersion, err = sealVersion(ctx, tx, u); err != nil {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/uptrace/bun"
 )
 
 // Change is a difference between a pinned key and what a person's account gives to others now.
@@ -116,7 +118,7 @@ func errMoved() error {
 // somebody from outside, with the keys that were pinned.
 func (p *People) Accept(ctx context.Context, u *Unlocked, id ID, state string) error {
 	at := fromMillis(millis(p.db.now()))
-	return p.update(ctx, u, id, func(person *Person, now *Offer) error {
+	return p.update(ctx, u, id, func(_ context.Context, _ bun.Tx, person *Person, now *Offer) error {
 		if person.State(now) != state {
 			return errMoved()
 		}
@@ -153,7 +155,7 @@ func (p *People) Accept(ctx context.Context, u *Unlocked, id ID, state string) e
 // showed. Conflict while a change waits to be accepted.
 func (p *People) Verify(ctx context.Context, u *Unlocked, id ID, state string, verified bool) error {
 	at := fromMillis(millis(p.db.now()))
-	return p.update(ctx, u, id, func(person *Person, now *Offer) error {
+	return p.update(ctx, u, id, func(_ context.Context, _ bun.Tx, person *Person, now *Offer) error {
 		if person.State(now) != state {
 			return errMoved()
 		}
@@ -163,6 +165,33 @@ func (p *People) Verify(ctx context.Context, u *Unlocked, id ID, state string, v
 		person.Verified = time.Time{}
 		if verified {
 			person.Verified = at
+		}
+		return nil
+	})
+}
+
+// Describe gives a person another name and note; the keys stay as they are, compared or not. Invalid for fields "name"
+// and "note", Conflict for "name" when the list has another of that name or login.
+func (p *People) Describe(ctx context.Context, u *Unlocked, id ID, name, note string) error {
+	name, err := CheckName(name)
+	if err != nil {
+		return err
+	}
+	if note, err = checkNote(note); err != nil {
+		return err
+	}
+	return p.update(ctx, u, id, func(ctx context.Context, tx bun.Tx, person *Person, _ *Offer) error {
+		person.Name, person.Note = name, note
+		others, err := list(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		for i := range others {
+			if others[i].ID != id {
+				if err := clash(&others[i], person); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})

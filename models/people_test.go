@@ -150,6 +150,73 @@ func TestPeople_Add(t *testing.T) {
 	wantCode(t, db.People.Delete(t.Context(), ada, mira.ID), NotFound, "")
 }
 
+// A person's name and note can be changed later; nothing else changes by it.
+func TestPeople_Describe(t *testing.T) {
+	db, _ := newTestDB(t)
+	ada, bob := register(t, db, "Ada"), register(t, db, "Bob")
+	mira, jonas := addPerson(t, db, ada, "Mira"), addPerson(t, db, ada, "Jonas")
+	person := addLogin(t, db, ada, "Bob")
+	_, offer := getTest(t, db, ada, person.ID)
+	if err := db.People.Verify(t.Context(), ada, person.ID, person.State(offer), true); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		id         ID
+		name, note string
+		code       Code
+		on         string
+	}{
+		"Empty":      {mira.ID, " \u202e ", "", Invalid, "name"},
+		"Comma":      {mira.ID, "Mira, Jonas", "", Invalid, "name"},
+		"Key":        {mira.ID, "AGE1abc", "", Invalid, "name"},
+		"LongName":   {mira.ID, strings.Repeat("ä", 201), "", Invalid, "name"},
+		"LongNote":   {mira.ID, "Mira", strings.Repeat("ä", 2001), Invalid, "note"},
+		"Taken":      {mira.ID, "JONAS", "", Conflict, "name"},
+		"TakenLogin": {mira.ID, "bob", "", Conflict, "name"},
+		"Unknown":    {NewID(), "Mira", "", NotFound, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantCode(t, db.People.Describe(t.Context(), ada, tt.id, tt.name, tt.note), tt.code, tt.on)
+		})
+	}
+	wantCode(t, db.People.Describe(t.Context(), bob, mira.ID, "stolen", ""), NotFound, "")
+	if got, _ := getTest(t, db, ada, mira.ID); got.Name != "Mira" || got.Note != "note on Mira" {
+		t.Fatalf("a refusal changed it: %q, %q", got.Name, got.Note)
+	}
+	if err := db.People.Describe(t.Context(), ada, mira.ID, " mira\tÖlund ", " by phone\r\nat work "); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := getTest(t, db, ada, mira.ID)
+	if got.Name != "mira Ölund" || got.Note != "by phone\r\nat work" || got.Keys[0] != mira.Keys[0] || got.Created != mira.Created {
+		t.Errorf("it is %q, %q now", got.Name, got.Note)
+	}
+	// Once a name is given up another may have it, and an account keeps its login and what was verified.
+	for id, name := range map[ID]string{jonas.ID: "Mira", person.ID: "Robert"} {
+		if err := db.People.Describe(t.Context(), ada, id, name, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, _ := getTest(t, db, ada, person.ID); got.Name != "Robert" || got.Login != "Bob" || got.Verified.IsZero() || got.Account != bob.Account.ID {
+		t.Errorf("the login's entry is %q (%q), verified %v", got.Name, got.Login, got.Verified)
+	}
+}
+
+// What names, notes and fingerprints hold is found in any case, with or without the blanks of a fingerprint.
+func TestHolds(t *testing.T) {
+	p := &Person{Name: "Mira Ölund", Login: "mira@example.org", Note: "met at the Harbour", Keys: []PublicKey{{Kind: KindPGP, Fingerprint: "9F3A77C102BE4D19", Public: "armor"}}}
+	k := &Key{Kind: KindPGP, Name: "Work", Description: "since the harbour", Versions: []KeyVersion{{Fingerprint: "9F3A77C102BE4D19", Public: "-----BEGIN", Secret: []byte("zq")}}}
+	a := &Key{Kind: KindAge, Name: "laptop", Versions: []KeyVersion{{Public: "age1ql3z7hjy54pw3hyww5"}}}
+	for query, want := range map[string][3]bool{
+		"o\u0308LUND": {true, false, false}, "EXAMPLE": {true, false, false}, " harbour ": {true, true, false}, "work": {false, true, false},
+		"77c1 02be": {true, true, false}, "77C102": {true, true, false}, "AGE1QL3Z": {false, false, true}, "top": {false, false, true},
+		"armor": {}, "BEGIN": {}, "zq": {}, "nobody": {}, "Mira mira": {},
+	} {
+		if got := [3]bool{p.Holds(query), k.Holds(query), a.Holds(query)}; got != want {
+			t.Errorf("%q is found %v, want %v", query, got, want)
+		}
+	}
+}
+
 // Every kind of public key is told apart, written in one way, and has the fingerprint that other programs show.
 func TestParsePublic(t *testing.T) {
 	_, hybrid, err := agefile.NewHybridIdentity()

@@ -38,18 +38,26 @@ func keyExamples() []example {
 	bad := form
 	bad.Errors = Fields{"kind": "Choose a kind.", "algorithm": "Choose one.", "name": "Too long.", "user_name": "No brackets.", "expires": "Has passed."}
 	list := []example{
-		{name: "keys", page: page, body: Keys(KeyRing{Cards: cards, Total: 5, Older: 15, Next: "/keys?after=x", First: "/keys"})},
+		{name: "keys", page: page, body: Keys(KeyRing{Cards: cards, Pages: ListPages{Path: "/keys", Total: 1000, Found: 1000, Next: "/keys?after=x", First: "/keys"}, Older: 15})},
+		{name: "keys-search", page: page, body: Keys(KeyRing{Cards: cards[:1], Pages: ListPages{Path: "/keys", Query: hostile, Total: 1000, Found: 61, Next: "/keys?q=x&after=y"}})},
+		{name: "keys-search-none", page: page, body: Keys(KeyRing{Pages: ListPages{Path: "/keys", Query: hostile, Total: 1000}})},
 		{name: "keys-empty", page: page, body: Keys(KeyRing{})},
-		{name: "keys-new", page: page, body: Keys(KeyRing{Cards: cards, Total: 5, New: &form})},
+		{name: "keys-new", page: page, body: Keys(KeyRing{Cards: cards, Pages: ListPages{Path: "/keys", Total: 5}, New: &form})},
 		{name: "keys-new-errors", page: page, body: Keys(KeyRing{New: &bad})},
-		{name: "keys-import", page: page, body: Keys(KeyRing{Cards: cards, Total: 5, Load: &ImportForm{}})},
+		{name: "keys-import", page: page, body: Keys(KeyRing{Cards: cards, Pages: ListPages{Path: "/keys", Total: 5}, Load: &ImportForm{}})},
 		{name: "keys-import-errors", page: page, body: Keys(KeyRing{Load: &ImportForm{Name: hostile, Errors: Fields{"name": "Too long.", "text": "No key.", "file": "No key.", "passphrase": "Wrong."}}})},
-		{name: "keys-imported", page: page, body: Keys(KeyRing{Cards: cards, Total: 5, Import: []ImportRow{{"k1", hostile, "added"}, {"k2", "x", "was there already"}}})},
-		{name: "keys-rewrap", page: page, body: Keys(KeyRing{Cards: cards, Total: 5, Rewrap: Rewrap{Running: true, Total: 1000, Done: 12, Bytes: 20 << 20, BytesDone: 1 << 20}})},
-		{name: "keys-rewrapped", page: page, body: Keys(KeyRing{Cards: cards, Total: 5, Older: 3, Rewrap: Rewrap{Ended: true, Done: 12, Left: []string{"1 item does not open."}}})},
-		{name: "keys-rewrap-stopped", page: page, body: Keys(KeyRing{Cards: cards, Total: 5, Older: 3, Rewrap: Rewrap{Ended: true, Done: 1, Problem: "The disk is full."}})},
-		{name: "fragment-rewrap", body: RewrapCard(Rewrap{Running: true, Total: 3}, 0), fragment: true},
+		{name: "keys-imported", page: page, body: Keys(KeyRing{Cards: cards, Pages: ListPages{Path: "/keys", Total: 5}, Import: []ImportRow{{"k1", hostile, "added"}, {"k2", "x", "was there already"}}})},
+		{name: "keys-rewrap", page: page, body: Keys(KeyRing{Cards: cards, Pages: ListPages{Path: "/keys", Total: 5}, Rewrap: Rewrap{Running: true, Total: 1000, Done: 12, Bytes: 20 << 20, BytesDone: 1 << 20}})},
+		{name: "keys-rewrapped", page: page, body: Keys(KeyRing{Cards: cards, Pages: ListPages{Path: "/keys", Total: 5}, Older: 3, Rewrap: Rewrap{Ended: true, Done: 12}, Left: []LeftItems{{"damaged", 1, []KeyChoice{{ID: "k1", Name: hostile}}}, {"shared", 2, []KeyChoice{{ID: "k1", Name: "a"}, {ID: "k2", Name: "b"}}}, {"signed", 1, []KeyChoice{{ID: "k1", Name: "c"}}}}})},
+		{name: "keys-rewrap-stopped", page: page, body: Keys(KeyRing{Cards: cards, Pages: ListPages{Path: "/keys", Total: 5}, Older: 3, Rewrap: Rewrap{Ended: true, Done: 1, Problem: "The disk is full."}})},
+		{name: "fragment-rewrap", body: RewrapCard(KeyRing{Rewrap: Rewrap{Running: true, Total: 3}}), fragment: true},
 		{name: "key", page: one, body: Key(keyPage("", nil))},
+		{name: "key-held", page: one, body: Key(func() KeyPage {
+			p := keyPage("", nil)
+			p.Held, p.MoreHeld = []HeldItem{{ID: "i1", Title: hostile, Version: 1}, {ID: "i2", Title: "shared", Version: 1, Why: "shared"}, {ID: "i3", Version: 2, Why: "damaged"},
+				{ID: "i4", Title: "signed", Version: 2, Why: "signed"}, {ID: "i5", Title: "deleted", Version: 2, Trashed: true}}, 7
+			return p
+		}())},
 		{name: "key-pgp", page: one, body: Key(pgp)},
 		{name: "key-fernet", page: one, body: Key(fernet)},
 		{name: "key-rsa", page: one, body: Key(old)},

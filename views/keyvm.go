@@ -37,10 +37,9 @@ type KeyVersionRow struct {
 // KeyRing is the state of /keys.
 type KeyRing struct {
 	Cards  []KeyCard
-	Total  int
-	Older  int    // items that a rewrap would renew
-	Next   string // path of the next page, or ""
-	First  string // path back to the first page when on a later one, or ""
+	Pages  ListPages
+	Older  int         // items that a rewrap would renew
+	Left   []LeftItems // those that one has left as they are
 	Notice string
 	Import []ImportRow // what an import has just done
 	Rewrap Rewrap
@@ -72,8 +71,44 @@ type Rewrap struct {
 	Running, Ended, Cancelled bool
 	Total, Done               int
 	Bytes, BytesDone          int64
-	Left                      []string // what was left as it was, and why
-	Problem                   string   // why it stopped
+	Problem                   string // why it stopped
+}
+
+// LeftItems are items under older versions that a rewrap has left as they are, for one reason.
+type LeftItems struct {
+	Why   string // "damaged", "shared", "signed"
+	Count int
+	Keys  []KeyChoice // under which they stand
+}
+
+// HeldItem is an item under a version of a key that is not the active one.
+type HeldItem struct {
+	ID, Title string
+	Version   int
+	Why       string // as in LeftItems; "" when a rewrap renews it
+	Trashed   bool
+}
+
+// leftText says why items stay as they are; of one, or of several.
+func leftText(why string, n int) string {
+	switch why {
+	case "shared":
+		return "also for other people, whose public keys are not known here: encrypting anew would leave them out."
+	case "signed":
+		return "signed: encrypting anew would lose the signature."
+	}
+	return "the content or its seal was changed or is damaged, so that " + plural(n, "it does", "they do") + " not open."
+}
+
+// leftHelp says what a person can do about it.
+func leftHelp(why string) string {
+	switch why {
+	case "shared":
+		return "Open the item and decrypt it; keep what comes out, or encrypt that anew to the same people. Then delete the item."
+	case "signed":
+		return "Open the item and decrypt it; keep what comes out if you can do without the signature. Then delete the item."
+	}
+	return "A backup of this server from before may still have it. Here it can only be deleted."
 }
 
 // KeyPage is the page of one key.
@@ -88,6 +123,8 @@ type KeyPage struct {
 	ToMe        []string
 	Open        []string // commands that open with it without Zencrypt
 	Revocation  string
+	Held        []HeldItem // what keeps versions from being deleted
+	MoreHeld    int        // how many more there are
 	MinVersion  int
 	Last        int
 	Notice      string

@@ -58,12 +58,17 @@ func peopleExamples() []example {
 	text.Verb, text.Signatures = "decrypt", signatureViews()
 	return []example{
 		{name: "people", page: page, body: People(PeoplePage{Rows: personRows(), Notice: "Removed from your list.", Warn: changed})},
+		{name: "people-search", page: page, body: People(PeoplePage{Rows: personRows()[:2], Pages: ListPages{Path: "/people", Query: hostile, Total: 1000, Found: 120, First: "/people?q=x", Next: "/people?q=x&after=p2"}, Alarms: personRows()[2:5]})},
+		{name: "people-search-none", page: page, body: People(PeoplePage{Pages: ListPages{Path: "/people", Query: hostile, Total: 1000}})},
 		{name: "people-empty", page: page, body: People(PeoplePage{})},
 		{name: "people-found", page: page, body: People(PeoplePage{Rows: personRows()[:1], Found: &FoundPerson{Login: "mira@example.org", Keys: []PublicKeyView{keyView("age")}}})},
 		{name: "people-found-known", page: page, body: People(PeoplePage{Found: &FoundPerson{Login: hostile, Keys: []PublicKeyView{keyView("age")}, Known: "/people/p1"}})},
 		{name: "people-found-own", page: page, body: People(PeoplePage{Found: &FoundPerson{Login: "Mira", Own: true}})},
 		{name: "people-errors", page: page, body: People(PeoplePage{Find: FindForm{Login: hostile, Errors: Fields{"login": "Nobody."}}, Add: AddForm{PublicKey: hostile, Name: hostile, Note: hostile, Errors: Fields{"public_key": "No key.", "name": "Taken.", "note": "Too long."}}})},
 		{name: "person", page: one, body: Person(person(func(*PersonPage) {}))},
+		{name: "person-describe-errors", page: one, body: Person(person(func(p *PersonPage) {
+			p.Describe = DescribeForm{Name: hostile, Note: hostile, Errors: Fields{"name": "Taken.", "note": "Too long."}}
+		}))},
 		{name: "person-verified", page: one, body: Person(person(func(p *PersonPage) { p.Verified, p.Notice = moment0.Add(time.Hour), "Noted." }))},
 		{name: "person-outside", page: one, body: Person(person(func(p *PersonPage) { p.Row, p.Phrases = personRows()[1], nil }))},
 		{name: "person-changed", page: one, body: Person(person(func(p *PersonPage) {

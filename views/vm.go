@@ -255,6 +255,7 @@ type VaultItem struct {
 	FileName string
 	Facts    []Fact
 	Commands []string
+	Signed   bool // a clear-signed text: it can be verified
 	Errors   Fields
 	Rename   bool // show the rename form open
 }

@@ -23,6 +23,8 @@ type PersonRow struct {
 // PeoplePage is the state of /people.
 type PeoplePage struct {
 	Rows   []PersonRow
+	Pages  ListPages
+	Alarms []PersonRow // whose keys have changed, or whose account is gone, and who are not among Rows
 	Notice string
 	Warn   *Problem // about the person's own public keys
 	Find   FindForm
@@ -88,4 +90,23 @@ type PersonPage struct {
 	Notice     string
 	Errors     Fields
 	Stopped    bool
+	Describe   DescribeForm
 }
+
+// DescribeForm gives a person another name and note.
+type DescribeForm struct {
+	Name, Note string
+	Errors     Fields
+}
+
+// ListPages is where a page stands in a list, and what was searched in it.
+type ListPages struct {
+	Path        string // of the list
+	Query       string
+	Total       int    // without a search
+	Found       int    // with it, on all pages
+	First, Next string // paths, or ""
+}
+
+// long tells whether a list is worth a search.
+func (p ListPages) long() bool { return p.Total > 10 || p.Query != "" }
