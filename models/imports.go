@@ -215,16 +215,7 @@ func (im *Imports) Import(ctx context.Context, in *Incoming, dry bool) (*Brought
 			return err
 		}
 		in := *in
-		in.Records = func(yield func(Record, error) bool) {
-			for r, err := range records(in.Records) {
-				if err != nil {
-					source = err
-				}
-				if !yield(r, err) {
-					return
-				}
-			}
-		}
+		in.Records = watched(in.Records, &source)
 		if known == nil {
 			err = im.bringNew(ctx, tx, &in, by, out)
 		} else {
@@ -250,9 +241,19 @@ func (im *Imports) Import(ctx context.Context, in *Incoming, dry bool) (*Brought
 	return out, nil
 }
 
-func records(all iter.Seq2[Record, error]) iter.Seq2[Record, error] {
-	if all == nil {
-		return func(func(Record, error) bool) {}
+// watched notes the error that a source ended with.
+func watched(all iter.Seq2[Record, error], failed *error) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		if all == nil {
+			return
+		}
+		for r, err := range all {
+			if err != nil {
+				*failed = err
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
 	}
-	return all
 }
