@@ -88,6 +88,8 @@ type Brought struct {
 	Login   string // here
 	Renamed bool   // with a suffix, since the login is another's here
 	Odd     bool   // the login breaks today's rules
+	// AsBefore tells whether the old spelling leads to the account, which it does for four people at most.
+	AsBefore bool
 
 	Keys, RSA, Notes, Unreadable, Digests int // that came
 	Known                                 int // records and keys that came at an earlier import, whatever became of them

@@ -70,6 +70,12 @@ func (im *Imports) bringNew(ctx context.Context, tx bun.Tx, in *Incoming, by ori
 			return err
 		}
 		Failpoint("import-alias")
+		// In the order of candidates, of which maxTries are tried.
+		earlier, err := im.earlier(ctx, tx, alias, row)
+		if err != nil {
+			return err
+		}
+		out.AsBefore = earlier < maxTries
 	}
 	out.Account, out.State = row.ID, ImportNew
 	w := &incomingWriter{im: im, tx: tx, u: u, by: by, origin: in.Origin, out: out, now: now, fallback: created}
@@ -90,6 +96,16 @@ func (im *Imports) bringNew(ctx context.Context, tx bun.Tx, in *Incoming, by ori
 	}
 	Failpoint("import-records")
 	return nil
+}
+
+// earlier counts the accounts that come before one in the order of candidates.
+func (im *Imports) earlier(ctx context.Context, tx bun.Tx, alias string, row *accountRow) (int, error) {
+	n, err := tx.NewSelect().Model((*accountRow)(nil)).Where("deleted IS NULL").
+		WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
+			return q.Where("login_key = ?", alias).
+				WhereOr("id IN (?) AND (created, id) < (?, ?)", tx.NewSelect().Model((*aliasRow)(nil)).Column("account_id").Where("alias_key = ?", alias), row.Created, row.ID)
+		}).Count(ctx)
+	return int(n), err
 }
 
 // seal closes the account key under the digest of the old password.
