@@ -30,10 +30,10 @@ func LoginKey(login string) (string, bool) {
 	return fold(norm.NFC.String(strings.TrimSpace(login))), true
 }
 
-// OddLogin tells whether a login breaks today's rules: it came from an older Zencrypt.
+// OddLogin tells whether a login breaks today's rules, but for blanks around it: it came from an older Zencrypt.
 func OddLogin(login string) bool {
-	spelling, _, err := NormalizeLogin(login)
-	return err != nil || spelling != login
+	_, _, err := NormalizeLogin(login)
+	return err != nil
 }
 
 // candidates are the accounts that a login may mean: the one whose login it is, and those that had it in other letters

@@ -119,7 +119,7 @@ func TestImports_Import(t *testing.T) {
 	if db.kdf.runs.Load() != runs {
 		t.Error("an import ran a slow hash")
 	}
-	if out.State != ImportNew || out.Login != in.Login || out.Renamed || !out.Odd || out.Keys != 3 || out.Notes != len(texts) || out.Unreadable != 1 || out.Digests != 3 || out.Later != 0 {
+	if out.State != ImportNew || out.Login != in.Login || out.Renamed || out.Odd || out.Keys != 3 || out.Notes != len(texts) || out.Unreadable != 1 || out.Digests != 3 || out.Later != 0 {
 		t.Fatalf("brought %+v", out)
 	}
 	if n := count(t, db.main, "SELECT count(*) FROM waiting_accounts WHERE instr(hex(sealed_account_key), ?) > 0", strings.ToUpper(hex.EncodeToString(in.Digest))); n != 0 {
