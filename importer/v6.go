@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -93,7 +92,7 @@ func (v *v6) open(ctx context.Context) error {
 	query := url.Values{"mode": {"ro"}, "_pragma": {
 		"busy_timeout(5000)", "query_only(1)", "trusted_schema(0)", "cell_size_check(1)",
 		// SQLite would sort in files that stay readable on the disk.
-		"temp_store(2)", "cache_size(-16384)", "mmap_size(0)",
+		"temp_store(2)", "mmap_size(0)",
 	}}
 	name := url.URL{Scheme: "file", OmitHost: true, Path: real}
 	if wal {
@@ -119,8 +118,11 @@ func (v *v6) open(ctx context.Context) error {
 	if _, err := sqlite.Limit(v.conn, sqlite3.SQLITE_LIMIT_LENGTH, maxColumn); err != nil {
 		return v.fail("%w", err)
 	}
-	if _, err := v.conn.ExecContext(ctx, "BEGIN"); err != nil {
-		return v.explain(real, err)
+	// The cache's size, in KiB, looks at the database, as nothing may before the locking mode is set.
+	for _, q := range []string{"PRAGMA cache_size(-16384)", "BEGIN"} {
+		if _, err := v.conn.ExecContext(ctx, q); err != nil {
+			return v.explain(real, err)
+		}
 	}
 	if err := v.check(ctx); err != nil {
 		return v.explain(real, err)
@@ -241,20 +243,4 @@ func newStamp(path string) stamp {
 		return stamp{path, -1, time.Time{}}
 	}
 	return stamp{path, info.Size(), info.ModTime()}
-}
-
-// walFS has a database and its write-ahead log, both for reading, and nothing else.
-type walFS string
-
-const walName = "source.db"
-
-// Open implements [fs.FS].
-func (f walFS) Open(name string) (fs.File, error) {
-	switch name {
-	case walName:
-		return os.Open(string(f))
-	case walName + "-wal":
-		return os.Open(string(f) + "-wal")
-	}
-	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
