@@ -102,7 +102,7 @@ func TestImported_Renamed(t *testing.T) {
 		c.post("/login", "login", step.login, "password", step.pw).want(t, 303)
 		c.confirms()
 		page := c.get("/account").want(t, 200, step.is+", since")
-		if told := strings.Contains(page.body, "Your login here is"); told != (step.is != "ada") {
+		if told := strings.Contains(page.body, "Your login has a new ending"); told != (step.is != "ada") {
 			t.Errorf("%s is told of a suffix: %v", step.is, told)
 		}
 	}
