@@ -63,6 +63,7 @@ var owners = map[string][]string{
 	"github.com/uptrace/bun":     {"models", "migrations", "cli"},
 	"database/sql":               {"models", "migrations", "importer", "cli"},
 	"modernc.org/sqlite":         {"models", "importer", "cli"},
+	"go.mongodb.org/":            {"importer"},
 	"github.com/alecthomas/":     {"cli", "cli/sop"},
 	"github.com/chromedp/":       {"e2e"},
 	"filippo.io/age":             {"crypto", "crypto/agefile", "cli", "handlers", "blobs", "models", "importer"},
