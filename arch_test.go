@@ -43,6 +43,8 @@ var arrows = map[string][]string{
 	"crypto/password": {},
 	"crypto/seal":     {},
 	"crypto/legacy":   {},
+	"crypto/totp":     {}, // what the models ask for a second factor
+	"crypto/passkey":  {},
 
 	"models":   {"crypto/..."},
 	"blobs":    {"crypto/..."},
@@ -69,6 +71,8 @@ var owners = map[string][]string{
 	"github.com/ProtonMail/":     {"crypto/pgp"},
 	"github.com/alexedwards/":    {"crypto/password"},
 	"github.com/nbutton23/":      {"crypto/password"},
+	"github.com/pquerna/":        {"crypto/totp"},
+	"github.com/go-webauthn/":    {"crypto/passkey"},
 	"golang.org/x/crypto/argon2": {"crypto/password", "crypto/legacy"},
 	"math/rand":                  {},
 	"C":                          {},

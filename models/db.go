@@ -49,6 +49,8 @@ type DB struct {
 	Keys     *Keys
 	People   *People
 	Results  *Results
+	Factors  *Factors
+	Passkeys *Passkeys
 
 	main, sessions *sqliteDB
 	now            func() time.Time
@@ -115,6 +117,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db.Keys = &Keys{db}
 	db.People = &People{db}
 	db.Results = &Results{db}
+	db.Factors = &Factors{db}
+	db.Passkeys = &Passkeys{db}
 	return db, nil
 }
 

@@ -39,7 +39,7 @@ func (a *Accounts) DeleteByAdmin(ctx context.Context, id ID) ([]ID, error) {
 }
 
 // retire gives up an account's login and empties its row of everything that could open
-// it, older account keys too.
+// it, older account keys and passkeys too.
 func (a *Accounts) retire(ctx context.Context, id ID) error {
 	pepper := a.db.opts.Pepper
 	return a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
@@ -55,6 +55,9 @@ func (a *Accounts) retire(ctx context.Context, id ID) error {
 			return err
 		}
 		if _, err := tx.NewDelete().Model((*accountKeyRow)(nil)).Where("account_id = ?", id).Exec(ctx); err != nil {
+			return err
+		}
+		if err := dropFactors(ctx, tx, id); err != nil {
 			return err
 		}
 		now := millis(a.db.now())
