@@ -197,13 +197,8 @@ type LoginForm struct {
 	Notice   string // "You are logged out.", "Please log in to go on."
 	Register bool
 	Guests   bool
+	Passkey  *PasskeyAsk // nil where browsers have none for this server
 	Errors   Fields
-}
-
-// FactorForm is the state of /login/factor.
-type FactorForm struct {
-	TriesLeft int
-	Errors    Fields
 }
 
 // RecoverForm is the state of /recover.
@@ -280,6 +275,7 @@ type AccountPage struct {
 	ResealLeft      int // rows that a renewal has still to reseal
 	RecoveryCreated time.Time
 	Unlisted        bool // nobody finds the account by its login
+	Factor          bool // a second factor is asked for
 	Notice          string
 	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
 	Open            string            // which form to show open
