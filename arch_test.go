@@ -44,6 +44,8 @@ var arrows = map[string][]string{
 	"crypto/password": {},
 	"crypto/seal":     {},
 	"crypto/legacy":   {},
+	"crypto/totp":     {}, // what the models ask for a second factor
+	"crypto/passkey":  {},
 
 	"models":   {"crypto/..."},
 	"blobs":    {"crypto/..."},
@@ -73,6 +75,8 @@ var owners = map[string][]string{
 	"github.com/nbutton23/":      {"crypto/password"},
 	"github.com/coreos/":         {"cli"},
 	"golang.org/x/crypto/acme":   {"cli"},
+	"github.com/pquerna/":        {"crypto/totp"},
+	"github.com/go-webauthn/":    {"crypto/passkey"},
 	"golang.org/x/crypto/argon2": {"crypto/password", "crypto/legacy"},
 	"math/rand":                  {},
 	"C":                          {},

@@ -19,6 +19,17 @@ var updateNotice = flag.Bool("update-notice", false, "write NOTICE from the lice
 // the module's own files. A module that is linked and not here fails the test:
 // read its licence first, then add it.
 var licences = map[string]string{
+	"github.com/boombuler/barcode":                 "MIT",
+	"github.com/fxamacker/cbor/v2":                 "MIT",
+	"github.com/go-viper/mapstructure/v2":          "MIT",
+	"github.com/go-webauthn/webauthn":              "BSD-3-Clause",
+	"github.com/go-webauthn/x":                     "BSD-3-Clause, with parts under BSD-2-Clause and ISC",
+	"github.com/golang-jwt/jwt/v5":                 "MIT",
+	"github.com/google/go-tpm":                     "Apache-2.0",
+	"github.com/philhofer/fwd":                     "MIT",
+	"github.com/pquerna/otp":                       "Apache-2.0",
+	"github.com/tinylib/msgp":                      "MIT, with parts under BSD-3-Clause",
+	"github.com/x448/float16":                      "MIT",
 	"filippo.io/age":                               "BSD-3-Clause",
 	"filippo.io/edwards25519":                      "BSD-3-Clause",
 	"filippo.io/hpke":                              "BSD-3-Clause",

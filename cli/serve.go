@@ -98,7 +98,8 @@ func (s *serveCmd) Run(e *env) error {
 	origins := originsOf(cfg, ln.Addr())
 	app := handlers.New(handlers.Options{
 		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open",
-		MaxUpload: int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
+		RequireFactor: bool(cfg.RequireSecondFactor),
+		MaxUpload:     int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
 		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, TrustedProxies: cfg.TrustedProxies,
 		Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
 	}, db, files, limits.NewBudget(int64(cfg.KDFMemory), int64(cfg.KDFReserve), loginQueue, loginWait))

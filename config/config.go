@@ -32,10 +32,11 @@ type Config struct {
 	Secrets       string `name:"secrets" env:"ZENCRYPT_SECRETS" placeholder:"DIR" group:"What it keeps" help:"Directory of the server key. Otherwise the first with a key of $$CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets, ./secrets."`
 	SharedSecrets Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" group:"What it keeps" help:"Accept a server key that other users of this machine can read."`
 
-	Guests       Switch        `name:"guests" env:"ZENCRYPT_GUESTS" default:"on" placeholder:"on|off" group:"Who may use it" help:"Let people without an account hash, encrypt and decrypt."`
-	Registration string        `name:"registration" env:"ZENCRYPT_REGISTRATION" default:"open" placeholder:"open|closed" group:"Who may use it" help:"Whether anybody may make an account (open), or only 'zencrypt user add' does (closed)."`
-	SessionIdle  time.Duration `name:"session-idle" env:"ZENCRYPT_SESSION_IDLE" default:"30m" placeholder:"TIME" group:"Who may use it" help:"A session unused for this long ends."`
-	SessionMax   time.Duration `name:"session-max" env:"ZENCRYPT_SESSION_MAX" default:"12h" placeholder:"TIME" group:"Who may use it" help:"A session ends after this long, used or not."`
+	Guests              Switch        `name:"guests" env:"ZENCRYPT_GUESTS" default:"on" placeholder:"on|off" group:"Who may use it" help:"Let people without an account hash, encrypt and decrypt."`
+	RequireSecondFactor Switch        `name:"require-second-factor" env:"ZENCRYPT_REQUIRE_SECOND_FACTOR" default:"off" placeholder:"on|off" group:"Who may use it" help:"Ask everybody with an account for a second factor: who has none sets one up at the next log-in."`
+	Registration        string        `name:"registration" env:"ZENCRYPT_REGISTRATION" default:"open" placeholder:"open|closed" group:"Who may use it" help:"Whether anybody may make an account (open), or only 'zencrypt user add' does (closed)."`
+	SessionIdle         time.Duration `name:"session-idle" env:"ZENCRYPT_SESSION_IDLE" default:"30m" placeholder:"TIME" group:"Who may use it" help:"A session unused for this long ends."`
+	SessionMax          time.Duration `name:"session-max" env:"ZENCRYPT_SESSION_MAX" default:"12h" placeholder:"TIME" group:"Who may use it" help:"A session ends after this long, used or not."`
 
 	MaxUpload    Size          `name:"max-upload" env:"ZENCRYPT_MAX_UPLOAD" default:"10GiB" placeholder:"SIZE" group:"How much it takes" help:"Largest upload."`
 	SpoolMax     Size          `name:"spool-max" env:"ZENCRYPT_SPOOL_MAX" default:"50GiB" placeholder:"SIZE" group:"How much it takes" help:"Disk for all waiting results together."`

@@ -61,7 +61,7 @@ func openBrowser(t testing.TB) *browser {
 		chromedp.Flag("no-proxy-server", true),
 		// chromedp loses a page that comes back from that cache.
 		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,BackForwardCache"),
-		chromedp.Flag("host-resolver-rules", "MAP "+otherHost+" 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
+		chromedp.Flag("host-resolver-rules", "MAP "+otherHost+" 127.0.0.1 , MAP localhost 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"),
 		chromedp.WindowSize(1280, 900),
 	)
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)

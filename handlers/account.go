@@ -77,6 +77,9 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 		return err
 	}
 	p.Renamed, p.OddLogin = advice.Renamed, advice.OddLogin
+	if p.Factor, err = a.db.Factors.Has(ctx, u.Account.ID); err != nil {
+		return err
+	}
 	if p.ResealLeft, err = a.accounts.ResealLeft(ctx, u); err != nil {
 		return err
 	}
@@ -97,6 +100,11 @@ func (c *core) confirm(x *fiber.Ctx, act func(f *form, u *models.Unlocked) error
 	if err != nil {
 		return false, err
 	}
+	return c.confirmForm(x, f, act, again)
+}
+
+// confirmForm is confirm with a form that was read already.
+func (c *core) confirmForm(x *fiber.Ctx, f *form, act func(f *form, u *models.Unlocked) error, again func(views.Fields) error) (handled bool, err error) {
 	u := visitorOf(x).user
 	key := [16]byte(u.Account.ID)
 	if ok, wait := c.rates.password.Take(key); !ok {

@@ -18,6 +18,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"zencrypt/blobs"
+	"zencrypt/crypto/passkey"
 	"zencrypt/limits"
 	"zencrypt/models"
 )
@@ -28,6 +29,7 @@ type Options struct {
 	Origins        []string // scheme://host[:port] under which browsers reach us; the first is canonical
 	Guests         bool     // guests may hash, encrypt and decrypt
 	Registration   bool     // anybody may register
+	RequireFactor  bool     // who has no second factor sets one up before anything else
 	MaxUpload      int64    // bytes of one file
 	GuestQuota     int64    // bytes a guest's results may take
 	AccountQuota   int64    // bytes an account's vault and results may take
@@ -68,6 +70,8 @@ type core struct {
 	opening    sync.Map       // results that are being opened, each with what its end closes
 	memory     *limits.Budget // whole messages that have to stand in memory (Fernet files)
 	forms      *limits.Budget // fields of forms on their way in
+	rp         *passkey.RP    // nil where browsers have no passkeys for the server's address
+	asked      *ceremonies
 }
 
 // rates are the limits on guessing and on making things.
@@ -78,6 +82,7 @@ type rates struct {
 	register    *limits.Limiter // registrations of one client
 	typo        *limits.Limiter // refused registrations of one client
 	password    *limits.Limiter // wrong current passwords of one account
+	factor      *limits.Limiter // wrong codes for one account, from devices that it does not know
 	meter       *limits.Limiter // password meter of one client
 	find        *limits.Limiter // logins that one account looks for
 }
@@ -88,6 +93,8 @@ const (
 	// wholeBytes bounds all Fernet files that stand in memory at once: one of 64 MiB takes its token
 	// (4/3), its bytes (1) and the plaintext (1).
 	wholeBytes = 256 << 20
+	// freeGuesses are wrong passwords or codes that no wait follows; then it grows from a second to a minute.
+	freeGuesses = 5
 	// uploadsPerClient is DESIGN section 5's bound on concurrent uploads of one client.
 	uploadsPerClient = 2
 )
@@ -102,13 +109,16 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		transfers: newTransfers(),
 		memory:    limits.NewBudget(wholeBytes, 0, 8, 5*time.Second),
 		forms:     limits.NewBudget(formBytes, 0, 64, 5*time.Second),
+		rp:        relyingParty(o.Origins),
+		asked:     newCeremonies(o.Now),
 		rates: rates{
 			loginClient: limits.NewLimiter(60, 10*time.Second, keys, o.Now),
-			loginName:   limits.NewLimiter(10, time.Minute, keys, o.Now),
-			device:      limits.NewLimiter(10, time.Minute, keys, o.Now),
+			loginName:   limits.NewLimiter(10, time.Minute, keys, o.Now).Growing(freeGuesses, time.Second),
+			device:      limits.NewLimiter(10, time.Minute, keys, o.Now).Growing(freeGuesses, time.Second),
 			register:    limits.NewLimiter(300, 12*time.Second, keys, o.Now),
 			typo:        limits.NewLimiter(300, time.Second, keys, o.Now),
-			password:    limits.NewLimiter(10, time.Minute, keys, o.Now),
+			password:    limits.NewLimiter(10, time.Minute, keys, o.Now).Growing(freeGuesses, time.Second),
+			factor:      limits.NewLimiter(10, time.Minute, keys, o.Now).Growing(freeGuesses, time.Second),
 			meter:       limits.NewLimiter(60, 250*time.Millisecond, keys, o.Now),
 			find:        limits.NewLimiter(30, 2*time.Minute, keys, o.Now),
 		},

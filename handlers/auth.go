@@ -15,14 +15,19 @@ type accountStore interface {
 	CanRegister(ctx context.Context, login, password string) error
 	Register(ctx context.Context, login, password string) (*models.Unlocked, error)
 	Authenticate(ctx context.Context, login, password string) (*models.Unlocked, error)
-	Recover(ctx context.Context, login, code, password string) (*models.Unlocked, error)
+	OpenRecovery(ctx context.Context, login, code, password string) (*models.Recovery, error)
+	FinishRecovery(ctx context.Context, r *models.Recovery) error
 	Pending(ctx context.Context, u *models.Unlocked) (code, reason string, ok bool, err error)
 	Confirm(ctx context.Context, u *models.Unlocked, code string) error
 }
 
 type sessionStore interface {
 	Create(ctx context.Context, u *models.Unlocked, pending bool) (string, *models.Session, error)
-	End(ctx context.Context, id models.ID) ([]models.Result, error)
+	CreateRecovering(ctx context.Context, r *models.Recovery) (string, *models.Session, error)
+	OpenPending(ctx context.Context, pending *models.Session) (*models.Unlocked, *models.Recovery, error)
+	Promote(ctx context.Context, pending *models.Session) (string, *models.Session, *models.Unlocked, error)
+	Claim(ctx context.Context, pending *models.Session) error
+	Try(ctx context.Context, id models.ID) (left int, err error)
 }
 
 // auth is how a person comes in and goes out.
@@ -135,8 +140,12 @@ func (a *auth) NewLogin(x *fiber.Ctx) error {
 	if visitorOf(x).user != nil {
 		return redirect(x, orElse(next, "/encrypt"))
 	}
-	form := views.LoginForm{Next: next, Register: a.opt.Registration, Guests: a.opt.Guests}
+	form := views.LoginForm{Next: next, Register: a.opt.Registration, Guests: a.opt.Guests, Passkey: a.askAnybody(x, next)}
 	switch {
+	case x.Query("late") != "":
+		form.Notice = "The second step took longer than five minutes, or its session has ended. Begin again."
+	case x.Query("tries") != "":
+		form.Notice = "Five codes were wrong, so this log-in has ended. Begin again, with the code that the app shows then or one of your one-time codes."
 	case x.Query("out") != "":
 		form.Notice = "You are logged out."
 	case x.Query("kept") != "":
@@ -168,26 +177,14 @@ func (a *auth) Login(x *fiber.Ctx) error {
 	})
 	if models.ErrorCode(err) == models.Unauthorized {
 		return a.render(x, fiber.StatusUnprocessableEntity, loginPage, views.Login(views.LoginForm{
-			Login: printable(login), Next: next, Register: a.opt.Registration, Guests: a.opt.Guests,
+			Login: printable(login), Next: next, Register: a.opt.Registration, Guests: a.opt.Guests, Passkey: a.askAnybody(x, next),
 			Errors: views.Fields{"": "This login and password do not go together. Check both: the password is case-sensitive, the login is not."}}))
 	}
 	keep()
 	if err != nil {
 		return err
 	}
-	a.rememberDevice(x, login)
-	return a.begin(x, u, orElse(next, "/encrypt"))
-}
-
-// NewFactor handles GET /login/factor, for a session that waits for its second factor.
-func (a *auth) NewFactor(x *fiber.Ctx) error {
-	return a.render(x, fiber.StatusOK, loginPage, views.Factor(views.FactorForm{TriesLeft: visitorOf(x).session.Tries}))
-}
-
-// Factor handles POST /login/factor. No account of this version has a factor that could fit.
-func (a *auth) Factor(x *fiber.Ctx) error {
-	return a.render(x, fiber.StatusUnprocessableEntity, loginPage, views.Factor(views.FactorForm{
-		TriesLeft: visitorOf(x).session.Tries, Errors: views.Fields{"code": "This code is not right."}}))
+	return a.enter(x, u, next)
 }
 
 // NewRecover handles GET /recover.
@@ -195,7 +192,8 @@ func (a *auth) NewRecover(x *fiber.Ctx) error {
 	return a.render(x, fiber.StatusOK, recoverPage, views.Recover(views.RecoverForm{Imported: a.anyImported(x)}))
 }
 
-// Recover handles POST /recover: a new password by the recovery code; 303 to the code that replaces it.
+// Recover handles POST /recover: a new password by the recovery code; 303 to the code that replaces it, or to
+// the second factor where there is one.
 func (a *auth) Recover(x *fiber.Ctx) error {
 	f, err := a.readForm(x, formLimit)
 	if err != nil {
@@ -210,16 +208,15 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	var u *models.Unlocked
+	var r *models.Recovery
 	err = a.slow(x, limits.Login, func() error {
-		u, err = a.accounts.Recover(x.UserContext(), f.get("login"), f.get("code"), f.get("password"))
+		r, err = a.accounts.OpenRecovery(x.UserContext(), f.get("login"), f.get("code"), f.get("password"))
 		return err
 	})
 	switch models.ErrorCode(err) {
 	case "":
 		keep()
-		a.transfers.cutAccount(u.Account.ID, nil)
-		return a.settled(x, a.begin(x, u, "/register/confirm"))
+		return a.recovering(x, r)
 	case models.Unauthorized:
 		form.Errors = views.Fields{"": "This login and recovery code do not go together. Check every group of the code."}
 	case models.Invalid:
@@ -258,6 +255,11 @@ func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 	if err != nil {
 		return err
 	}
+	return a.admit(x, token, s, u, next)
+}
+
+// admit lets a person in under a new session's token.
+func (a *auth) admit(x *fiber.Ctx, token string, s *models.Session, u *models.Unlocked, next string) error {
 	a.setCookie(x, a.cookieName(), token, 0)
 	if x.Cookies(a.guestCookie()) != "" {
 		a.clearCookie(x, a.guestCookie())

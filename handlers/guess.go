@@ -35,6 +35,19 @@ func (c *core) guess(x *fiber.Ctx, login string) (keep func(), err error) {
 	return func() { c.rates.loginClient.Return(client); c.rates.loginName.Return(key) }, nil
 }
 
+// guessFactor takes one try from the limit on wrong codes: of the device if it logged in before, else of the
+// account. Only who has the password comes so far, and not even they use up a known device's tries.
+func (c *core) guessFactor(x *fiber.Ctx, a *models.Account) (keep func(), err error) {
+	rate, key := c.rates.factor, [16]byte(a.ID)
+	if device, ok := c.knownDevice(x, c.loginKey(a.Login)); ok {
+		rate, key = c.rates.device, device
+	}
+	if ok, wait := rate.Take(key); !ok {
+		return nil, tooMany(wait, "Wrong codes were tried too often. Nothing is locked: the wait is short.")
+	}
+	return func() { rate.Return(key) }, nil
+}
+
 // loginKey is a login as the limits know it: keyed, so that memory holds no list of logins.
 func (c *core) loginKey(login string) (key [16]byte) {
 	if folded, ok := models.LoginKey(login); ok {
@@ -46,7 +59,7 @@ func (c *core) loginKey(login string) (key [16]byte) {
 }
 
 // The device cookie is 16 random bytes and their MAC together with the login's key. It gives a device
-// that logged in before a budget of tries of its own; it names nobody and is looked at on log-in only.
+// that logged in before, second factor and all, a budget of tries of its own; it names nobody and is looked at on log-in only.
 const (
 	deviceBytes = 16
 	deviceLife  = 365 * 24 * time.Hour

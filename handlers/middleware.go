@@ -237,6 +237,15 @@ func (c *core) guard(need Access) fiber.Handler {
 			if v.user.Account.RecoveryPending && need != Unconfirmed {
 				return redirect(x, "/register/confirm")
 			}
+			if need != Unconfirmed && need != Setup {
+				missing, err := c.lacksFactor(x)
+				if err != nil {
+					return err
+				}
+				if missing {
+					return redirect(x, "/account/factor")
+				}
+			}
 			return x.Next()
 		}
 		switch {

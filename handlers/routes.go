@@ -6,7 +6,7 @@ import "github.com/gofiber/fiber/v2"
 type Access int
 
 // The kinds of access. A person who has not confirmed the recovery code yet reaches only Public and
-// Unconfirmed routes; a session that waits for its second factor reaches only Public and Pending ones.
+// Unconfirmed routes, one without a factor where everybody needs one Public, Unconfirmed and Setup ones; a session that waits for its second factor reaches only Public and Pending ones.
 const (
 	Public      Access = iota // everybody
 	Guest                     // everybody while guests are allowed, else a logged-in person
@@ -14,6 +14,7 @@ const (
 	Unconfirmed               // a logged-in person, confirmed or not
 	User                      // a logged-in person
 	Pending                   // a session that waits for the second factor
+	Setup                     // a logged-in person, also one who still has to set up the second factor that this server asks for
 )
 
 // Route is one line of the table that the server is built from; there is no other way to add one.
@@ -38,6 +39,8 @@ func (a *App) table() []Route {
 		sign    = &sign{c}
 		verify  = &verify{c}
 		people  = &people{core: c, store: c.db.People}
+		factor  = &factor{core: c, store: c.db.Factors}
+		fobs    = &passkeys{factor: factor, store: c.db.Passkeys}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
@@ -58,6 +61,7 @@ func (a *App) table() []Route {
 		{"POST", "/login", Public, auth.Login},
 		{"GET", "/login/factor", Pending, auth.NewFactor},
 		{"POST", "/login/factor", Pending, auth.Factor},
+		{"POST", "/login/passkey", Public, auth.Passkey},
 		{"GET", "/recover", Public, auth.NewRecover},
 		{"POST", "/recover", Public, auth.Recover},
 		{"POST", "/logout", Public, auth.Logout},
@@ -105,6 +109,17 @@ func (a *App) table() []Route {
 		{"POST", "/account/renew", User, account.Renew},
 		{"POST", "/account/sessions", User, account.Sessions},
 		{"POST", "/account/delete", Unconfirmed, account.Delete},
+
+		{"GET", "/account/factor", Setup, factor.Show},
+		{"POST", "/account/factor", Setup, factor.Begin},
+		{"POST", "/account/factor/confirm", Setup, factor.Confirm},
+		{"POST", "/account/factor/cancel", Setup, factor.Cancel},
+		{"POST", "/account/factor/codes", Setup, factor.Codes},
+		{"POST", "/account/factor/off", Setup, factor.Off},
+		{"POST", "/passkeys/new", Setup, fobs.Ask},
+		{"POST", "/passkeys", Setup, fobs.Add},
+		{"POST", "/passkeys/:id/unlock", Setup, fobs.Unlock},
+		{"POST", "/passkeys/:id/delete", Setup, fobs.Delete},
 
 		{"GET", "/keys", User, keys.List},
 		{"POST", "/keys", User, keys.Create},

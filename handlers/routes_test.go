@@ -12,6 +12,10 @@ var declared = map[string]Access{
 	"GET /favicon.ico": Public, "GET /robots.txt": Public, "POST /theme": Public, "POST /meter": Public,
 	"GET /register": Public, "POST /register": Public, "GET /register/confirm": Unconfirmed, "POST /register/confirm": Unconfirmed,
 	"GET /login": Public, "POST /login": Public, "GET /login/factor": Pending, "POST /login/factor": Pending,
+	"POST /login/passkey": Public,
+	"GET /account/factor": Setup, "POST /account/factor": Setup, "POST /account/factor/confirm": Setup, "POST /account/factor/cancel": Setup,
+	"POST /account/factor/codes": Setup, "POST /account/factor/off": Setup,
+	"POST /passkeys/new": Setup, "POST /passkeys": Setup, "POST /passkeys/:id/unlock": Setup, "POST /passkeys/:id/delete": Setup,
 	"GET /recover": Public, "POST /recover": Public, "POST /logout": Public,
 	"GET /hash": Guest, "POST /hash": Guest, "GET /encrypt": Guest, "POST /encrypt": Guest, "GET /decrypt": Guest, "POST /decrypt": Guest,
 	"GET /sign": User, "POST /sign": User, "GET /verify": Guest, "POST /verify": Guest,
@@ -71,7 +75,7 @@ func TestRoutes(t *testing.T) {
 			c.htmx = true
 			h := c.do(r.Method, path(r), "", nil)
 			switch r.Access {
-			case User, Unconfirmed, Pending:
+			case User, Unconfirmed, Pending, Setup:
 				if !toLogin {
 					t.Errorf("%s %s without a session: %d to %q, want 303 to /login", r.Method, r.Path, a.StatusCode, a.Header.Get("Location"))
 				}
@@ -138,7 +142,8 @@ func TestRoutes(t *testing.T) {
 		if item == "" || result == "" || key == "" {
 			t.Fatalf("nothing to try: %q %q %q", item, result, key)
 		}
-		ids := map[string]string{"/vault/": item, "/results/": result, "/keys/": key, "/people/": person}
+		passkey := "/passkeys/" + s.addPasskey(t, "owner").String()
+		ids := map[string]string{"/passkeys/": passkey, "/vault/": item, "/results/": result, "/keys/": key, "/people/": person}
 		tried := 0
 		for _, r := range s.Routes() {
 			prefix, rest, ok := strings.Cut(strings.ReplaceAll(r.Path, ":n", "1"), ":id")

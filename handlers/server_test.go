@@ -54,12 +54,6 @@ func newServer(t testing.TB, change ...func(*Options)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pepper := models.PepperKeys{Active: "test", Keys: map[string]models.ServerKey{"test": {Pepper: [32]byte{1}, Logins: [32]byte{2}}}}
-	db, err := models.Open(t.Context(), models.Options{Dir: dir, Main: main, Sessions: sessions, Pepper: pepper,
-		KDF: password.Params{Time: 1, MemoryKiB: 32, Threads: 4}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	files, err := blobs.Open(blobs.Options{Dir: dir, SpoolMax: 1 << 30, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +68,12 @@ func newServer(t testing.TB, change ...func(*Options)) *server {
 		LoginCost: 1 << 20, Now: time.Now, Log: slog.New(slog.NewJSONHandler(s.log, nil))}
 	for _, f := range change {
 		f(&o)
+	}
+	pepper := models.PepperKeys{Active: "test", Keys: map[string]models.ServerKey{"test": {Pepper: [32]byte{1}, Logins: [32]byte{2}}}}
+	db, err := models.Open(t.Context(), models.Options{Dir: dir, Now: o.Now, Main: main, Sessions: sessions, Pepper: pepper,
+		KDF: password.Params{Time: 1, MemoryKiB: 32, Threads: 4}})
+	if err != nil {
+		t.Fatal(err)
 	}
 	s.App = New(o, db, files, limits.NewBudget(448<<20, 128<<20, 32, 5*time.Second))
 	if err := s.Recover(t.Context()); err != nil {

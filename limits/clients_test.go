@@ -197,6 +197,60 @@ func TestLimiter_Take(t *testing.T) {
 	})
 }
 
+// The wait grows while tokens are taken, and shrinks as they come back.
+func TestLimiter_Growing(t *testing.T) {
+	c := newClock()
+	l := NewLimiter(10, time.Minute, 8, c.now).Growing(5, time.Second)
+	var waits []time.Duration
+	for range 13 {
+		for {
+			ok, after := l.Take(key(1))
+			if ok {
+				break
+			}
+			if _, peeked := l.Peek(key(1)); peeked != after {
+				t.Fatalf("Take says %v, Peek %v", after, peeked)
+			}
+			waits = append(waits, after)
+			c.add(after)
+		}
+	}
+	want := []time.Duration{1, 2, 4, 8, 16}
+	for i, w := range want {
+		if waits[i] != w*time.Second {
+			t.Errorf("wait %d is %v, want %v", i, waits[i], w*time.Second)
+		}
+	}
+	for _, w := range waits[len(want):] {
+		if w < 28*time.Second || w > time.Minute {
+			t.Errorf("later on the wait is %v", w)
+		}
+	}
+	if ok, _ := l.Take(key(2)); !ok {
+		t.Error("another key has to wait too")
+	}
+	// A guess that was right takes its wait back with it.
+	l.Return(key(1))
+	if _, after := l.Peek(key(1)); after > time.Minute {
+		t.Errorf("%v after a right one", after)
+	}
+	c.add(time.Hour)
+	for i := range 5 {
+		if ok, after := l.Take(key(1)); !ok {
+			t.Fatalf("take %d an hour later: wait %v", i, after)
+		}
+	}
+	t.Run("RightOnes", func(t *testing.T) {
+		l := NewLimiter(10, time.Minute, 8, c.now).Growing(1, time.Second)
+		for i := range 100 {
+			if ok, after := l.Take(key(3)); !ok {
+				t.Fatalf("take %d: wait %v", i, after)
+			}
+			l.Return(key(3))
+		}
+	})
+}
+
 func TestGate_Enter(t *testing.T) {
 	g := NewGate(2)
 	enter := func(k int, want bool) func() {

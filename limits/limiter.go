@@ -14,6 +14,8 @@ type Limiter struct {
 	per     time.Duration
 	maxKeys int
 	now     func() time.Time
+	free    int           // takes of a full bucket that no wait follows
+	first   time.Duration // the wait after the next one; each after that is twice as long, up to per. 0: none
 
 	mu      sync.Mutex
 	buckets map[[16]byte]*bucket
@@ -23,7 +25,8 @@ type Limiter struct {
 type bucket struct {
 	key  [16]byte
 	full time.Time
-	at   int // index in the heap
+	next time.Time // not before then, however many tokens there are
+	at   int       // index in the heap
 }
 
 // NewLimiter allows burst at once and one more each per. It remembers at most
@@ -35,6 +38,33 @@ func NewLimiter(burst int, per time.Duration, maxKeys int, now func() time.Time)
 		panic("limits: limiter out of bounds")
 	}
 	return &Limiter{burst: burst, per: per, maxKeys: maxKeys, now: now, buckets: make(map[[16]byte]*bucket)}
+}
+
+// Growing makes tokens come with a wait that grows with how many were taken: none after the first free-1,
+// then first, twice that and so on, at most the time in which one token comes back. It is for guesses: the
+// first few mistakes cost a person nothing, and the tenth guess no longer comes at once. Call it before use.
+func (l *Limiter) Growing(free int, first time.Duration) *Limiter {
+	if free < 1 || first <= 0 {
+		panic("limits: limiter out of bounds")
+	}
+	l.free, l.first = free, first
+	return l
+}
+
+// wait is how long after now a bucket gives no other token.
+func (l *Limiter) wait(b *bucket, now time.Time) time.Duration {
+	if l.first == 0 {
+		return 0
+	}
+	used := int((b.full.Sub(now) + l.per - 1) / l.per)
+	d := l.first
+	for ; used > l.free && d < l.per; used-- {
+		d *= 2
+	}
+	if used < l.free {
+		return 0
+	}
+	return min(d, l.per)
 }
 
 // Take takes a token. Without one it changes nothing and says when there will be.
@@ -49,6 +79,7 @@ func (l *Limiter) Take(key [16]byte) (ok bool, retryAfter time.Duration) {
 	}
 	if b != nil {
 		b.full = b.full.Add(l.per)
+		b.next = now.Add(l.wait(b, now))
 		heap.Fix(&l.order, b.at)
 		return true, 0
 	}
@@ -56,6 +87,7 @@ func (l *Limiter) Take(key [16]byte) (ok bool, retryAfter time.Duration) {
 		delete(l.buckets, heap.Pop(&l.order).(*bucket).key)
 	}
 	b = &bucket{key: key, full: now.Add(l.per)}
+	b.next = now.Add(l.wait(b, now))
 	l.buckets[key] = b
 	heap.Push(&l.order, b)
 	return true, 0
@@ -74,11 +106,15 @@ func (l *Limiter) Peek(key [16]byte) (ok bool, retryAfter time.Duration) {
 func (l *Limiter) Return(key [16]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := l.now()
 	if b := l.buckets[key]; b != nil {
 		b.full = b.full.Add(-l.per)
+		if sooner := now.Add(l.wait(b, now)); sooner.Before(b.next) {
+			b.next = sooner
+		}
 		heap.Fix(&l.order, b.at)
 	}
-	l.forgetFull(l.now())
+	l.forgetFull(now)
 }
 
 // missing is the time until b has a token, 0 if it has one; nil is full.
@@ -86,7 +122,7 @@ func (l *Limiter) missing(b *bucket, now time.Time) time.Duration {
 	if b == nil {
 		return 0
 	}
-	return max(0, b.full.Sub(now)-time.Duration(l.burst-1)*l.per)
+	return max(0, b.full.Sub(now)-time.Duration(l.burst-1)*l.per, b.next.Sub(now))
 }
 
 func (l *Limiter) forgetFull(now time.Time) {

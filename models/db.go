@@ -50,6 +50,8 @@ type DB struct {
 	People   *People
 	Results  *Results
 	Imports  *Imports
+	Factors  *Factors
+	Passkeys *Passkeys
 
 	main, sessions *sqliteDB
 	now            func() time.Time
@@ -117,6 +119,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db.People = &People{db}
 	db.Results = &Results{db}
 	db.Imports = &Imports{db}
+	db.Factors = &Factors{db}
+	db.Passkeys = &Passkeys{db}
 	return db, nil
 }
 

@@ -39,7 +39,7 @@ func (a *Accounts) DeleteByAdmin(ctx context.Context, id ID) ([]ID, error) {
 }
 
 // retire gives up an account's login and empties its row of everything that could open
-// it, older account keys too.
+// it, older account keys and passkeys too.
 func (a *Accounts) retire(ctx context.Context, id ID) error { return a.retireIf(ctx, id, nil) }
 
 // retireIf is retire for an account of which something must hold, Conflict when it does not.
@@ -64,6 +64,9 @@ func (a *Accounts) retireIf(ctx context.Context, id ID, holds func(*accountRow) 
 			return err
 		}
 		if _, err := tx.NewDelete().Model((*waitingRow)(nil)).Where("id = ?", id).Exec(ctx); err != nil {
+			return err
+		}
+		if err := dropFactors(ctx, tx, id); err != nil {
 			return err
 		}
 		now := millis(a.db.now())

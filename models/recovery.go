@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 
 	"github.com/uptrace/bun"
@@ -110,10 +111,24 @@ func (a *Accounts) NewRecovery(ctx context.Context, u *Unlocked, current string)
 	})
 }
 
-// Recover opens an account with its recovery code and sets a new password. The epoch
-// rises, which ends every session, and another code waits to be confirmed. An unknown
-// login and a wrong code get the same Unauthorized; Invalid names "password".
-func (a *Accounts) Recover(ctx context.Context, login, code, newPw string) (*Unlocked, error) {
+// Recovery is an account that its recovery code has opened, and what is to change then. It prints as [redacted].
+type Recovery struct {
+	*Unlocked
+	change recoveryChange
+}
+
+// recoveryChange is the new password as it will stand in the account's row. Used is SHA-256 of the seal
+// that the code opened, so that a code counts once.
+type recoveryChange struct {
+	Verifier, Pepper         string
+	UnlockSalt, SealedUnlock []byte
+	Used                     []byte
+}
+
+// OpenRecovery opens an account with its recovery code and changes nothing yet: FinishRecovery does, once
+// the second factor was given where there is one. An unknown login and a wrong code get the same
+// Unauthorized; Invalid names "password" or "code".
+func (a *Accounts) OpenRecovery(ctx context.Context, login, code, newPw string) (*Recovery, error) {
 	if err := password.Check(newPw, login); err != nil {
 		return nil, passwordField("password", err)
 	}
@@ -133,26 +148,47 @@ func (a *Accounts) Recover(ctx context.Context, login, code, newPw string) (*Unl
 	if err != nil {
 		return nil, fail(Internal, "make verifier", err)
 	}
-	u := &Unlocked{Account: row.account()}
-	if u.Ring, err = ring(ctx, a.db.main.r, row, key); err != nil {
+	r := &Recovery{Unlocked: &Unlocked{Account: row.account()}}
+	if r.Ring, err = ring(ctx, a.db.main.r, row, key); err != nil {
 		return nil, storeError(err)
 	}
-	used := row.SealedRecovery
-	err = a.change(ctx, u, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
-		if subtle.ConstantTimeCompare(used, row.SealedRecovery) != 1 {
-			return errWrongCode() // used or replaced meanwhile
+	r.change.Used = usedRecovery(row)
+	row.setPassword(creds, unlock, key)
+	r.change.Verifier, r.change.Pepper, r.change.UnlockSalt, r.change.SealedUnlock = row.Verifier, row.Pepper, row.UnlockSalt, row.SealedUnlock
+	return r, nil
+}
+
+func usedRecovery(row *accountRow) []byte {
+	sum := sha256.Sum256(row.SealedRecovery)
+	return sum[:]
+}
+
+// FinishRecovery sets the new password. The epoch rises, which ends every session, and another code waits
+// to be confirmed. Unauthorized when the code was used or replaced meanwhile.
+func (a *Accounts) FinishRecovery(ctx context.Context, r *Recovery) error {
+	return a.change(ctx, r.Unlocked, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+		if subtle.ConstantTimeCompare(r.change.Used, usedRecovery(row)) != 1 {
+			return errWrongCode()
 		}
-		row.setPassword(creds, unlock, key)
+		row.Verifier, row.Pepper, row.UnlockSalt, row.SealedUnlock = r.change.Verifier, r.change.Pepper, r.change.UnlockSalt, r.change.SealedUnlock
 		row.Epoch++
-		if err := advice(0).save(ctx, tx, u); err != nil {
+		if err := advice(0).save(ctx, tx, r.Unlocked); err != nil {
 			return err
 		}
-		return row.newRecovery(u.Ring, millis(a.db.now()), ReasonUsed)
+		return row.newRecovery(r.Ring, millis(a.db.now()), ReasonUsed)
 	})
+}
+
+// Recover is OpenRecovery and FinishRecovery, for an account without a second factor.
+func (a *Accounts) Recover(ctx context.Context, login, code, newPw string) (*Unlocked, error) {
+	r, err := a.OpenRecovery(ctx, login, code, newPw)
 	if err != nil {
 		return nil, err
 	}
-	return u, nil
+	if err := a.FinishRecovery(ctx, r); err != nil {
+		return nil, err
+	}
+	return r.Unlocked, nil
 }
 
 func errWrongCode() error {

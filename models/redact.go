@@ -112,3 +112,21 @@ func (o Options) LogValue() slog.Value { return slog.StringValue("options of " +
 
 // Format implements fmt.Formatter; fmt could not redact the options inside.
 func (db *DB) Format(s fmt.State, _ rune) { io.WriteString(s, "database of "+db.opts.Dir) }
+
+// Format implements fmt.Formatter: it may hold a seed.
+func (FactorState) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (FactorState) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// LogValue implements slog.LogValuer.
+func (FactorState) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Format implements fmt.Formatter: what a person calls a passkey stays out of logs.
+func (p Passkey) Format(s fmt.State, _ rune) { io.WriteString(s, "passkey "+p.ID.String()) }
+
+// MarshalJSON implements json.Marshaler, for a log that writes JSON.
+func (p Passkey) MarshalJSON() ([]byte, error) { return json.Marshal("passkey " + p.ID.String()) }
+
+// LogValue implements slog.LogValuer.
+func (p Passkey) LogValue() slog.Value { return slog.StringValue("passkey " + p.ID.String()) }

@@ -31,6 +31,8 @@ func sealedTables() []sealedTable {
 		{name: "keys", columns: []sealedColumn{{"sealed_key", seal.KeyRing}}},
 		{name: "key_versions", columns: []sealedColumn{{"sealed_version", seal.KeyRing}}},
 		{name: "people", columns: []sealedColumn{{"sealed_person", seal.KeyRing}}},
+		{name: "factors", columns: []sealedColumn{{"sealed_totp", seal.Account}, {"sealed_setup", seal.Account}, {"sealed_codes", seal.Account}}},
+		{name: "passkeys", columns: []sealedColumn{{"sealed_passkey", seal.Account}}},
 		{name: "items", whole: wholeItem, columns: []sealedColumn{
 			{"sealed_title", seal.Names}, {"sealed_meta", seal.Names}, {"sealed_blob", seal.Files}, {"sealed_body", seal.Items},
 		}},
@@ -49,7 +51,8 @@ func wholeItem(plain map[string][]byte) bool {
 
 // Renew makes a new account key and seals the old one under it, in one transaction
 // with everything in the account's own row. The account gets another HPKE pair too: who
-// had the old key had the old pair. The recovery code is replaced, the epoch
+// had the old key had the old pair. The recovery code is replaced, passkeys no longer
+// open the account, the epoch
 // rises and every session ends, the asking one too: the caller makes a new one from u,
 // whose ring has both keys. Rows are renewed by Reseal. Unauthorized for "current".
 func (a *Accounts) Renew(ctx context.Context, u *Unlocked, current string) error {
@@ -73,6 +76,9 @@ func (a *Accounts) Renew(ctx context.Context, u *Unlocked, current string) error
 			return err
 		}
 		if err := retryRows(ctx, tx, u.Account.ID); err != nil {
+			return err
+		}
+		if err := dropUnlocks(ctx, tx, u.Account.ID); err != nil {
 			return err
 		}
 		pairs, err := row.openPairs(u.Ring)

@@ -20,6 +20,9 @@ var clearBlobs = []string{
 	"waiting_accounts.id", "waiting_accounts.salt", // what the old digest is computed with; the digest itself is nowhere
 	"imported_accounts.id", "imported_accounts.account_id", "imported_records.account_id", "imported_records.digest", // HMACs
 	"imported_inbox.id", "imported_inbox.account_id", "login_aliases.account_id",
+	"factors.id", "factors.account_id",
+	"passkeys.id", "passkeys.account_id", "passkeys.credential_hash", // SHA-256 of random bytes
+	"recoveries.id", "recoveries.account_id",
 	"sessions.id", "sessions.token_hash", "sessions.account_id", // SHA-256 of the token
 	"results.id", "results.session_id", "results.blob_id",
 }

@@ -3,6 +3,8 @@ package models
 import (
 	"encoding/base64"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -206,12 +208,43 @@ func TestSessions_Pending(t *testing.T) {
 	t.Run("Tries", func(t *testing.T) {
 		token, s := begin()
 		for want := 4; want >= 0; want-- {
-			if left, err := db.Sessions.Fail(t.Context(), s.ID); err != nil || left != want {
+			if left, err := db.Sessions.Try(t.Context(), s.ID); err != nil || left != want {
 				t.Fatalf("%d left, %v; want %d", left, err, want)
 			}
 		}
-		_, _, err := db.Sessions.Lookup(t.Context(), token)
+		_, err := db.Sessions.Try(t.Context(), s.ID)
+		wantCode(t, err, Gone, "")
+		// The code of the last try may still fit.
+		if _, _, _, err := db.Sessions.Promote(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = db.Sessions.Lookup(t.Context(), token)
 		wantCode(t, err, NotFound, "")
+	})
+	t.Run("TriesAtOnce", func(t *testing.T) {
+		_, s := begin()
+		var allowed atomic.Int32
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				if _, err := db.Sessions.Try(t.Context(), s.ID); err == nil {
+					allowed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if allowed.Load() != pendingTries {
+			t.Fatalf("%d tries at once", allowed.Load())
+		}
+	})
+	t.Run("Claim", func(t *testing.T) {
+		_, s := begin()
+		if err := db.Sessions.Claim(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, db.Sessions.Claim(t.Context(), s), Gone, "")
+		_, _, _, err := db.Sessions.Promote(t.Context(), s)
+		wantCode(t, err, Gone, "")
 	})
 	t.Run("FiveMinutes", func(t *testing.T) {
 		token, s := begin()

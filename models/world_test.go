@@ -1,12 +1,14 @@
 package models
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/uptrace/bun"
+	"zencrypt/crypto/passkey"
 )
 
 // sealedWorld is two people, each with two rows in every table that has a seal.
@@ -16,6 +18,36 @@ type sealedWorld struct {
 	codes    [2]string
 	tokens   [2][2]string
 	sessions [2][2]*Session
+	waiting  [2][2]*Session // for the second factor, to recover
+	prf      [2][2][]byte   // what the passkeys' PRF gives
+}
+
+// addFactors gives a person an app that is set up and one that waits, codes, two passkeys and two recoveries under way.
+func (w *sealedWorld) addFactors(t *testing.T, i int) {
+	t.Helper()
+	u := w.people[i]
+	turnOn(t, w.db, u)
+	if err := w.db.Factors.Begin(t.Context(), u, goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	for j := range 2 {
+		w.prf[i][j] = bytes.Repeat([]byte{byte(16*i + j)}, passkey.PRFSize)
+		if _, err := w.db.Passkeys.Add(t.Context(), u, "key", credential(t, byte(16*i+j)), w.prf[i][j]); err != nil {
+			t.Fatal(err)
+		}
+		r, err := w.db.Accounts.OpenRecovery(t.Context(), u.Account.Login, w.codes[i], otherPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, w.waiting[i][j], err = w.db.Sessions.CreateRecovering(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (w *sealedWorld) factors(i int) error {
+	s, err := w.db.Factors.State(context.Background(), w.people[i])
+	return failed(err != nil || s.Damaged || s.Setup == nil || s.CodesLeft != oneTimeCodes || len(s.Passkeys) != 2)
 }
 
 func newSealedWorld(t *testing.T) *sealedWorld {
@@ -49,6 +81,7 @@ func newSealedWorld(t *testing.T) *sealedWorld {
 				t.Fatal(err)
 			}
 		}
+		w.addFactors(t, i)
 	}
 	return w
 }
@@ -209,6 +242,27 @@ var openers = map[string]func(w *sealedWorld, i int) error{
 			n += len(k.Versions)
 		}
 		return failed(err != nil || n != 3)
+	},
+	"factors.sealed_totp":     func(w *sealedWorld, i int) error { return w.factors(i) },
+	"factors.sealed_setup":    func(w *sealedWorld, i int) error { return w.factors(i) },
+	"factors.sealed_codes":    func(w *sealedWorld, i int) error { return w.factors(i) },
+	"passkeys.sealed_passkey": func(w *sealedWorld, i int) error { return w.factors(i) },
+	"passkeys.sealed_unlock": func(w *sealedWorld, i int) error {
+		for j := range 2 {
+			u, _, err := w.db.Passkeys.Open(context.Background(), credentialID(byte(16*i+j)), w.prf[i][j])
+			if err != nil || u.Account.ID != w.people[i].Account.ID {
+				return errOpened
+			}
+		}
+		return nil
+	},
+	"recoveries.sealed_recovery": func(w *sealedWorld, i int) error {
+		for _, s := range w.waiting[i] {
+			if _, r, err := w.db.Sessions.OpenPending(context.Background(), s); err != nil || r == nil {
+				return errOpened
+			}
+		}
+		return nil
 	},
 	"people.sealed_person": func(w *sealedWorld, i int) error {
 		people, _, err := w.db.People.List(context.Background(), w.people[i])

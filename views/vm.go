@@ -199,13 +199,8 @@ type LoginForm struct {
 	Notice   string // "You are logged out.", "Please log in to go on."
 	Register bool
 	Guests   bool
+	Passkey  *PasskeyAsk // nil where browsers have none for this server
 	Errors   Fields
-}
-
-// FactorForm is the state of /login/factor.
-type FactorForm struct {
-	TriesLeft int
-	Errors    Fields
 }
 
 // RecoverForm is the state of /recover.
@@ -286,6 +281,7 @@ type AccountPage struct {
 	Unlisted        bool // nobody finds the account by its login
 	// Of an account that came from an older Zencrypt: the login got a suffix, or breaks today's rules.
 	Renamed, OddLogin bool
+	Factor          bool // a second factor is asked for
 	Notice          string
 	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
 	Open            string            // which form to show open

@@ -14,6 +14,7 @@ import (
 const (
 	recoveryBytes = 20 // 160 bits, so no slow hash is needed; 32 characters without padding
 	recoveryGroup = 4  // characters between two dashes
+	oneTimeBytes  = 10 // 80 bits, which no log-in can guess; 16 characters without padding
 )
 
 // Words is how many words [Generate] is asked for by default: 77 bits from EFF's list of 7,776.
@@ -22,14 +23,23 @@ const Words = 6
 // ErrRecoveryCode is returned for what cannot be a recovery code, whoever's it is.
 var ErrRecoveryCode = errors.New("read recovery code: it has 32 letters and digits (A to Z, 2 to 7) in eight groups of four")
 
+// ErrOneTimeCode is returned for what cannot be a one-time code, whoever's it is.
+var ErrOneTimeCode = errors.New("read one-time code: it has 16 letters and digits (A to Z, 2 to 7) in four groups of four")
+
 func base32Code() *base32.Encoding { return base32.StdEncoding.WithPadding(base32.NoPadding) }
 
 // NewRecoveryCode returns 160 random bits as eight groups of four characters of RFC 4648's
 // base32, joined by dashes.
-func NewRecoveryCode() string {
-	var b [recoveryBytes]byte
-	rand.Read(b[:])
-	s := base32Code().EncodeToString(b[:])
+func NewRecoveryCode() string { return newCode(recoveryBytes) }
+
+// NewOneTimeCode is like NewRecoveryCode with 80 bits, in four groups. It stands in for a lost second
+// factor, behind the password.
+func NewOneTimeCode() string { return newCode(oneTimeBytes) }
+
+func newCode(size int) string {
+	b := make([]byte, size)
+	rand.Read(b)
+	s := base32Code().EncodeToString(b)
 	groups := make([]string, 0, len(s)/recoveryGroup)
 	for i := 0; i < len(s); i += recoveryGroup {
 		groups = append(groups, s[i:i+recoveryGroup])
@@ -40,9 +50,26 @@ func NewRecoveryCode() string {
 // ParseRecoveryCode returns the 20 bytes of a code as a person types it: in any case, with
 // spaces and dashes anywhere, and 0, 1 and 8, which the alphabet lacks, read as O, I and B.
 func ParseRecoveryCode(s string) ([]byte, error) {
+	b, ok := parseCode(s, recoveryBytes)
+	if !ok {
+		return nil, ErrRecoveryCode
+	}
+	return b, nil
+}
+
+// ParseOneTimeCode returns the 10 bytes of a one-time code, typed as a recovery code may be.
+func ParseOneTimeCode(s string) ([]byte, error) {
+	b, ok := parseCode(s, oneTimeBytes)
+	if !ok {
+		return nil, ErrOneTimeCode
+	}
+	return b, nil
+}
+
+func parseCode(s string, size int) ([]byte, bool) {
 	const maxTyped = 512 // bytes; a code with its dashes has 39
 	if len(s) > maxTyped {
-		return nil, ErrRecoveryCode
+		return nil, false
 	}
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -60,14 +87,11 @@ func ParseRecoveryCode(s string) ([]byte, error) {
 		return r
 	}, s)
 	// The length is checked first, since the decoder takes one character too many for nothing.
-	if len(s) != base32Code().EncodedLen(recoveryBytes) {
-		return nil, ErrRecoveryCode
+	if len(s) != base32Code().EncodedLen(size) {
+		return nil, false
 	}
 	b, err := base32Code().DecodeString(s)
-	if err != nil {
-		return nil, ErrRecoveryCode
-	}
-	return b, nil
+	return b, err == nil
 }
 
 // Generate returns a passphrase of different words from EFF's large list, joined by dashes,

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS passkeys;
+DROP TABLE IF EXISTS factors;
