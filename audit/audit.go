@@ -95,7 +95,8 @@ type Log struct {
 	o Options
 
 	mu       sync.Mutex
-	file     *os.File
+	file     *os.File // nil while it can't be opened
+	closed   bool
 	last     position
 	since    int       // lines after the last head
 	headed   time.Time // when the last head was made
@@ -116,7 +117,7 @@ type position struct {
 }
 
 // Open opens or makes a log for adding. What is wrong with the lines that are there keeps nobody from adding more:
-// it is told to Report, and Check names it.
+// it is told to Report, and Check names it. So is a file that can't be opened, which is tried again with each line.
 func Open(o Options) (*Log, error) {
 	if o.Every <= 0 {
 		o.Every = DefaultEvery
@@ -129,13 +130,16 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{o: o, last: position{size: -1}, headed: o.Now(), dirty: make(chan struct{}, 1)}
 	if err := l.open(); err != nil {
-		return nil, err
+		l.report(err)
 	}
 	l.synced.Go(func() {
 		for range l.dirty {
 			l.mu.Lock()
 			f := l.file
 			l.mu.Unlock()
+			if f == nil {
+				continue
+			}
 			if err := f.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
 				l.mu.Lock()
 				l.report(fmt.Errorf("sync server log: %w", err))
@@ -150,6 +154,9 @@ func (l *Log) open() error {
 	made := false
 	if _, err := os.Stat(l.o.Path); errors.Is(err, fs.ErrNotExist) {
 		made = true
+		if err := os.MkdirAll(filepath.Dir(l.o.Path), 0o700); err != nil {
+			return fmt.Errorf("make folder of server log: %w", err)
+		}
 	}
 	f, err := os.OpenFile(l.o.Path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
@@ -194,8 +201,13 @@ func (l *Log) Append(e Event) error {
 
 // locked runs f while no other process adds to the file, and knows its end.
 func (l *Log) locked(f func() error) error {
-	if l.file == nil {
+	if l.closed {
 		return errors.New("write server log: it is closed")
+	}
+	if l.file == nil {
+		if err := l.open(); err != nil {
+			return err
+		}
 	}
 	if err := l.lock(); err != nil {
 		return err
@@ -229,6 +241,7 @@ func (l *Log) lock() error {
 			return fmt.Errorf("look at server log: %w", err)
 		}
 		_ = l.file.Close()
+		l.file = nil
 		if err := l.open(); err != nil {
 			return err
 		}
@@ -316,21 +329,21 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.mu.Lock()
-	if l.file == nil {
+	if l.closed {
 		l.mu.Unlock()
 		return nil
 	}
 	if l.since > 0 {
 		l.head()
 	}
+	l.closed = true
 	close(l.dirty)
 	l.mu.Unlock()
 	l.synced.Wait()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := errors.Join(l.file.Sync(), l.file.Close())
-	l.file = nil
-	return err
+	if l.file == nil {
+		return nil
+	}
+	return errors.Join(l.file.Sync(), l.file.Close())
 }
 
 func syncDir(dir string) error {

@@ -488,6 +488,26 @@ func TestLog_CannotWrite(t *testing.T) {
 	if b := bytes.Join(w.lines(), nil); !bytes.Contains(b, []byte(`"event":"lost","counts":{"lines":3}`)) {
 		t.Fatalf("the loss is not told: %s", b)
 	}
+	t.Run("NotThere", func(t *testing.T) {
+		w := newWorld(t)
+		folder := filepath.Dir(w.o.Path)
+		w.o.Path = filepath.Join(folder, "file", "log")
+		if err := os.WriteFile(filepath.Join(folder, "file"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l := w.open()
+		if err := l.Append(Event{Name: "login"}); err == nil || len(w.told) == 0 {
+			t.Fatal("a folder that is a file was taken")
+		}
+		if err := os.Remove(filepath.Join(folder, "file")); err != nil {
+			t.Fatal(err)
+		}
+		w.add(l, 1)
+		_ = l.Close()
+		if b := bytes.Join(w.lines(), nil); !bytes.Contains(b, []byte(`"event":"lost","counts":{"lines":1}`)) {
+			t.Fatalf("%s", b)
+		}
+	})
 	t.Run("SecondPlace", func(t *testing.T) {
 		w := newWorld(t)
 		w.o.Places = []Place{broken{}, File(w.heads)}

@@ -51,7 +51,7 @@ func (h Head) genuine(keys Keys) bool {
 // head writes a line of its own, has it on the disk, and takes its number and MAC to the second places. One that
 // can't be reached is told, in the log too.
 func (l *Log) head() {
-	if len(l.o.Places) == 0 || l.file == nil {
+	if len(l.o.Places) == 0 || l.closed {
 		return
 	}
 	err := l.locked(func() error {

@@ -31,6 +31,7 @@ func sealedTables() []sealedTable {
 		{name: "keys", columns: []sealedColumn{{"sealed_key", seal.KeyRing}}},
 		{name: "key_versions", columns: []sealedColumn{{"sealed_version", seal.KeyRing}}},
 		{name: "people", columns: []sealedColumn{{"sealed_person", seal.KeyRing}}},
+		{name: "settings", columns: []sealedColumn{{"sealed_settings", seal.Account}}},
 		{name: "items", whole: wholeItem, columns: []sealedColumn{
 			{"sealed_title", seal.Names}, {"sealed_meta", seal.Names}, {"sealed_blob", seal.Files}, {"sealed_body", seal.Items},
 		}},
