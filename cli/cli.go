@@ -57,6 +57,7 @@ type commands struct {
 	Sop        sopCmd        `cmd:"" passthrough:"" help:"Stateless OpenPGP: the command line that other programs drive, see 'zencrypt sop --help'."`
 	Serve      serveCmd      `cmd:"" help:"Run the server. Makes its data, its keys and its database when they are not there."`
 	User       userCmd       `cmd:"" help:"Add, list and delete accounts on this machine."`
+	Doctor     doctorCmd     `cmd:"" help:"Look whether a server's data is as it should be. Changes nothing."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete this command."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

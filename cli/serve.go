@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/term"
 
+	"zencrypt/audit"
 	"zencrypt/blobs"
 	"zencrypt/config"
 	"zencrypt/crypto/password"
@@ -85,11 +86,19 @@ func (s *serveCmd) Run(e *env) error {
 		_ = db.Close()
 		return err
 	}
+	record, err := openServerLog(cfg, ring, func(err error) { log.Error("the server log is not complete", "error", err.Error()) })
+	if err != nil {
+		_ = db.Close()
+		return err
+	}
+	defer record.Close()
+	_ = record.Append(audit.Event{Name: "server-started", Info: map[string]string{"version": Version()}})
+	record.Head()
 	origins := originsOf(cfg, ln.Addr())
 	app := handlers.New(handlers.Options{
 		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open",
 		MaxUpload: int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
-		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, TrustedProxies: cfg.TrustedProxies,
+		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: cfg.TrustedProxies,
 		Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
 	}, db, files, limits.NewBudget(int64(cfg.KDFMemory), int64(cfg.KDFReserve), loginQueue, loginWait))
 	if err := app.Recover(e.ctx); err != nil {
@@ -99,6 +108,7 @@ func (s *serveCmd) Run(e *env) error {
 	boundMemory(int64(cfg.KDFMemory))
 	fmt.Fprintf(e.stdout, "Data:    %s\nSecrets: %s\nZencrypt is ready: %s\n", absolute(cfg.Data), absolute(ring.Dir), origins[0])
 	err = run(e.ctx, app, ln, log)
+	_ = record.Append(audit.Event{Name: "server-stopped"})
 	if errors.Is(err, handlers.ErrRunning) {
 		return fmt.Errorf("close database: %w, so it is left as a crash would leave it; nothing is lost", err)
 	}

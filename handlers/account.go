@@ -96,6 +96,8 @@ func (c *core) confirm(x *fiber.Ctx, act func(f *form, u *models.Unlocked) error
 	err = c.slow(x, limits.Login, func() error { return act(f, u) })
 	if models.ErrorCode(err) != models.Unauthorized {
 		c.rates.password.Return(key)
+	} else {
+		c.db.Activity.FailedFor(u.Account.ID, models.EventCurrentFailed)
 	}
 	if err == nil {
 		return false, nil
@@ -118,6 +120,7 @@ func (a *account) Password(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.note(x, models.EventPassword, "")
 	return a.anew(x, "/account?done=password")
 }
 
@@ -129,6 +132,7 @@ func (a *account) Recovery(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.note(x, models.EventRecoveryCode, "")
 	return redirect(x, "/register/confirm")
 }
 
@@ -140,6 +144,7 @@ func (a *account) Renew(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.note(x, models.EventRenewed, "")
 	return a.anew(x, "/register/confirm")
 }
 
@@ -203,6 +208,7 @@ func (a *account) Sessions(x *fiber.Ctx) error {
 	if !found {
 		return fiber.ErrNotFound
 	}
+	a.note(x, models.EventSessionEnded, "")
 	if only == v.session.ID {
 		a.clearCookie(x, a.cookieName())
 		return redirect(x, "/login?out=1")
@@ -226,6 +232,7 @@ func (a *account) Delete(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.accountDeleted(u.Account.ID)
 	a.transfers.cutAccount(u.Account.ID, nil)
 	a.dropBlobs(files)
 	// The account is gone, so nothing below may say that nothing was changed.

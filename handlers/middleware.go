@@ -232,6 +232,17 @@ func (c *core) guard(need Access) fiber.Handler {
 				return x.Next()
 			}
 			return c.askLogin(x)
+		case Locked:
+			switch {
+			case v.session != nil && v.session.Locked:
+				return x.Next()
+			case v.user != nil:
+				return redirect(x, orElse(localPath(x.Query("next")), "/encrypt"))
+			}
+			return c.askLogin(x)
+		}
+		if v.session != nil && v.session.Locked {
+			return c.askUnlock(x)
 		}
 		if v.user != nil {
 			if v.user.Account.RecoveryPending && need != Unconfirmed {

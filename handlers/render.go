@@ -44,6 +44,8 @@ func (c *core) page(x *fiber.Ctx, p views.Page) views.Page {
 	if v.user != nil {
 		p.Login = v.user.Account.Login
 	}
+	p.Locked = v.session != nil && v.session.Locked
+	p.Alerts = c.alerts(x)
 	p.Guests, p.Register, p.PlainHTTP = c.opt.Guests, c.opt.Registration, c.plainHTTP()
 	p.Theme = themeOf(x)
 	p.Path = "/" + p.Active

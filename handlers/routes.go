@@ -6,7 +6,8 @@ import "github.com/gofiber/fiber/v2"
 type Access int
 
 // The kinds of access. A person who has not confirmed the recovery code yet reaches only Public and
-// Unconfirmed routes; a session that waits for its second factor reaches only Public and Pending ones.
+// Unconfirmed routes; a session that waits for its second factor reaches only Public and Pending ones, one that
+// locked itself only Public and Locked ones.
 const (
 	Public      Access = iota // everybody
 	Guest                     // everybody while guests are allowed, else a logged-in person
@@ -14,6 +15,7 @@ const (
 	Unconfirmed               // a logged-in person, confirmed or not
 	User                      // a logged-in person
 	Pending                   // a session that waits for the second factor
+	Locked                    // a session that locked itself
 )
 
 // Route is one line of the table that the server is built from; there is no other way to add one.
@@ -38,6 +40,10 @@ func (a *App) table() []Route {
 		sign    = &sign{c}
 		verify  = &verify{c}
 		people  = &people{core: c, store: c.db.People}
+
+		activity = &activity{c}
+		settings = &settings{c}
+		unlock   = &unlock{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
@@ -104,6 +110,13 @@ func (a *App) table() []Route {
 		{"POST", "/account/renew", User, account.Renew},
 		{"POST", "/account/sessions", User, account.Sessions},
 		{"POST", "/account/delete", Unconfirmed, account.Delete},
+
+		{"GET", "/account/unlock", Locked, unlock.New},
+		{"POST", "/account/unlock", Locked, unlock.Create},
+
+		{"GET", "/activity", User, activity.List},
+		{"GET", "/settings", User, settings.Show},
+		{"POST", "/settings", User, settings.Save},
 
 		{"GET", "/keys", User, keys.List},
 		{"POST", "/keys", User, keys.Create},

@@ -177,6 +177,7 @@ func (v *vault) File(x *fiber.Ctx) error {
 	}
 	name := orElse(item.Meta.FileName, item.Title+".txt")
 	if item.Blob == nil {
+		v.noteExport(x, item)
 		attachment(x, name)
 		return x.Send(item.Body)
 	}
@@ -184,6 +185,7 @@ func (v *vault) File(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	v.noteExport(x, item)
 	return v.send(x, name, item.Blob.Size, r, func() { _ = r.Close() })
 }
 

@@ -15,6 +15,8 @@ type Page struct {
 	Wide      bool   // lists use the wide column
 	Narrow    bool   // log-in and its kin use the narrow one
 	NoStore   bool   // informational: the page shows secrets
+	Locked    bool   // the session locked itself: it can be unlocked or left
+	Alerts    []Alert
 }
 
 // Fields maps a form field's name to what is wrong with it, one sentence.
