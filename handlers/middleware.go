@@ -236,10 +236,11 @@ func (c *core) guard(need Access) fiber.Handler {
 			switch {
 			case v.session != nil && v.session.Locked:
 				return x.Next()
-			case v.user != nil:
+			case v.user == nil:
+				return c.askLogin(x)
+			case !v.user.Account.RecoveryPending:
 				return redirect(x, orElse(localPath(x.Query("next")), "/encrypt"))
 			}
-			return c.askLogin(x)
 		}
 		if v.session != nil && v.session.Locked {
 			return c.askUnlock(x)
