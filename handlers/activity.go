@@ -13,7 +13,7 @@ import (
 // activity is a person's own list of what happened to the account.
 type activity struct{ *core }
 
-var activityPage = views.Page{Title: "Activity", Active: "activity"}
+var activityPage = views.Page{Title: "Activity", Active: "account"}
 
 // eventsPage is how many events a page has.
 const eventsPage = 50

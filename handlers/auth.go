@@ -69,6 +69,8 @@ func (a *auth) Register(x *fiber.Ctx) error {
 	}
 	if err == nil {
 		a.noteEvent(x.UserContext(), u, nil, models.Event{Kind: models.EventMade})
+		a.rememberDevice(x, login)
+		x.Locals(localMade, true)
 		return a.settled(x, a.begin(x, u, "/register/confirm"))
 	}
 	errs, err := fieldErrors(err)

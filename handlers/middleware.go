@@ -28,6 +28,7 @@ const (
 	localVisitor = "visitor"
 	localRequest = "request"
 	localForm    = "form"
+	localMade    = "made" // this request made the account: its first browser is no stranger
 )
 
 func visitorOf(x *fiber.Ctx) *visitor {

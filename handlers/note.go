@@ -36,7 +36,7 @@ func (c *core) audit(e audit.Event) { _ = c.opt.Audit.Append(e) }
 func (c *core) noteLogin(x *fiber.Ctx, u *models.Unlocked, s *models.Session) {
 	c.noteCounts(c.db.Activity.FlushOf(x.UserContext(), u.Account))
 	_, known := c.knownDevice(x, c.loginKey(u.Account.Login))
-	c.noteEvent(x.UserContext(), u, s, models.Event{Kind: models.EventLogin, New: !known})
+	c.noteEvent(x.UserContext(), u, s, models.Event{Kind: models.EventLogin, New: !known && x.Locals(localMade) == nil})
 }
 
 // noteCounts takes failures that were written to the server log too. Those of logins that do not exist are one number:

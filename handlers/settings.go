@@ -17,7 +17,7 @@ import (
 // settings are a person's own choices.
 type settings struct{ *core }
 
-var settingsPage = views.Page{Title: "Settings", Active: "settings"}
+var settingsPage = views.Page{Title: "Settings", Active: "account"}
 
 // Show handles GET /settings.
 func (s *settings) Show(x *fiber.Ctx) error {
