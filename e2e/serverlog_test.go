@@ -180,12 +180,12 @@ func TestServerLog_Tampering(t *testing.T) {
 	})
 	t.Run("NothingTyped", func(t *testing.T) {
 		all := bytes.Join(lines, nil)
-		for _, no := range []string{"tampered", "zq-name", "127.0.0.1"} {
+		for _, no := range []string{"tampered", "zq-name", "key-made", "127.0.0.1"} {
 			if bytes.Contains(all, []byte(no)) {
 				t.Errorf("the log holds %q", no)
 			}
 		}
-		for _, yes := range []string{"server-started", "server-stopped", "login-failed", "key-made"} {
+		for _, yes := range []string{"server-started", "server-stopped", "login-failed", "account-made", `"event":"login"`} {
 			if !bytes.Contains(all, []byte(yes)) {
 				t.Errorf("the log lacks %s:\n%s", yes, all)
 			}

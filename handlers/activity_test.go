@@ -137,10 +137,15 @@ func TestActivity_EveryEvent(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{models.EventMade, models.EventLogin, models.EventKeyExported, models.EventCurrentFailed, models.EventRecoveryFailed, models.EventRecovery,
-		models.EventLoginChanged, models.EventItemExported, models.EventRenewed} {
+	for _, kind := range []string{models.EventMade, models.EventLogin, models.EventCurrentFailed, models.EventRecoveryFailed, models.EventRecovery,
+		models.EventLoginChanged, models.EventPassword, models.EventRenewed} {
 		if kinds[kind] == 0 {
 			t.Errorf("the server log has no %s: %v", kind, kinds)
+		}
+	}
+	for _, kind := range []string{models.EventKeyMade, models.EventKeyExported, models.EventItemExported, models.EventUnlisted, models.EventSettings} {
+		if kinds[kind] != 0 {
+			t.Errorf("the server log tells what a person did: %s", kind)
 		}
 	}
 	c.post("/account/delete", "current", testPassword, "login", "zq-renamed").want(t, 303)

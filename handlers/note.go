@@ -12,8 +12,8 @@ import (
 	"zencrypt/models"
 )
 
-// note puts an event of the person who asks into their own list, and its kind and account into the server log. The act
-// is done by then: that it could not be noted is told to the operator and takes nothing back.
+// note puts an event of the person who asks into their own list, and what the operator may know of it into the server
+// log. The act is done by then: that it could not be noted is told to the operator and takes nothing back.
 func (c *core) note(x *fiber.Ctx, kind, name string) {
 	v := visitorOf(x)
 	c.noteEvent(x.UserContext(), v.user, v.session, models.Event{Kind: kind, Name: name})
@@ -26,7 +26,22 @@ func (c *core) noteEvent(ctx context.Context, u *models.Unlocked, s *models.Sess
 	if err := c.db.Activity.Note(ctx, u, &e); err != nil {
 		c.opt.Log.Warn("an event could not be put into a person's list", "error", errorClass(err))
 	}
-	c.audit(audit.Event{Name: e.Kind, Account: u.Account.ID.String()})
+	if forOperator(e.Kind) {
+		c.audit(audit.Event{Name: e.Kind, Account: u.Account.ID.String()})
+	}
+}
+
+// forOperator tells which kinds of events the server log has, with the account's id: how people come in, and what
+// changes how they do. What they do with keys, items and settings is theirs alone, and sealed.
+func forOperator(kind string) bool {
+	switch kind {
+	case models.EventMade, models.EventLogin, models.EventLogout, models.EventSessionEnded, models.EventUnlocked,
+		models.EventPassword, models.EventRecovery, models.EventRecoveryCode, models.EventRenewed, models.EventLoginChanged,
+		models.EventFactorOn, models.EventFactorOff, models.EventFactorCodes, models.EventFactorCodeUsed, models.EventPasskeyAdded,
+		models.EventPasskeyRemoved, models.EventAccountExported, models.EventImported, models.EventPairExchanged:
+		return true
+	}
+	return false
 }
 
 // audit adds a line to the server log, which tells itself when that fails.

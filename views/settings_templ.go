@@ -434,7 +434,7 @@ func historySettings(s SettingsPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, ". Whoever has the disk sees how many entries there are, and when each was made. The server's own log has the kind of an event and the number of the account, without login, address or names, whatever you choose here.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, ". Whoever has the disk sees how many entries there are, and when each was made. The server's own log has log-ins, failures and changes of the password and its like, with the account's number, not its login, whatever you choose here.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
