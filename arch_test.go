@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"config":     {},
 	"secrets":    {},
 	"limits":     {},
+	"audit":      {},
 	"migrations": {},
 	"embed":      {},
 	"deploy":     {},
@@ -51,7 +52,7 @@ var arrows = map[string][]string{
 	"blobs":    {"crypto/..."},
 	"importer": {"crypto/..."},
 	"views":    {"embed"},
-	"handlers": {"models", "crypto/...", "views", "blobs", "limits"},
+	"handlers": {"models", "crypto/...", "views", "blobs", "limits", "audit"},
 	"e2e":      {},
 }
 

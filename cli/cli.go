@@ -60,6 +60,7 @@ type commands struct {
 	User       userCmd       `cmd:"" help:"Add, list and delete accounts on this machine."`
 	Install    installCmd    `cmd:"" help:"Make a server of this machine: user, key, systemd unit, start."`
 	Uninstall  uninstallCmd  `cmd:"" help:"Stop the server and take it off this machine; the data stays."`
+	Doctor     doctorCmd     `cmd:"" help:"Look whether a server's data is as it should be. Changes nothing."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete this command."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

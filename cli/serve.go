@@ -17,6 +17,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/term"
 
+	"zencrypt/audit"
 	"zencrypt/blobs"
 	"zencrypt/config"
 	"zencrypt/crypto/password"
@@ -95,12 +96,20 @@ func (s *serveCmd) Run(e *env) error {
 		_ = db.Close()
 		return err
 	}
+	record, err := openServerLog(cfg, ring, func(err error) { log.Error("the server log is not complete", "error", err.Error()) })
+	if err != nil {
+		_ = db.Close()
+		return err
+	}
+	defer record.Close()
+	_ = record.Append(audit.Event{Name: "server-started", Info: map[string]string{"version": Version()}})
+	record.Head()
 	origins := originsOf(cfg, ln.Addr())
 	app := handlers.New(handlers.Options{
 		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open",
 		RequireFactor: bool(cfg.RequireSecondFactor),
 		MaxUpload:     int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
-		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, TrustedProxies: cfg.TrustedProxies,
+		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: cfg.TrustedProxies,
 		Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
 	}, db, files, limits.NewBudget(int64(cfg.KDFMemory), int64(cfg.KDFReserve), loginQueue, loginWait))
 	if err := app.Recover(e.ctx); err != nil {
@@ -111,6 +120,7 @@ func (s *serveCmd) Run(e *env) error {
 	fmt.Fprintf(e.stdout, "Data:    %s\nSecrets: %s\nZencrypt is ready: %s\n", absolute(cfg.Data), absolute(ring.Dir), origins[0])
 	go own.fetch(log) // the authority asks back, by connections that wait until they are served
 	err = run(e.ctx, app, own.listen(ln), db.Ready, log)
+	_ = record.Append(audit.Event{Name: "server-stopped"})
 	if errors.Is(err, handlers.ErrRunning) {
 		return fmt.Errorf("close database: %w, so it is left as a crash would leave it; nothing is lost", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"zencrypt/audit"
 	"zencrypt/blobs"
 	"zencrypt/config"
 	"zencrypt/models"
@@ -38,6 +39,32 @@ type place struct {
 	Data          string        `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" help:"Directory of the databases and the encrypted files."`
 	Secrets       string        `name:"secrets" env:"ZENCRYPT_SECRETS" placeholder:"DIR" help:"Directory of the server key; looked for as 'serve' does."`
 	SharedSecrets config.Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" help:"Accept a server key that other users of this machine can read."`
+	ServerLog     string        `name:"server-log" env:"ZENCRYPT_SERVER_LOG" placeholder:"FILE" help:"File of the server log. Default: log/server.jsonl in --data."`
+	LogAnchor     []string      `name:"log-anchor" env:"ZENCRYPT_LOG_ANCHOR" placeholder:"PLACE" help:"Second places of the server log, as 'serve' has them."`
+}
+
+func (p place) config() config.Config {
+	cfg := config.Default()
+	cfg.Data, cfg.Secrets, cfg.SharedSecrets, cfg.ServerLog, cfg.LogAnchor = p.Data, p.Secrets, p.SharedSecrets, p.ServerLog, p.LogAnchor
+	return cfg
+}
+
+// log adds what was done here to the server log. It is done by then, so that a log that can't be written is a warning.
+func (p place) log(e *env, event audit.Event) {
+	event.By = "command line"
+	cfg := p.config()
+	cfg.LogKeep = 0 // forgetting is for the server
+	ring, err := existingKeys(cfg)
+	var log *audit.Log
+	if err == nil {
+		log, err = openServerLog(cfg, ring, func(error) {})
+	}
+	if err == nil {
+		err = errors.Join(log.Append(event), log.Close())
+	}
+	if err != nil {
+		e.warn("this is done, and could not be noted in the server log: " + err.Error())
+	}
 }
 
 // openExisting is open for commands that are pointless without a database: one of a mistyped name is not
@@ -50,8 +77,7 @@ func (p place) openExisting(e *env) (*models.DB, config.Config, error) {
 }
 
 func (p place) open(e *env) (*models.DB, config.Config, error) {
-	cfg := config.Default()
-	cfg.Data, cfg.Secrets, cfg.SharedSecrets = p.Data, p.Secrets, p.SharedSecrets
+	cfg := p.config()
 	if err := makeData(cfg.Data); err != nil {
 		return nil, cfg, err
 	}
@@ -91,6 +117,10 @@ func (c *userAddCmd) Run(e *env) error {
 	u, err := db.Accounts.Register(e.ctx, c.Login, pw)
 	if err != nil {
 		return explain(err)
+	}
+	c.log(e, audit.Event{Name: "account-made", Account: u.Account.ID.String()})
+	if err := db.Activity.NoteAway(e.ctx, u.Account.ID, &models.Event{Kind: models.EventAdminMade}); err != nil {
+		e.warn("the account is made; its activity list could not be begun: " + models.ErrorMessage(err))
 	}
 	code, _, _, err := db.Accounts.Pending(e.ctx, u)
 	if err != nil {
@@ -273,6 +303,7 @@ func (c *userDeleteCmd) Run(e *env) error {
 	if err != nil {
 		return explain(err)
 	}
+	c.log(e, audit.Event{Name: "account-deleted", Account: a.ID.String()})
 	files, err := blobs.Open(blobs.Options{Dir: cfg.Data, Now: time.Now})
 	if err != nil {
 		return err

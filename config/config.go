@@ -47,6 +47,12 @@ type Config struct {
 	KDFMemory    Size          `name:"kdf-memory" env:"ZENCRYPT_KDF_MEMORY" default:"448MiB" placeholder:"SIZE" group:"How much it takes" help:"Memory for all password hashing (argon2id, scrypt) at one time."`
 	KDFReserve   Size          `name:"kdf-reserve" env:"ZENCRYPT_KDF_RESERVE" default:"128MiB" placeholder:"SIZE" group:"How much it takes" help:"Part of --kdf-memory that only log-in may use."`
 
+	ActivityKeep time.Duration `name:"activity-keep" env:"ZENCRYPT_ACTIVITY_KEEP" default:"8760h" placeholder:"TIME" group:"What it remembers" help:"How long each account's own list of events is kept."`
+	ServerLog    string        `name:"server-log" env:"ZENCRYPT_SERVER_LOG" placeholder:"FILE" group:"What it remembers" help:"File of the server log, whose lines are chained by MACs. Default: log/server.jsonl in --data."`
+	LogKeep      time.Duration `name:"log-keep" env:"ZENCRYPT_LOG_KEEP" default:"8760h" placeholder:"TIME" group:"What it remembers" help:"How long lines of the server log are kept; 0s keeps all."`
+	LogAnchor    []string      `name:"log-anchor" env:"ZENCRYPT_LOG_ANCHOR" placeholder:"PLACE" group:"What it remembers" help:"Second places that get signed heads of the server log, by comma: a file, best on another disk and append-only, syslog, or syslog:SOCKET. Default: log/heads.jsonl in --data, which shows only that the log alone was cut."`
+	LogEvery     int           `name:"log-anchor-every" env:"ZENCRYPT_LOG_ANCHOR_EVERY" default:"64" placeholder:"LINES" group:"What it remembers" help:"Lines of the server log between two heads. Those after the last head can be cut off unseen."`
+
 	LogFormat string `name:"log-format" env:"ZENCRYPT_LOG_FORMAT" default:"auto" placeholder:"auto|text|json" group:"What it says" help:"Form of the log; auto is text on a terminal and JSON otherwise."`
 	LogLevel  string `name:"log-level" env:"ZENCRYPT_LOG_LEVEL" default:"info" placeholder:"LEVEL" group:"What it says" help:"Least important line to log: debug, info, warn or error."`
 }
@@ -71,6 +77,9 @@ func Default() Config {
 		ResultTTL:    time.Hour,
 		KDFMemory:    448 << 20,
 		KDFReserve:   128 << 20,
+		ActivityKeep: 365 * 24 * time.Hour,
+		LogKeep:      365 * 24 * time.Hour,
+		LogEvery:     64,
 		LogFormat:    "auto",
 		LogLevel:     "info",
 	}
@@ -125,6 +134,22 @@ func (c Config) InData(dir string) bool {
 	}
 	rel, err := filepath.Rel(data, dir)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// ServerLogFile is where the server log stands.
+func (c Config) ServerLogFile() string {
+	if c.ServerLog != "" {
+		return c.ServerLog
+	}
+	return filepath.Join(c.Data, "log", "server.jsonl")
+}
+
+// LogAnchors are the second places of the server log's heads.
+func (c Config) LogAnchors() []string {
+	if len(c.LogAnchor) > 0 {
+		return c.LogAnchor
+	}
+	return []string{filepath.Join(c.Data, "log", "heads.jsonl")}
 }
 
 // loopbackHost knows the names that no resolver can send elsewhere: IP addresses

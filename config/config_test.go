@@ -135,6 +135,15 @@ func TestConfig_Validate(t *testing.T) {
 		"SecretsAreData":      {func(c *config.Config) { c.Secrets = "data/" }, []string{"--secrets"}},
 		"SecretsInDataAbs":    {func(c *config.Config) { c.Secrets = filepath.Join(cwd, "data", "x") }, []string{"--secrets"}},
 
+		"ActivityShort":  {func(c *config.Config) { c.ActivityKeep = time.Hour }, []string{"--activity-keep", "8760h"}},
+		"LogKeepAll":     {func(c *config.Config) { c.LogKeep = 0 }, nil},
+		"LogKeepShort":   {func(c *config.Config) { c.LogKeep = time.Minute }, []string{"--log-keep"}},
+		"LogEveryZero":   {func(c *config.Config) { c.LogEvery = 0 }, []string{"--log-anchor-every"}},
+		"LogEveryMuch":   {func(c *config.Config) { c.LogEvery = 10001 }, []string{"--log-anchor-every"}},
+		"LogAnchor":      {func(c *config.Config) { c.LogAnchor = []string{"/mnt/other/heads", "syslog"} }, nil},
+		"LogAnchorEmpty": {func(c *config.Config) { c.LogAnchor = []string{""} }, []string{"--log-anchor"}},
+		"LogAnchorSelf":  {func(c *config.Config) { c.LogAnchor = []string{"data/log/server.jsonl"} }, []string{"--log-anchor", "not the log itself"}},
+
 		"Registration":    {func(c *config.Config) { c.Registration = "Open" }, []string{"--registration", "ZENCRYPT_REGISTRATION", "open, closed"}},
 		"Closed":          {func(c *config.Config) { c.Registration = "closed" }, nil},
 		"LogFormat":       {func(c *config.Config) { c.LogFormat = "xml" }, []string{"--log-format", "auto, text, json"}},

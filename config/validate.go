@@ -17,7 +17,9 @@ const (
 	minSession = time.Minute         // a session is touched at most once a minute, so less would end it in use
 	maxSession = 30 * 24 * time.Hour // the account key is sealed under a cookie for as long
 	minResult  = time.Minute         // time to press the link
+	maxEvery   = 10000               // more lines than a busy day has would never be anchored
 	maxResult  = 24 * time.Hour      // a result is meant to be fetched, not kept
+	minKeep    = 24 * time.Hour      // less would be forgotten before anybody looks
 	minKDF     = Size(64 << 20)      // one argon2id run with the parameters of RFC 9106's second choice
 )
 
@@ -41,6 +43,7 @@ func (c Config) Validate() error {
 	c.checkOrigin(&p)
 	c.checkTLS(&p)
 	c.checkAmounts(&p)
+	c.checkMemory(&p)
 
 	p.oneOf("Registration", c.Registration, "open", "closed")
 	p.oneOf("LogFormat", c.LogFormat, "auto", "text", "json")
@@ -134,6 +137,16 @@ func (c Config) checkAmounts(p *problems) {
 		"give a time of 1m or more that is not above --session-max, such as 30m")
 	p.check("SessionMax", c.SessionMax >= minSession && c.SessionMax <= maxSession, "give a time from 1m to 720h, such as 12h")
 	p.check("ResultTTL", c.ResultTTL >= minResult && c.ResultTTL <= maxResult, "give a time from 1m to 24h, such as 1h")
+}
+
+func (c Config) checkMemory(p *problems) {
+	p.check("ActivityKeep", c.ActivityKeep >= minKeep, "give a time of 24h or more, such as 8760h for a year")
+	p.check("LogKeep", c.LogKeep == 0 || c.LogKeep >= minKeep, "give a time of 24h or more, such as 8760h for a year, or 0s to keep all")
+	p.check("LogEvery", c.LogEvery >= 1 && c.LogEvery <= maxEvery, "give a number of lines from 1 to 10000, such as 64")
+	for _, place := range c.LogAnchor {
+		p.check("LogAnchor", place != "" && place != "syslog:" && place != c.ServerLogFile(),
+			"name a file that is not the log itself, syslog, or syslog: and the path of its socket")
+	}
 }
 
 // problems collects errors under the names that the struct tags give.

@@ -113,6 +113,8 @@ func (c *core) confirmForm(x *fiber.Ctx, f *form, act func(f *form, u *models.Un
 	err = c.slow(x, limits.Login, func() error { return act(f, u) })
 	if models.ErrorCode(err) != models.Unauthorized {
 		c.rates.password.Return(key)
+	} else {
+		c.db.Activity.FailedFor(u.Account.ID, models.EventCurrentFailed)
 	}
 	if err == nil {
 		return false, nil
@@ -135,6 +137,7 @@ func (a *account) Password(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.note(x, models.EventPassword, "")
 	return a.anew(x, "/account?done=password")
 }
 
@@ -146,6 +149,7 @@ func (a *account) Recovery(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.note(x, models.EventRecoveryCode, "")
 	return redirect(x, "/register/confirm")
 }
 
@@ -157,6 +161,7 @@ func (a *account) Renew(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.note(x, models.EventRenewed, "")
 	return a.anew(x, "/register/confirm")
 }
 
@@ -220,6 +225,7 @@ func (a *account) Sessions(x *fiber.Ctx) error {
 	if !found {
 		return fiber.ErrNotFound
 	}
+	a.note(x, models.EventSessionEnded, "")
 	if only == v.session.ID {
 		a.clearCookie(x, a.cookieName())
 		return redirect(x, "/login?out=1")
@@ -244,6 +250,7 @@ func (a *account) Delete(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.accountDeleted(u.Account.ID)
 	a.transfers.cutAccount(u.Account.ID, nil)
 	a.dropBlobs(files)
 	// The account is gone, so nothing below may say that nothing was changed.

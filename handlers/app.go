@@ -17,6 +17,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"zencrypt/audit"
 	"zencrypt/blobs"
 	"zencrypt/crypto/passkey"
 	"zencrypt/limits"
@@ -35,12 +36,14 @@ type Options struct {
 	AccountQuota   int64    // bytes an account's vault and results may take
 	SessionMax     time.Duration
 	ResultTTL      time.Duration
+	ActivityKeep   time.Duration  // of events in people's own lists; 0 keeps all
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For is believed
 	Version        string
 	DeviceKey      [32]byte // signs the device cookie
 	LoginCost      int64    // bytes that one log-in's slow hashes hold
 	Now            func() time.Time
 	Log            *slog.Logger
+	Audit          *audit.Log // the server log; nil keeps none
 }
 
 // App is the web server: routes, their shared state, and the fasthttp server below them.
@@ -72,6 +75,8 @@ type core struct {
 	forms      *limits.Budget // fields of forms on their way in
 	rp         *passkey.RP    // nil where browsers have no passkeys for the server's address
 	asked      *ceremonies
+	refusals   refusals       // for the server log
+	exports    exports        // for people's own lists
 }
 
 // rates are the limits on guessing and on making things.

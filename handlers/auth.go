@@ -73,6 +73,9 @@ func (a *auth) Register(x *fiber.Ctx) error {
 		u, err = a.register(x, login, pw)
 	}
 	if err == nil {
+		a.noteEvent(x.UserContext(), u, nil, models.Event{Kind: models.EventMade})
+		a.rememberDevice(x, login)
+		x.Locals(localMade, true)
 		return a.settled(x, a.begin(x, u, "/register/confirm"))
 	}
 	errs, err := fieldErrors(err)
@@ -176,6 +179,7 @@ func (a *auth) Login(x *fiber.Ctx) error {
 		return err
 	})
 	if models.ErrorCode(err) == models.Unauthorized {
+		a.db.Activity.Failed(login, models.EventLoginFailed)
 		return a.render(x, fiber.StatusUnprocessableEntity, loginPage, views.Login(views.LoginForm{
 			Login: printable(login), Next: next, Register: a.opt.Registration, Guests: a.opt.Guests, Passkey: a.askAnybody(x, next),
 			Errors: views.Fields{"": "This login and password do not go together. Check both: the password is case-sensitive, the login is not."}}))
@@ -218,6 +222,7 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 		keep()
 		return a.recovering(x, r)
 	case models.Unauthorized:
+		a.db.Activity.Failed(f.get("login"), models.EventRecoveryFailed)
 		form.Errors = views.Fields{"": "This login and recovery code do not go together. Check every group of the code."}
 	case models.Invalid:
 		keep()
@@ -234,6 +239,9 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 // Logout handles POST /logout: ends the session, its results and its transfers.
 func (a *auth) Logout(x *fiber.Ctx) error {
 	if s := visitorOf(x).session; s != nil {
+		if visitorOf(x).user != nil {
+			a.note(x, models.EventLogout, "")
+		}
 		// On a full disk the row stays for now; this server does not take it any more.
 		if err := a.endSession(x.UserContext(), s.ID); err != nil && models.ErrorCode(err) != models.Unavailable {
 			return err
@@ -261,6 +269,7 @@ func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 // admit lets a person in under a new session's token.
 func (a *auth) admit(x *fiber.Ctx, token string, s *models.Session, u *models.Unlocked, next string) error {
 	a.setCookie(x, a.cookieName(), token, 0)
+	a.noteLogin(x, u, s)
 	if x.Cookies(a.guestCookie()) != "" {
 		a.clearCookie(x, a.guestCookie())
 	}

@@ -185,6 +185,12 @@ func (b *book) name(name string) error {
 	if err != nil {
 		return err
 	}
+	for i := range b.people { // under another login than when they were added: their pinned keys count
+		if b.people[i].Account == found.Account {
+			b.person(&b.people[i])
+			return nil
+		}
+	}
 	fresh := personOf(found)
 	b.add(recipient{who: found.Login, named: true, fresh: fresh}, fresh.Keys)
 	return nil

@@ -53,6 +53,7 @@ func (c *core) fail(x *fiber.Ctx, err error) error {
 	if status >= 500 {
 		c.opt.Log.Error("request failed", "request", requestID(x), "route", routePattern(x), "error", errorClass(err))
 	}
+	c.refusals.add(status)
 	if retry > 0 {
 		x.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(retry/time.Second)+1))
 	}

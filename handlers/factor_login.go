@@ -50,6 +50,7 @@ func (a *auth) recovered(x *fiber.Ctx, r *models.Recovery) error {
 		return err
 	}
 	a.transfers.cutAccount(r.Account.ID, nil)
+	a.noteEvent(x.UserContext(), r.Unlocked, nil, models.Event{Kind: models.EventRecovery})
 	return a.settled(x, a.begin(x, r.Unlocked, "/register/confirm"))
 }
 

@@ -84,6 +84,7 @@ func (a *App) Clean(ctx context.Context) {
 		a.files.FreeOwner("account:"+p.Account.String(), p.Bytes)
 	}
 	a.forgetRewraps()
+	a.remember(ctx, check)
 	check("files without a row", a.sweep(ctx, time.Hour))
 	check("write-ahead log", a.db.Checkpoint(ctx))
 }

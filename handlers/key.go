@@ -101,7 +101,11 @@ func (k *keys) refused(x *fiber.Ctx, key *models.Key, form string, fields []stri
 // Rotate handles POST /keys/:id/rotate: a new version; 303 to the key, 422 with the reason why not.
 func (k *keys) Rotate(x *fiber.Ctx) error {
 	return k.change(x, "rotate", "rotate", nil, func(_ *form, key *models.Key) error {
-		return k.store.Rotate(x.UserContext(), visitorOf(x).user, key.ID)
+		if err := k.store.Rotate(x.UserContext(), visitorOf(x).user, key.ID); err != nil {
+			return err
+		}
+		k.note(x, models.EventKeyRotated, key.Name)
+		return nil
 	})
 }
 
@@ -168,7 +172,15 @@ func (k *keys) state(x *fiber.Ctx, state string) error {
 		if reason > uint64(pgp.Retired) {
 			return errMalformed
 		}
-		return k.store.SetState(x.UserContext(), visitorOf(x).user, key.ID, n, state, pgp.Reason(reason))
+		if err := k.store.SetState(x.UserContext(), visitorOf(x).user, key.ID, n, state, pgp.Reason(reason)); err != nil {
+			return err
+		}
+		kind := models.EventKeyRetired
+		if state == models.KeyRevoked {
+			kind = models.EventKeyRevoked
+		}
+		k.note(x, kind, key.Name)
+		return nil
 	})
 }
 
@@ -215,5 +227,6 @@ func (k *keys) confirmed(x *fiber.Ctx, key *models.Key, what, next string, act f
 	if err := act(u); err != nil {
 		return k.refused(x, key, what, nil, err)
 	}
+	k.note(x, models.EventKeyDeleted, key.Name)
 	return redirect(x, next)
 }

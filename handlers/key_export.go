@@ -45,6 +45,7 @@ func (k *keys) Export(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	k.note(x, models.EventKeyExported, key.Name)
 	attachment(x, name)
 	x.Set(fiber.HeaderContentLength, strconv.Itoa(len(b)))
 	return x.Send(b)

@@ -96,6 +96,7 @@ func (k *keys) Create(x *fiber.Ctx) error {
 		})
 	}
 	if err == nil {
+		k.note(x, models.EventKeyMade, key.Name)
 		return redirect(x, "/keys/"+key.ID.String()+"?done=made")
 	}
 	if vm.Errors, err = fieldErrors(err); err != nil {
@@ -169,6 +170,11 @@ func (k *keys) Import(x *fiber.Ctx) error {
 	pairs, err := k.pairs(x, f)
 	if err == nil {
 		done, err = k.store.Import(x.UserContext(), visitorOf(x).user, f.get("name"), pairs)
+	}
+	for _, one := range done {
+		if !one.Known {
+			k.note(x, models.EventKeyImported, one.Name)
+		}
 	}
 	status := fiber.StatusOK
 	if err != nil {

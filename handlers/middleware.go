@@ -28,6 +28,7 @@ const (
 	localVisitor = "visitor"
 	localRequest = "request"
 	localForm    = "form"
+	localMade    = "made" // this request made the account: its first browser is no stranger
 )
 
 func visitorOf(x *fiber.Ctx) *visitor {
@@ -232,6 +233,18 @@ func (c *core) guard(need Access) fiber.Handler {
 				return x.Next()
 			}
 			return c.askLogin(x)
+		case Locked:
+			switch {
+			case v.session != nil && v.session.Locked:
+				return x.Next()
+			case v.user == nil:
+				return c.askLogin(x)
+			case !v.user.Account.RecoveryPending:
+				return redirect(x, orElse(localPath(x.Query("next")), "/encrypt"))
+			}
+		}
+		if v.session != nil && v.session.Locked {
+			return c.askUnlock(x)
 		}
 		if v.user != nil {
 			if v.user.Account.RecoveryPending && need != Unconfirmed {

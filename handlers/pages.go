@@ -18,8 +18,10 @@ func (p *pages) about() views.About {
 
 // Home handles GET /: for guests what this is; for a person 303 to the tools.
 func (p *pages) Home(x *fiber.Ctx) error {
-	if visitorOf(x).user != nil {
+	if v := visitorOf(x); v.user != nil {
 		return redirect(x, "/encrypt")
+	} else if v.session != nil && v.session.Locked {
+		return p.askUnlock(x)
 	}
 	return p.render(x, fiber.StatusOK, views.Page{Title: "Encrypt, decrypt, hash and keep"}, views.Home(p.about()))
 }

@@ -79,6 +79,9 @@ func (p *people) list(x *fiber.Ctx, status int, vm views.PeoplePage) error {
 
 func personRow(p *models.Person, now *models.Offer) views.PersonRow {
 	row := views.PersonRow{ID: p.ID.String(), Name: p.Name, Login: p.Login, Verified: !p.Verified.IsZero()}
+	if p.Login != "" && now != nil && now.Login != p.Login {
+		row.Login += ", now " + now.Login // what was pinned goes by the account, not by the login
+	}
 	seen := map[string]bool{}
 	for _, k := range p.Keys {
 		if kind := kindTitle(k.Kind); !seen[kind] {

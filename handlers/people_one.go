@@ -204,7 +204,9 @@ func (a *account) Listed(x *fiber.Ctx) error {
 		return err
 	}
 	if unlisted {
+		a.note(x, models.EventUnlisted, "")
 		return redirect(x, "/account?done=unlisted")
 	}
+	a.note(x, models.EventListed, "")
 	return redirect(x, "/account?done=listed")
 }

@@ -45,6 +45,8 @@ func (c *core) page(x *fiber.Ctx, p views.Page) views.Page {
 		p.Login = v.user.Account.Login
 		p.WeakPassword = c.weakPassword(x, v.user)
 	}
+	p.Locked = v.session != nil && v.session.Locked
+	p.Alerts = c.alerts(x)
 	p.Guests, p.Register, p.PlainHTTP = c.opt.Guests, c.opt.Registration, c.plainHTTP()
 	p.Theme = themeOf(x)
 	p.Path = "/" + p.Active

@@ -6,7 +6,9 @@ import "github.com/gofiber/fiber/v2"
 type Access int
 
 // The kinds of access. A person who has not confirmed the recovery code yet reaches only Public and
-// Unconfirmed routes, one without a factor where everybody needs one Public, Unconfirmed and Setup ones; a session that waits for its second factor reaches only Public and Pending ones.
+// Unconfirmed routes; one without a factor where everybody needs one only Public, Unconfirmed and Setup ones; a
+// session that waits for its second factor reaches only Public and Pending ones, one that locked itself only Public
+// and Locked ones.
 const (
 	Public      Access = iota // everybody
 	Guest                     // everybody while guests are allowed, else a logged-in person
@@ -15,6 +17,7 @@ const (
 	User                      // a logged-in person
 	Pending                   // a session that waits for the second factor
 	Setup                     // a logged-in person, also one who still has to set up the second factor that this server asks for
+	Locked                    // a session that locked itself
 )
 
 // Route is one line of the table that the server is built from; there is no other way to add one.
@@ -41,6 +44,10 @@ func (a *App) table() []Route {
 		people  = &people{core: c, store: c.db.People}
 		factor  = &factor{core: c, store: c.db.Factors}
 		fobs    = &passkeys{factor: factor, store: c.db.Passkeys}
+
+		activity = &activity{c}
+		settings = &settings{c}
+		unlock   = &unlock{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
@@ -120,6 +127,12 @@ func (a *App) table() []Route {
 		{"POST", "/passkeys", Setup, fobs.Add},
 		{"POST", "/passkeys/:id/unlock", Setup, fobs.Unlock},
 		{"POST", "/passkeys/:id/delete", Setup, fobs.Delete},
+		{"GET", "/account/unlock", Locked, unlock.New},
+		{"POST", "/account/unlock", Locked, unlock.Create},
+
+		{"GET", "/activity", User, activity.List},
+		{"GET", "/settings", User, settings.Show},
+		{"POST", "/settings", User, settings.Save},
 
 		{"GET", "/keys", User, keys.List},
 		{"POST", "/keys", User, keys.Create},

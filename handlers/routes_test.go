@@ -27,6 +27,8 @@ var declared = map[string]Access{
 	"POST /people/:id/describe": User, "POST /people/:id/accept": User, "POST /people/:id/verify": User, "POST /people/:id/delete": User, "POST /account/listed": User,
 	"GET /account": User, "POST /account/password": User, "POST /account/recovery": User, "POST /account/renew": User,
 	"POST /account/sessions": User, "POST /account/delete": Unconfirmed,
+	"GET /account/unlock": Locked, "POST /account/unlock": Locked,
+	"GET /activity": User, "GET /settings": User, "POST /settings": User,
 	"GET /keys": User, "POST /keys": User, "POST /keys/import": User, "POST /keys/rewrap": User, "GET /keys/:id": User,
 	"POST /keys/:id/rotate": User, "POST /keys/:id/default": User, "POST /keys/:id/describe": User, "POST /keys/:id/expiry": User,
 	"POST /keys/:id/export": User, "POST /keys/:id/delete": User, "POST /keys/:id/versions/:n/retire": User,
@@ -75,7 +77,7 @@ func TestRoutes(t *testing.T) {
 			c.htmx = true
 			h := c.do(r.Method, path(r), "", nil)
 			switch r.Access {
-			case User, Unconfirmed, Pending, Setup:
+			case User, Unconfirmed, Pending, Setup, Locked:
 				if !toLogin {
 					t.Errorf("%s %s without a session: %d to %q, want 303 to /login", r.Method, r.Path, a.StatusCode, a.Header.Get("Location"))
 				}

@@ -214,6 +214,7 @@ func (v *vault) File(x *fiber.Ctx) error {
 	}
 	name := itemName(item)
 	if item.Blob == nil {
+		v.noteExport(x, item)
 		attachment(x, name)
 		return x.Send(item.Body)
 	}
@@ -221,6 +222,7 @@ func (v *vault) File(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	v.noteExport(x, item)
 	return v.send(x, name, item.Blob.Size, r, func() { _ = r.Close() })
 }
 

@@ -52,6 +52,7 @@ type DB struct {
 	Imports  *Imports
 	Factors  *Factors
 	Passkeys *Passkeys
+	Activity *Activity
 
 	main, sessions *sqliteDB
 	now            func() time.Time
@@ -121,6 +122,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db.Imports = &Imports{db}
 	db.Factors = &Factors{db}
 	db.Passkeys = &Passkeys{db}
+	db.Activity = &Activity{db: db}
 	return db, nil
 }
 

@@ -17,7 +17,7 @@ func BenchmarkImports_Import(b *testing.B) {
 	defer db.Close()
 	var all []Record
 	for i := range 11 {
-		all = append(all, note(fmt.Sprint("text:", i), fmt.Sprintf("%0300d", i)))
+		all = append(all, textRecord(fmt.Sprint("text:", i), fmt.Sprintf("%0300d", i)))
 	}
 	salt := "salt"
 	all[10] = Record{Ref: "hash:1", Kind: RecordDigest, Body: []byte(fmt.Sprintf("%064x", 1)), Salt: &salt}

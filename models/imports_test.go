@@ -29,7 +29,7 @@ func yields(all ...Record) iter.Seq2[Record, error] {
 	}
 }
 
-func note(ref, body string) Record {
+func textRecord(ref, body string) Record {
 	return Record{Ref: ref, Kind: RecordNote, Body: []byte(body), Created: time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)}
 }
 
@@ -103,7 +103,7 @@ func TestImports_Import(t *testing.T) {
 	texts := []string{" ", "\n", "\r\n", "\u2028", "nul\x00 and \xff no text", "", strings.Repeat("long ", 200_000)}
 	var all []Record
 	for i, s := range texts {
-		all = append(all, note(fmt.Sprint("text:", i), s))
+		all = append(all, textRecord(fmt.Sprint("text:", i), s))
 	}
 	all = append(all,
 		Record{Ref: "text:lost", Kind: RecordUnreadable, Body: []byte("gAAAAAlost")},
@@ -336,10 +336,10 @@ func TestImports_Logins(t *testing.T) {
 func TestImports_Twice(t *testing.T) {
 	db, _ := newTestDB(t)
 	all := func(extra ...Record) []*Incoming {
-		a := incoming(t, "1", "ada", "old pass", slices.Concat([]Record{note("text:1", "one"), note("text:2", "two")}, extra)...)
+		a := incoming(t, "1", "ada", "old pass", slices.Concat([]Record{textRecord("text:1", "one"), textRecord("text:2", "two")}, extra)...)
 		a.Keys = []IncomingKey{{Ref: "key:1", Key: "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=", Active: true}}
-		b := incoming(t, "2", "bob", "old pass", note("text:3", "three"))
-		c := incoming(t, "3", "eve", "old pass", note("text:4", "four"))
+		b := incoming(t, "2", "bob", "old pass", textRecord("text:3", "three"))
+		c := incoming(t, "3", "eve", "old pass", textRecord("text:4", "four"))
 		return []*Incoming{a, b, c}
 	}
 	for _, in := range all() {
@@ -378,7 +378,7 @@ func TestImports_Twice(t *testing.T) {
 	}
 	// The old server went on for a while.
 	salt := "s"
-	more := all(note("text:9", "nine"), Record{Ref: "hash:9", Kind: RecordDigest, Body: []byte(strings.Repeat("ab", 32)), Salt: &salt},
+	more := all(textRecord("text:9", "nine"), Record{Ref: "hash:9", Kind: RecordDigest, Body: []byte(strings.Repeat("ab", 32)), Salt: &salt},
 		Record{Ref: "text:10", Kind: RecordUnreadable, Body: []byte("gAAAAAx")})[0]
 	key := fernet.NewKey()
 	more.Keys = append(more.Keys, IncomingKey{Ref: "key:9", Key: key, Active: true})
@@ -389,7 +389,7 @@ func TestImports_Twice(t *testing.T) {
 		t.Fatalf("%d records wait", n)
 	}
 	// Bob has not come, but his account is here: it waits in the inbox, too.
-	if out := bring(t, db, incoming(t, "2", "bob", "old pass", note("text:3", "three"), note("text:11", "eleven"))); out.Later != 1 || out.Notes != 1 || out.Known != 1 {
+	if out := bring(t, db, incoming(t, "2", "bob", "old pass", textRecord("text:3", "three"), textRecord("text:11", "eleven"))); out.Later != 1 || out.Notes != 1 || out.Known != 1 {
 		t.Fatalf("bob: %+v", out)
 	}
 	ada = enter(t, db, "ada", "old pass")
@@ -414,7 +414,7 @@ func TestImports_Twice(t *testing.T) {
 
 func TestImports_DryRun(t *testing.T) {
 	db, _ := newTestDB(t)
-	in := incoming(t, "1", "ada", "old pass", note("text:1", "one"))
+	in := incoming(t, "1", "ada", "old pass", textRecord("text:1", "one"))
 	for range 2 {
 		if out, err := db.Imports.Import(t.Context(), in, true); err != nil || out.State != ImportNew || out.Notes != 1 {
 			t.Fatalf("%+v, %v", out, err)
@@ -434,7 +434,7 @@ func TestImports_Cut(t *testing.T) {
 	in := incoming(t, "1", "ada", "old pass")
 	in.Records = func(yield func(Record, error) bool) {
 		for i := range 1000 {
-			if !yield(note(fmt.Sprint(i), "x"), nil) {
+			if !yield(textRecord(fmt.Sprint(i), "x"), nil) {
 				return
 			}
 		}
@@ -446,7 +446,7 @@ func TestImports_Cut(t *testing.T) {
 	if n := count(t, db.main, "SELECT count(*) FROM accounts"); n != 0 {
 		t.Fatal("half of it is there")
 	}
-	in.Records = yields(note("1", "x"), Record{Ref: "2", Kind: RecordNote, Body: make([]byte, MaxRecord+1)})
+	in.Records = yields(textRecord("1", "x"), Record{Ref: "2", Kind: RecordNote, Body: make([]byte, MaxRecord+1)})
 	if out := bring(t, db, in); out.Notes != 1 || len(out.Refused) != 1 || out.Refused[0].Ref != "2" {
 		t.Fatalf("%+v", out)
 	}
@@ -454,8 +454,8 @@ func TestImports_Cut(t *testing.T) {
 
 func TestImports_Purge(t *testing.T) {
 	db, c := newTestDB(t)
-	a := bring(t, db, incoming(t, "1", "ada", "old pass", note("text:1", "one")))
-	b := bring(t, db, incoming(t, "2", "bob", "old pass", note("text:2", "two")))
+	a := bring(t, db, incoming(t, "1", "ada", "old pass", textRecord("text:1", "one")))
+	b := bring(t, db, incoming(t, "2", "bob", "old pass", textRecord("text:2", "two")))
 	enter(t, db, "bob", "old pass")
 	c.add(100 * 24 * time.Hour)
 	if all, waiting, err := db.Imports.Tally(t.Context()); err != nil || all != 2 || waiting != 1 {
@@ -517,7 +517,7 @@ func TestImports_Advice(t *testing.T) {
 // Two log-ins at once are both let in, and one recovery code counts.
 func TestImports_Race(t *testing.T) {
 	db, _ := newTestDB(t)
-	bring(t, db, incoming(t, "1", "ada", "old pass", note("text:1", "one")))
+	bring(t, db, incoming(t, "1", "ada", "old pass", textRecord("text:1", "one")))
 	var wg sync.WaitGroup
 	codes := make([]string, 4)
 	for i := range codes {
@@ -556,7 +556,7 @@ func TestImports_OtherServerKey(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	o := testOptions(t, dir, c)
 	db := openTest(t, o)
-	in := incoming(t, "1", "ada", "old pass", note("text:1", "one"))
+	in := incoming(t, "1", "ada", "old pass", textRecord("text:1", "one"))
 	bring(t, db, in)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ func sealedTables() []sealedTable {
 		{name: "people", columns: []sealedColumn{{"sealed_person", seal.KeyRing}}},
 		{name: "factors", columns: []sealedColumn{{"sealed_totp", seal.Account}, {"sealed_setup", seal.Account}, {"sealed_codes", seal.Account}}},
 		{name: "passkeys", columns: []sealedColumn{{"sealed_passkey", seal.Account}}},
+		{name: "settings", columns: []sealedColumn{{"sealed_settings", seal.Account}}},
 		{name: "items", whole: wholeItem, columns: []sealedColumn{
 			{"sealed_title", seal.Names}, {"sealed_meta", seal.Names}, {"sealed_blob", seal.Files}, {"sealed_body", seal.Items},
 		}},

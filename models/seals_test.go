@@ -23,6 +23,7 @@ var clearBlobs = []string{
 	"factors.id", "factors.account_id",
 	"passkeys.id", "passkeys.account_id", "passkeys.credential_hash", // SHA-256 of random bytes
 	"recoveries.id", "recoveries.account_id",
+	"activity.id", "activity.account_id", "settings.id", "settings.account_id", "session_locks.session_id",
 	"sessions.id", "sessions.token_hash", "sessions.account_id", // SHA-256 of the token
 	"results.id", "results.session_id", "results.blob_id",
 }
@@ -140,6 +141,7 @@ func TestSeals_ClearColumns(t *testing.T) {
 		// The older version's row under the number of the active one, and the reverse.
 		"VersionsSwapped": {"UPDATE key_versions SET n = n + 100 WHERE n = 1; UPDATE key_versions SET n = 1 WHERE n = 2; UPDATE key_versions SET n = 2 WHERE n = 101",
 			"key_versions.sealed_version"},
+		"EventTime":   {"UPDATE activity SET created = created + 1", "activity.sealed_event"},
 		"PersonSince": {"UPDATE people SET created = created + 1", "people.sealed_person"},
 		"OtherKey": {`UPDATE key_versions SET n = n + 10, key_id = (SELECT id FROM keys k WHERE k.account_id = key_versions.account_id
 			AND k.id <> key_versions.key_id)`, "key_versions.sealed_version"},

@@ -28,6 +28,7 @@ type Session struct {
 	Account *ID // nil for a guest
 	Guest   bool
 	Pending bool // the second factor is still to come: it serves nothing else
+	Locked  bool // its account key was deleted after idle time: the password makes it anew
 	Created time.Time
 	Touched time.Time
 	Expires time.Time // at the latest
@@ -52,6 +53,8 @@ type sessionRow struct {
 	Touched          int64
 	Expires          int64
 	SealedAccountKey []byte
+
+	lockAfter time.Duration // see lockRow
 }
 
 func (r *sessionRow) session() *Session {
@@ -77,18 +80,17 @@ func (s *Session) withToken(token []byte) *Session {
 func (s *Sessions) Create(ctx context.Context, u *Unlocked, pending bool) (token string, session *Session, err error) {
 	secret := make([]byte, tokenSize)
 	rand.Read(secret)
-	row, session := s.newSession(u, pending, secret)
-	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		_, err := tx.NewInsert().Model(row).Exec(ctx)
-		return err
-	})
+	row, session, err := s.newSession(ctx, u, pending, secret)
 	if err != nil {
+		return "", nil, err
+	}
+	if err := s.db.sessions.write(ctx, row.insert); err != nil {
 		return "", nil, err
 	}
 	return base64.RawURLEncoding.EncodeToString(secret), session, nil
 }
 
-func (s *Sessions) newSession(u *Unlocked, pending bool, secret []byte) (*sessionRow, *Session) {
+func (s *Sessions) newSession(ctx context.Context, u *Unlocked, pending bool, secret []byte) (*sessionRow, *Session, error) {
 	hash := sha256.Sum256(secret)
 	now := s.db.now()
 	row := &sessionRow{ID: NewID(), TokenHash: hash[:], Pending: pending, Created: millis(now), Touched: millis(now)}
@@ -101,8 +103,16 @@ func (s *Sessions) newSession(u *Unlocked, pending bool, secret []byte) (*sessio
 		row.AccountID, row.Epoch = &id, u.Account.Epoch
 		version, key := u.Ring.Current()
 		row.SealedAccountKey = seal.Seal(seal.Derive(secret, infoSession), version, row.place(), key[:])
+		choices, err := s.db.Accounts.Settings(ctx, u)
+		if err != nil {
+			return nil, nil, err
+		}
+		if choices.SessionLife > 0 {
+			row.Expires = min(row.Expires, millis(now.Add(choices.SessionLife)))
+		}
+		row.lockAfter = choices.LockAfter
 	}
-	return row, row.session().withToken(secret)
+	return row, row.session().withToken(secret), nil
 }
 
 func errNoSession() error { return Errorf(NotFound, "", "find session: there is none") }
@@ -111,7 +121,7 @@ func errNoSession() error { return Errorf(NotFound, "", "find session: there is 
 // of its key; Unlocked is nil for a guest and while a second factor is pending. It is
 // NotFound for no session and Gone for one that has ended: idle, too old, or of an
 // epoch before the account's last change of password, code or key. The use is noted
-// at most once a minute.
+// at most once a minute. A session that locked itself comes without Unlocked too.
 func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocked, error) {
 	secret, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	// The decoder passes over line ends, so that the text's length is looked at too.
@@ -132,16 +142,25 @@ func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocke
 		s.remove(ctx, row.ID)
 		return nil, nil, errGone()
 	}
-	var u *Unlocked
-	if row.AccountID != nil {
-		if u, err = s.open(ctx, row, session.unlock); err != nil {
-			if ErrorCode(err) == Gone {
-				s.remove(ctx, row.ID)
-			}
-			return nil, nil, err
-		}
+	if session.Locked, err = s.locked(ctx, row); err != nil {
+		return nil, nil, err
 	}
-	if now := s.db.now(); now.Sub(session.Touched) >= min(touchEvery, s.db.opts.SessionIdle/10) {
+	var u *Unlocked
+	if session.Locked {
+		err = s.checkEpoch(ctx, row)
+	} else if row.AccountID != nil {
+		u, err = s.open(ctx, row, session.unlock)
+	}
+	if err != nil {
+		if ErrorCode(err) == Gone {
+			s.remove(ctx, row.ID)
+		}
+		return nil, nil, err
+	}
+	if session.Locked {
+		return session, nil, nil // asking for the password is no use of what it opens
+	}
+	if now := s.db.now(); now.Sub(session.Touched) >= s.touchEvery(row) {
 		// With a full disk people must still reach what they have: the next use tries again.
 		switch err := s.Touch(ctx, row.ID); ErrorCode(err) {
 		case "":
@@ -155,6 +174,15 @@ func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocke
 		u = nil
 	}
 	return session, u, nil
+}
+
+// touchEvery is how often a session's use is noted: ten times in the time after which it would end or lock.
+func (s *Sessions) touchEvery(row *sessionRow) time.Duration {
+	every := min(touchEvery, s.db.opts.SessionIdle/10)
+	if row.lockAfter > 0 {
+		every = min(every, row.lockAfter/10)
+	}
+	return every
 }
 
 func (s *Sessions) ended(row *sessionRow) bool {

@@ -34,7 +34,10 @@ func errTooLate() error { return Errorf(Gone, "", "the log-in took too long: beg
 func (s *Sessions) CreateRecovering(ctx context.Context, r *Recovery) (token string, session *Session, err error) {
 	secret := make([]byte, tokenSize)
 	rand.Read(secret)
-	row, session := s.newSession(r.Unlocked, true, secret)
+	row, session, err := s.newSession(ctx, r.Unlocked, true, secret)
+	if err != nil {
+		return "", nil, err
+	}
 	b, err := json.Marshal(r.change)
 	if err != nil {
 		return "", nil, fail(Internal, "seal recovery", err)
@@ -43,7 +46,7 @@ func (s *Sessions) CreateRecovering(ctx context.Context, r *Recovery) (token str
 	waiting := &recoveryRow{ID: row.ID, AccountID: r.Account.ID}
 	waiting.SealedRecovery = seal.Seal(session.unlock, version, waiting.place(), b)
 	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
+		if err := row.insert(ctx, tx); err != nil {
 			return err
 		}
 		_, err := tx.NewInsert().Model(waiting).Exec(ctx)
@@ -108,13 +111,15 @@ func (s *Sessions) Promote(ctx context.Context, pending *Session) (token string,
 	}
 	secret := make([]byte, tokenSize)
 	rand.Read(secret)
-	fresh, session := s.newSession(u, false, secret)
+	fresh, session, err := s.newSession(ctx, u, false, secret)
+	if err != nil {
+		return "", nil, nil, err
+	}
 	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := claim(ctx, tx, pending.ID); err != nil {
 			return err
 		}
-		_, err := tx.NewInsert().Model(fresh).Exec(ctx)
-		return err
+		return fresh.insert(ctx, tx)
 	})
 	if err != nil {
 		return "", nil, nil, err

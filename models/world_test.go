@@ -66,6 +66,10 @@ func newSealedWorld(t *testing.T) *sealedWorld {
 		for _, friend := range []string{"mira", "jonas"} {
 			addPerson(t, db, u, friend)
 		}
+		if err := db.Accounts.SetSettings(t.Context(), u, Settings{History: true}); err != nil {
+			t.Fatal(err)
+		}
+		note(t, db, u, Event{Kind: EventLogin})
 		for range 2 {
 			if err := db.Accounts.Renew(t.Context(), u, goodPassword); err != nil {
 				t.Fatal(err)
@@ -73,6 +77,7 @@ func newSealedWorld(t *testing.T) *sealedWorld {
 		}
 		saveFile(t, db, u, "three")
 		w.imported(t, u)
+		note(t, db, u, Event{Kind: EventRenewed})
 		w.people[i], w.codes[i] = u, pending(t, db, u, ReasonRenewed)
 		for j := range 2 {
 			w.tokens[i][j], w.sessions[i][j] = login(t, db, u)
@@ -267,6 +272,14 @@ var openers = map[string]func(w *sealedWorld, i int) error{
 	"people.sealed_person": func(w *sealedWorld, i int) error {
 		people, _, err := w.db.People.List(context.Background(), w.people[i])
 		return failed(err != nil || len(people) != 2 || slices.ContainsFunc(people, func(p Person) bool { return p.Unreadable }))
+	},
+	"activity.sealed_event": func(w *sealedWorld, i int) error {
+		all, _, err := w.db.Activity.List(context.Background(), w.people[i], Cursor{}, 10)
+		return failed(err != nil || len(all) != 2 || slices.ContainsFunc(all, func(e Event) bool { return e.Unreadable }))
+	},
+	"settings.sealed_settings": func(w *sealedWorld, i int) error {
+		s, err := w.db.Accounts.Settings(context.Background(), w.people[i])
+		return failed(err != nil || s.Unreadable)
 	},
 	"sessions.sealed_account_key": func(w *sealedWorld, i int) error {
 		for _, token := range w.tokens[i] {

@@ -1408,7 +1408,7 @@ func exportLabel(kind string) string {
 }
 
 func exportHint(p KeyPage) string {
-	all := "A copy opens what was encrypted to this key with other tools, also when this server is gone. Whoever has the copy can do the same."
+	all := "A copy opens what was encrypted to this key with other tools, also when this server is gone. Whoever has the copy can do the same. That it was made is noted in your activity."
 	if len(p.Card.Versions) > 1 {
 		all += " It holds all versions, the newest first."
 	}

@@ -17,6 +17,8 @@ type Page struct {
 	NoStore   bool   // informational: the page shows secrets
 	// WeakPassword asks for a better one: it came from an older Zencrypt and breaks today's rules.
 	WeakPassword bool
+	Locked    bool   // the session locked itself: it can be unlocked or left
+	Alerts    []Alert
 }
 
 // Fields maps a form field's name to what is wrong with it, one sentence.

@@ -102,6 +102,10 @@ func (p Place) additional(header []byte) []byte {
 	return ad
 }
 
+// Additional returns the parts of p, each with its length in 4 bytes, big endian: the aad that [SealTo] takes for a
+// value in this place.
+func (p Place) Additional() []byte { return p.additional(nil) }
+
 // Seal closes plaintext under k for the place p. The version is the account key's; it is
 // readable without k (see [Version]) and authenticated. The nonce is random: 24 bytes make
 // a repetition out of reach for any number of values.

@@ -1,0 +1,170 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Head says that a log had a line of this number and MAC. It is one line of JSON, and the signature is over the same
+// JSON without it, behind a label. Who keeps heads checks them with the public key, and can make none.
+type Head struct {
+	Seq  uint64 `json:"seq"`
+	MAC  string `json:"mac"`
+	Time string `json:"time"`
+	Key  string `json:"key"`           // fingerprint of the server key
+	Sig  string `json:"sig,omitempty"` // Ed25519 (RFC 8032), base64url
+}
+
+const headLabel = "zencrypt/v1/log-head\x00"
+
+// maxHeads bounds the bytes of heads that are read back: 64 MiB are 300,000 of them.
+const maxHeads = 64 << 20
+
+func (h Head) signed() []byte {
+	h.Sig = ""
+	b, err := json.Marshal(h)
+	if err != nil {
+		panic("audit: encode head: " + err.Error()) // strings and numbers only
+	}
+	return append([]byte(headLabel), b...)
+}
+
+func (h Head) sign(k Key) Head {
+	h.Sig = base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.signer(), h.signed()))
+	return h
+}
+
+func (h Head) genuine(keys Keys) bool {
+	k, ok := keys.All[h.Key]
+	sig, err := base64.RawURLEncoding.Strict().DecodeString(h.Sig)
+	return ok && err == nil && ed25519.Verify(k.Public(), h.signed(), sig)
+}
+
+// head writes a line of its own, has it on the disk, and takes its number and MAC to the second places. One that
+// can't be reached is told, in the log too.
+func (l *Log) head() {
+	if len(l.o.Places) == 0 || l.closed {
+		return
+	}
+	err := l.locked(func() error {
+		return l.write(Event{Name: eventHead, Counts: map[string]int64{"places": int64(len(l.o.Places))}})
+	})
+	if err == nil {
+		err = l.file.Sync() // first: a head of a line that a power loss takes would be an alarm for nothing
+	}
+	if err != nil {
+		l.report(fmt.Errorf("write head of server log: %w", err))
+		return
+	}
+	head := Head{Seq: l.last.seq, MAC: l.last.mac.String(), Time: l.o.Now().UTC().Format(time.RFC3339Nano), Key: l.o.Keys.Active}
+	b, err := json.Marshal(head.sign(l.o.Keys.All[l.o.Keys.Active]))
+	if err != nil {
+		panic("audit: encode head: " + err.Error())
+	}
+	l.since, l.headed = 0, l.o.Now()
+	var failed int64
+	for _, p := range l.o.Places {
+		if err := p.Write(append(b, '\n')); err != nil {
+			failed++
+			l.report(fmt.Errorf("write head of server log to %s: %w", p, err))
+		}
+	}
+	if failed > 0 {
+		_ = l.locked(func() error { return l.write(Event{Name: "head-failed", Counts: map[string]int64{"places": failed}}) })
+	}
+}
+
+// newest is the latest genuine head in the places that can be read back.
+func (l *Log) newest() (best Head, ok bool) {
+	for _, p := range l.o.Places {
+		f, isFile := p.(File)
+		if !isFile {
+			continue
+		}
+		heads, _, err := readHeads(string(f), l.o.Keys)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			l.report(err)
+		}
+		for _, h := range heads {
+			if !ok || h.Seq > best.Seq {
+				best, ok = h, true
+			}
+		}
+	}
+	return best, ok
+}
+
+// readHeads reads a file of heads. Each stands at the end of a line, behind what a syslog writes before it. bad
+// counts what looks like a head of this log and is not genuine.
+func readHeads(path string, keys Keys) (heads []Head, bad int, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read heads of server log: %w", err)
+	}
+	if info.Size() > maxHeads {
+		return nil, 0, fmt.Errorf("read heads of server log: %s has more than %d MiB, begin another file", path, maxHeads>>20)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read heads of server log: %w", err)
+	}
+	for text := range bytes.Lines(b) {
+		at := bytes.Index(text, []byte(`{"seq":`))
+		if at < 0 {
+			if len(bytes.TrimSpace(text)) > 0 {
+				bad++
+			}
+			continue
+		}
+		var h Head
+		if err := json.Unmarshal(bytes.TrimSpace(text[at:]), &h); err != nil || !h.genuine(keys) {
+			bad++
+			continue
+		}
+		heads = append(heads, h)
+	}
+	return heads, bad, nil
+}
+
+// File is a second place: a file to which heads are added.
+type File string
+
+// String returns the file's path.
+func (f File) String() string { return string(f) }
+
+// Write adds a line and has it on the disk. A folder that is missing is made for its owner alone.
+func (f File) Write(line []byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(string(f), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if size := info.Size(); size > 0 { // a write that was cut must not take this one along
+		var end [1]byte
+		if _, err := file.ReadAt(end[:], size-1); err != nil {
+			return err
+		}
+		if end[0] != '\n' {
+			line = append([]byte("\n"), line...)
+		}
+	}
+	if _, err := file.Write(line); err != nil {
+		return err
+	}
+	return file.Sync()
+}

@@ -1,0 +1,102 @@
+package handlers
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/limits"
+	"zencrypt/models"
+	"zencrypt/views"
+)
+
+type unlockStore interface {
+	LoginOf(ctx context.Context, id models.ID) (string, error)
+	Authenticate(ctx context.Context, login, password string) (*models.Unlocked, error)
+}
+
+// unlock is the door of a session that locked itself: its sealed account key is gone, and the password makes it anew.
+type unlock struct {
+	*core
+	accounts unlockStore
+	sessions *models.Sessions
+}
+
+var unlockPage = views.Page{Title: "Locked", Active: "account/unlock", Narrow: true}
+
+// New handles GET /account/unlock (next).
+func (u *unlock) New(x *fiber.Ctx) error {
+	return u.show(x, fiber.StatusOK, localPath(x.Query("next")), "")
+}
+
+func (u *unlock) show(x *fiber.Ctx, status int, next, wrong string) error {
+	login, err := u.accounts.LoginOf(x.UserContext(), *visitorOf(x).session.Account)
+	if err != nil {
+		return err
+	}
+	form := views.UnlockForm{Login: login, Next: next}
+	if wrong != "" {
+		form.Errors = views.Fields{"password": wrong}
+	}
+	return u.render(x, status, unlockPage, views.Unlock(form))
+}
+
+// Create handles POST /account/unlock (password, next): 303 to where the person was, 422 when the password is wrong.
+func (u *unlock) Create(x *fiber.Ctx) error {
+	f, err := u.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	ctx, s, next := x.UserContext(), visitorOf(x).session, localPath(f.get("next"))
+	login, err := u.accounts.LoginOf(ctx, *s.Account)
+	if err != nil {
+		return err
+	}
+	key := [16]byte(*s.Account)
+	if ok, wait := u.rates.password.Take(key); !ok {
+		return tooMany(wait, "A wrong password was tried too often.")
+	}
+	var who *models.Unlocked
+	err = u.slow(x, limits.Login, func() error {
+		who, err = u.accounts.Authenticate(ctx, login, f.get("password"))
+		return err
+	})
+	if models.ErrorCode(err) == models.Unauthorized {
+		u.db.Activity.FailedFor(*s.Account, models.EventCurrentFailed)
+		return u.show(x, fiber.StatusUnprocessableEntity, next, "The password is wrong. It is case-sensitive.")
+	}
+	u.rates.password.Return(key)
+	if err != nil {
+		return err
+	}
+	if err := u.sessions.Unlock(ctx, s, who); err != nil {
+		return err
+	}
+	u.noteCounts(u.db.Activity.FlushOf(ctx, who.Account))
+	u.noteEvent(ctx, who, s, models.Event{Kind: models.EventUnlocked})
+	return redirect(x, orElse(next, "/encrypt"))
+}
+
+// askUnlock sends to the unlock page and back afterwards: 303, or 401 under htmx. A post under htmx came from a page
+// that still holds what was typed, so that page stays and shows a card.
+func (c *core) askUnlock(x *fiber.Ctx) error {
+	to := "/account/unlock"
+	if x.Method() == fiber.MethodGet && localPath(x.OriginalURL()) != "" && x.Path() != "/" {
+		to += "?next=" + url.QueryEscape(x.OriginalURL())
+	}
+	x.Vary("HX-Request")
+	switch {
+	case !isFragment(x):
+		return x.Redirect(to, fiber.StatusSeeOther)
+	case x.Method() == fiber.MethodPost:
+		if x.Get("HX-Target") != "result" {
+			x.Set("HX-Reswap", "afterbegin") // what is swapped otherwise is the very form
+		}
+		return &refusal{status: fiber.StatusUnauthorized, problem: views.Problem{Title: "This session is locked",
+			Detail: "It was not used for a while, as you have set. Nothing was changed, and what you typed is still here. Unlock it, come back, and send it again.",
+			Next:   "Unlock in another tab", Link: to, NewTab: true}}
+	}
+	x.Set("HX-Redirect", to)
+	return x.SendStatus(fiber.StatusUnauthorized)
+}

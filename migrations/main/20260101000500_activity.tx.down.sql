@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS settings;
+DROP TABLE IF EXISTS activity;
