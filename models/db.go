@@ -43,12 +43,13 @@ type Options struct {
 
 // DB is both databases and the stores on them.
 type DB struct {
-	Accounts *Accounts
-	Sessions *Sessions
-	Items    *Items
-	Keys     *Keys
-	People   *People
-	Results  *Results
+	Accounts    *Accounts
+	Sessions    *Sessions
+	Items       *Items
+	Keys        *Keys
+	People      *People
+	Results     *Results
+	Invitations *Invitations
 
 	main, sessions *sqliteDB
 	now            func() time.Time
@@ -110,11 +111,12 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, errors.Join(err, db.main.Close())
 	}
 	db.Accounts = &Accounts{db}
-	db.Sessions = &Sessions{db}
+	db.Sessions = &Sessions{db: db}
 	db.Items = &Items{db}
 	db.Keys = &Keys{db}
 	db.People = &People{db}
 	db.Results = &Results{db}
+	db.Invitations = &Invitations{db}
 	return db, nil
 }
 

@@ -112,7 +112,8 @@ func (a *Accounts) NewRecovery(ctx context.Context, u *Unlocked, current string)
 
 // Recover opens an account with its recovery code and sets a new password. The epoch
 // rises, which ends every session, and another code waits to be confirmed. An unknown
-// login and a wrong code get the same Unauthorized; Invalid names "password".
+// login and a wrong code get the same Unauthorized, the right code of a suspended account
+// Suspended; Invalid names "password".
 func (a *Accounts) Recover(ctx context.Context, login, code, newPw string) (*Unlocked, error) {
 	if err := password.Check(newPw, login); err != nil {
 		return nil, passwordField("password", err)
@@ -178,6 +179,9 @@ func (a *Accounts) openRecovery(ctx context.Context, login string, by seal.Key) 
 	key, err := row.openKey(by, "sealed_recovery", row.SealedRecovery)
 	if err != nil {
 		return nil, seal.Key{}, errWrongCode()
+	}
+	if row.Suspended != nil {
+		return nil, seal.Key{}, errSuspended() // and the code is not used up
 	}
 	return row, key, nil
 }

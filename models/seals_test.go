@@ -17,6 +17,7 @@ var clearBlobs = []string{
 	"items.id", "items.account_id", "items.blob_id",
 	"keys.id", "keys.account_id", "key_versions.id", "key_versions.key_id", "key_versions.account_id",
 	"people.id", "people.account_id", "key_offers.account_id", "key_offers.version_id", "unlisted.account_id",
+	"standing.account_id", "invitations.id", "invitations.token_hash", "invitations.created_by", // SHA-256 of the token
 	"sessions.id", "sessions.token_hash", "sessions.account_id", // SHA-256 of the token
 	"results.id", "results.session_id", "results.blob_id",
 }
