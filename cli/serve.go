@@ -87,7 +87,7 @@ func (s *serveCmd) Run(e *env) error {
 	}
 	origins := originsOf(cfg, ln.Addr())
 	app := handlers.New(handlers.Options{
-		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open",
+		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open", Invites: cfg.Registration != "closed",
 		MaxUpload: int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
 		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, TrustedProxies: cfg.TrustedProxies,
 		Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
@@ -97,8 +97,13 @@ func (s *serveCmd) Run(e *env) error {
 		return err
 	}
 	boundMemory(int64(cfg.KDFMemory))
+	first := firstAdmin{store: db.Invitations, dir: ring.Dir, origin: origins[0], log: log}
+	if err := first.offer(e.ctx, e.stdout); err != nil {
+		_ = db.Close()
+		return err
+	}
 	fmt.Fprintf(e.stdout, "Data:    %s\nSecrets: %s\nZencrypt is ready: %s\n", absolute(cfg.Data), absolute(ring.Dir), origins[0])
-	err = run(e.ctx, app, ln, log)
+	err = run(e.ctx, app, ln, log, first.tidy)
 	if errors.Is(err, handlers.ErrRunning) {
 		return fmt.Errorf("close database: %w, so it is left as a crash would leave it; nothing is lost", err)
 	}
@@ -109,7 +114,7 @@ func (s *serveCmd) Run(e *env) error {
 }
 
 // run serves and cleans up once a minute until ctx ends, then drains.
-func run(ctx context.Context, app *handlers.App, ln net.Listener, log *slog.Logger) error {
+func run(ctx context.Context, app *handlers.App, ln net.Listener, log *slog.Logger, also func(context.Context)) error {
 	served := make(chan error, 1)
 	go func() { served <- app.Serve(ln) }()
 	tick := time.NewTicker(janitorTime)
@@ -125,6 +130,7 @@ func run(ctx context.Context, app *handlers.App, ln net.Listener, log *slog.Logg
 			return err
 		case <-tick.C:
 			app.Clean(ctx)
+			also(ctx)
 		case <-ctx.Done():
 			log.Info("stopping", "drain", drainTime.String())
 			drain, cancel := context.WithTimeout(context.Background(), drainTime)

@@ -27,7 +27,7 @@ type Config struct {
 	SharedSecrets Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" group:"What it keeps" help:"Accept a server key that other users of this machine can read."`
 
 	Guests       Switch        `name:"guests" env:"ZENCRYPT_GUESTS" default:"on" placeholder:"on|off" group:"Who may use it" help:"Let people without an account hash, encrypt and decrypt."`
-	Registration string        `name:"registration" env:"ZENCRYPT_REGISTRATION" default:"open" placeholder:"open|closed" group:"Who may use it" help:"Whether anybody may make an account (open), or only 'zencrypt user add' does (closed)."`
+	Registration string        `name:"registration" env:"ZENCRYPT_REGISTRATION" default:"open" placeholder:"open|invite|closed" group:"Who may use it" help:"Who may make an account: anybody (open), who has an invitation link (invite), or only 'zencrypt user add' (closed)."`
 	SessionIdle  time.Duration `name:"session-idle" env:"ZENCRYPT_SESSION_IDLE" default:"30m" placeholder:"TIME" group:"Who may use it" help:"A session unused for this long ends."`
 	SessionMax   time.Duration `name:"session-max" env:"ZENCRYPT_SESSION_MAX" default:"12h" placeholder:"TIME" group:"Who may use it" help:"A session ends after this long, used or not."`
 

@@ -135,7 +135,7 @@ func TestConfig_Validate(t *testing.T) {
 		"SecretsAreData":      {func(c *config.Config) { c.Secrets = "data/" }, []string{"--secrets"}},
 		"SecretsInDataAbs":    {func(c *config.Config) { c.Secrets = filepath.Join(cwd, "data", "x") }, []string{"--secrets"}},
 
-		"Registration":    {func(c *config.Config) { c.Registration = "Open" }, []string{"--registration", "ZENCRYPT_REGISTRATION", "open, closed"}},
+		"Registration":    {func(c *config.Config) { c.Registration = "Open" }, []string{"--registration", "ZENCRYPT_REGISTRATION", "open, invite, closed"}},
 		"Closed":          {func(c *config.Config) { c.Registration = "closed" }, nil},
 		"LogFormat":       {func(c *config.Config) { c.LogFormat = "xml" }, []string{"--log-format", "auto, text, json"}},
 		"LogLevel":        {func(c *config.Config) { c.LogLevel = "" }, []string{"--log-level", "debug, info"}},

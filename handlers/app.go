@@ -28,6 +28,7 @@ type Options struct {
 	Origins        []string // scheme://host[:port] under which browsers reach us; the first is canonical
 	Guests         bool     // guests may hash, encrypt and decrypt
 	Registration   bool     // anybody may register
+	Invites        bool     // who has an invitation may register
 	MaxUpload      int64    // bytes of one file
 	GuestQuota     int64    // bytes a guest's results may take
 	AccountQuota   int64    // bytes an account's vault and results may take
@@ -39,6 +40,7 @@ type Options struct {
 	LoginCost      int64    // bytes that one log-in's slow hashes hold
 	Now            func() time.Time
 	Log            *slog.Logger
+	Acts           ActRecorder // is told what administrators do; may be nil
 }
 
 // App is the web server: routes, their shared state, and the fasthttp server below them.
@@ -68,6 +70,8 @@ type core struct {
 	opening    sync.Map       // results that are being opened, each with what its end closes
 	memory     *limits.Budget // whole messages that have to stand in memory (Fernet files)
 	forms      *limits.Budget // fields of forms on their way in
+	hits       hits           // limits that were hit, for the administrator
+	started    time.Time
 }
 
 // rates are the limits on guessing and on making things.
@@ -96,7 +100,7 @@ const (
 func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *App {
 	const keys = 1 << 16 // buckets a limiter remembers, about 6 MB in all
 	c := &core{
-		opt: o, db: db, files: files, budget: budget,
+		opt: o, db: db, files: files, budget: budget, started: o.Now(),
 		clients:   limits.NewClients(o.Now),
 		uploads:   limits.NewGate(uploadsPerClient),
 		transfers: newTransfers(),

@@ -233,6 +233,9 @@ func (c *core) guard(need Access) fiber.Handler {
 			}
 			return c.askLogin(x)
 		}
+		if need == Admin && (v.user == nil || !v.user.Account.Admin()) {
+			return fiber.ErrNotFound // as for a page that does not exist, to guests too
+		}
 		if v.user != nil {
 			if v.user.Account.RecoveryPending && need != Unconfirmed {
 				return redirect(x, "/register/confirm")

@@ -14,6 +14,7 @@ const (
 	Unconfirmed               // a logged-in person, confirmed or not
 	User                      // a logged-in person
 	Pending                   // a session that waits for the second factor
+	Admin                     // an administrator: for everybody else there is no such page
 )
 
 // Route is one line of the table that the server is built from; there is no other way to add one.
@@ -38,6 +39,8 @@ func (a *App) table() []Route {
 		sign    = &sign{c}
 		verify  = &verify{c}
 		people  = &people{core: c, store: c.db.People}
+		invites = &invites{auth: auth, store: c.db.Invitations}
+		admin   = &admin{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions, invitations: c.db.Invitations}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
@@ -54,6 +57,8 @@ func (a *App) table() []Route {
 		{"POST", "/register", Public, auth.Register},
 		{"GET", "/register/confirm", Unconfirmed, auth.ShowRecovery},
 		{"POST", "/register/confirm", Unconfirmed, auth.ConfirmRecovery},
+		{"GET", "/invite/:token", Public, invites.New},
+		{"POST", "/invite/:token", Public, invites.Register},
 		{"GET", "/login", Public, auth.NewLogin},
 		{"POST", "/login", Public, auth.Login},
 		{"GET", "/login/factor", Pending, auth.NewFactor},
@@ -119,6 +124,20 @@ func (a *App) table() []Route {
 		{"POST", "/keys/:id/versions/:n/retire", User, keys.Retire},
 		{"POST", "/keys/:id/versions/:n/revoke", User, keys.Revoke},
 		{"POST", "/keys/:id/versions/:n/delete", User, keys.DeleteVersion},
+
+		{"GET", "/admin", Admin, admin.People},
+		{"GET", "/admin/server", Admin, admin.Server},
+		{"GET", "/admin/invites", Admin, admin.Invites},
+		{"POST", "/admin/invites", Admin, admin.Invite},
+		{"POST", "/admin/invites/:id/delete", Admin, admin.Uninvite},
+		{"GET", "/admin/people/:id", Admin, admin.Person},
+		{"POST", "/admin/people/:id/suspend", Admin, admin.Suspend},
+		{"POST", "/admin/people/:id/resume", Admin, admin.Resume},
+		{"POST", "/admin/people/:id/sessions", Admin, admin.Sessions},
+		{"POST", "/admin/people/:id/quota", Admin, admin.Quota},
+		{"POST", "/admin/people/:id/role", Admin, admin.Role},
+		{"POST", "/admin/people/:id/factor", Admin, admin.Factor},
+		{"POST", "/admin/people/:id/delete", Admin, admin.Delete},
 	}
 }
 

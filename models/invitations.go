@@ -100,9 +100,16 @@ func (iv *Invitations) Create(ctx context.Context, by *ID, uses int, life time.D
 // CreateFirst makes the one by which the first administrator registers, in place of an earlier one. ok is false
 // when there is an account already: then an administrator is made on the command line.
 func (iv *Invitations) CreateFirst(ctx context.Context, life time.Duration) (token string, ok bool, err error) {
+	anybody := func(db bun.IDB) (bool, error) {
+		return db.NewSelect().Model((*accountRow)(nil)).Where("deleted IS NULL").Exists(ctx)
+	}
+	// Most starts are of a server that has accounts: they write nothing.
+	if some, err := anybody(iv.db.main.r); err != nil || some {
+		return "", false, storeError(err)
+	}
 	row, token := newInvitation(nil, RoleAdmin, iv.db.now(), 1, life)
 	err = iv.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		some, err := tx.NewSelect().Model((*accountRow)(nil)).Where("deleted IS NULL").Exists(ctx)
+		some, err := anybody(tx)
 		if err != nil || some {
 			return err
 		}

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"time"
 
 	"github.com/uptrace/bun"
 )
@@ -22,14 +21,9 @@ type MemberPage struct {
 	More    bool
 }
 
-// MemberKey is where a page of members begins: behind this account. The zero key begins at the newest.
-type MemberKey struct {
-	Created time.Time
-	ID      ID
-}
-
-// Members returns up to limit accounts whose login holds query, in any case and width, those behind after.
-func (a *Accounts) Members(ctx context.Context, query string, after MemberKey, limit int) (page MemberPage, err error) {
+// Members returns up to limit accounts whose login holds query, in any case and width: those made before a cursor, or
+// with nil the newest.
+func (a *Accounts) Members(ctx context.Context, query string, before *Cursor, limit int) (page MemberPage, err error) {
 	err = a.db.main.read(ctx, func(ctx context.Context, tx bun.Tx) error {
 		fits := func(q *bun.SelectQuery) *bun.SelectQuery {
 			q = q.Where("deleted IS NULL")
@@ -40,8 +34,8 @@ func (a *Accounts) Members(ctx context.Context, query string, after MemberKey, l
 		}
 		var rows []accountRow
 		q := fits(withStanding(tx.NewSelect().Model(&rows)))
-		if !after.ID.IsZero() {
-			q = q.Where("(created, id) < (?, ?)", millis(after.Created), after.ID)
+		if before != nil {
+			q = q.Where("(created, id) < (?, ?)", millis(before.Created), before.ID)
 		}
 		if err := q.Order("created DESC", "id DESC").Limit(int64(limit) + 1).Scan(ctx); err != nil {
 			return err

@@ -236,7 +236,7 @@ func TestAccounts_Members(t *testing.T) {
 		}
 	}
 	var got []string
-	var after MemberKey
+	var after *Cursor
 	for pages := 0; ; pages++ {
 		page, err := db.Accounts.Members(ctx, "", after, 3)
 		if err != nil || page.Total != n {
@@ -244,7 +244,7 @@ func TestAccounts_Members(t *testing.T) {
 		}
 		for _, m := range page.Members {
 			got = append(got, m.Login)
-			after = MemberKey{m.Created, m.ID}
+			after = &Cursor{m.Created, m.ID}
 			if (m.Items == 1) != (m.Login == "person-3") || (m.Bytes > 0) != (m.Login == "person-3") || m.Factor {
 				t.Errorf("%s has %d items of %d bytes", m.Login, m.Items, m.Bytes)
 			}
@@ -261,7 +261,7 @@ func TestAccounts_Members(t *testing.T) {
 		t.Errorf("the pages hold %q", got)
 	}
 	for query, want := range map[string]int{"PERSON-3": 1, "ｐerson": n, "n-": n, "nobody": 0, "%": 0, strings.Repeat("x", 300): 0} {
-		page, err := db.Accounts.Members(ctx, query, MemberKey{}, 100)
+		page, err := db.Accounts.Members(ctx, query, nil, 100)
 		if err != nil || len(page.Members) != want || page.Total != want || page.More {
 			t.Errorf("%q finds %d of %d: %v", query, len(page.Members), page.Total, err)
 		}

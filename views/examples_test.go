@@ -199,5 +199,5 @@ func examples() []example {
 		a.ResealLeft, a.Notice = 12, "Your other sessions are ended."
 		list = append(list, example{name: "account-" + form, page: on(user, "account", "Account"), body: Account(a)})
 	}
-	return append(append(list, keyExamples()...), peopleExamples()...)
+	return append(append(append(list, keyExamples()...), peopleExamples()...), adminExamples()...)
 }

@@ -7,6 +7,7 @@ type Page struct {
 	Title     string // without the suffix " · Zencrypt"
 	Active    string // the tab: "encrypt", "decrypt", "hash", "vault", "account", "login", ""
 	Login     string // the person's own spelling; empty for a guest
+	Admin     bool   // the person administers the server
 	Guests    bool   // guests may use the tools
 	Register  bool   // registration is open
 	Theme     string // "system", "dark", "light"
@@ -180,7 +181,12 @@ type HashResult struct {
 type RegisterForm struct {
 	Login  string
 	Errors Fields
-	Closed bool // registration is closed: say so, offer log-in
+	Closed bool // registration is not open: say so, offer log-in
+	// ByInvitation: who has an invitation link may register all the same.
+	ByInvitation  bool
+	Invite        string // token of the invitation that brought the person here
+	Administrator bool   // who registers by it becomes the first administrator
+	Expires       time.Time
 }
 
 // RecoveryCode is the page that shows a fresh recovery code and asks for it back.
