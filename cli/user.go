@@ -3,25 +3,28 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/term"
 
-	"zencrypt/blobs"
 	"zencrypt/config"
 	"zencrypt/models"
 )
 
 type userCmd struct {
-	Add    userAddCmd    `cmd:"" help:"Make an account. Prints its recovery code, once."`
-	List   userListCmd   `cmd:"" help:"List accounts: login, day made, items."`
-	Delete userDeleteCmd `cmd:"" help:"Delete an account with everything in it."`
+	Add         userAddCmd         `cmd:"" help:"Make an account. Prints its recovery code, once."`
+	Invite      userInviteCmd      `cmd:"" help:"Make a link by which others register. Prints it, once."`
+	List        userListCmd        `cmd:"" help:"List accounts: login, role, days, items and space."`
+	Suspend     userSuspendCmd     `cmd:"" help:"Let nobody log in to an account, and end its sessions."`
+	Resume      userResumeCmd      `cmd:"" help:"Lift a suspension."`
+	Quota       userQuotaCmd       `cmd:"" help:"Give an account a limit of its own."`
+	Admin       userAdminCmd       `cmd:"" help:"Make an account an administrator's, or a user's again."`
+	ResetFactor userResetFactorCmd `cmd:"" help:"Take away a second factor that was lost."`
+	Delete      userDeleteCmd      `cmd:"" help:"Delete an account with everything in it."`
 }
 
 // Help is the long text of `zencrypt user --help`.
@@ -66,6 +69,8 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 type userAddCmd struct {
 	place        `embed:""`
 	Login        string `arg:"" help:"Login: 3 to 254 characters, a name or an e-mail address."`
+	Admin        bool   `name:"admin" help:"Make it an administrator's."`
+	answered     `embed:""`
 	PasswordFile string `name:"password-file" placeholder:"FILE" help:"Read the password from the first line of FILE; '-' is standard input. Otherwise it is asked for."`
 }
 
@@ -73,7 +78,8 @@ type userAddCmd struct {
 func (userAddCmd) Help() string {
 	return `The password is asked for twice without showing it, or read from a file, never from the command line. It has
 at least 12 characters and must not be easy to guess. Without a database this makes one, and the server key
-with it, as 'serve' does.
+with it, as 'serve' does. With --admin it is an administrator's: that role sees who has an account and how much
+it holds, and opens nothing. With --json the answer has login, role and recovery_code.
 
 ` + exitCodes
 }
@@ -88,16 +94,21 @@ func (c *userAddCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
-	u, err := db.Accounts.Register(e.ctx, c.Login, pw)
+	register, what := db.Accounts.Register, "Account"
+	if c.Admin {
+		register, what = db.Accounts.RegisterAdmin, "Administrator's account"
+	}
+	u, err := register(e.ctx, c.Login, pw)
 	if err != nil {
 		return explain(err)
 	}
+	recordAct(e, db, models.ActAdd, u.Account.ID)
 	code, _, _, err := db.Accounts.Pending(e.ctx, u)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "Account %s is made.\nRecovery code: %s\nIt opens the account when the password is lost. The person is asked to confirm it at the first log-in.\n", u.Account.Login, code)
-	return nil
+	return c.answer(e, fmt.Sprintf("%s %s is made.\nRecovery code: %s\nIt opens the account when the password is lost. The person is asked to confirm it at the first log-in.", what, u.Account.Login, code),
+		map[string]any{"login": u.Account.Login, "role": u.Account.Role, "recovery_code": code})
 }
 
 // explain gives a person's words for a store's complaint.
@@ -179,121 +190,4 @@ func firstLine(r io.Reader) (string, error) {
 		return "", fmt.Errorf("read password: %w", err)
 	}
 	return strings.TrimRight(line, "\r\n"), nil
-}
-
-type userListCmd struct {
-	place `embed:""`
-	JSON  bool `name:"json" help:"Print one JSON object a line."`
-}
-
-// Help is the long text of `zencrypt user list --help`.
-func (userListCmd) Help() string {
-	return `One account a line, in no order that means anything. With --json a line has login, created, items and bytes.
-
-` + exitCodes
-}
-
-func (c *userListCmd) Run(e *env) error {
-	db, _, err := c.openExisting(e)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	out := bufio.NewWriter(e.stdout)
-	var after models.ID
-	for n := 0; ; {
-		list, err := db.Accounts.List(e.ctx, after, 500)
-		if err != nil {
-			return err
-		}
-		for _, a := range list {
-			items, size, err := db.Accounts.Usage(e.ctx, a.ID)
-			if err != nil {
-				return err
-			}
-			if c.JSON {
-				err = json.NewEncoder(out).Encode(map[string]any{"login": a.Login, "created": a.Created.UTC().Format(time.RFC3339), "items": items, "bytes": size})
-			} else {
-				_, err = fmt.Fprintf(out, "%s  %6d items  %s\n", a.Created.UTC().Format(time.DateOnly), items, a.Login)
-			}
-			if err != nil {
-				return err
-			}
-			after = a.ID
-			n++
-		}
-		if len(list) == 0 {
-			if n == 0 && !c.JSON {
-				fmt.Fprintln(out, "No accounts yet. Make one with: zencrypt user add LOGIN")
-			}
-			return out.Flush()
-		}
-	}
-}
-
-type userDeleteCmd struct {
-	place `embed:""`
-	Login string `arg:"" help:"The account's login."`
-	Yes   bool   `name:"yes" short:"y" help:"Do not ask."`
-}
-
-// Help is the long text of `zencrypt user delete --help`.
-func (userDeleteCmd) Help() string {
-	return `Deletes the account, its keys, its vault and its sessions, for good, and never gives its login to another.
-Backups that were made earlier still hold it. Asks for the login once more, unless --yes is given.
-
-` + exitCodes
-}
-
-func (c *userDeleteCmd) Run(e *env) error {
-	db, cfg, err := c.openExisting(e)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	a, err := db.Accounts.ByLogin(e.ctx, c.Login)
-	if err != nil {
-		return explain(err)
-	}
-	items, size, err := db.Accounts.Usage(e.ctx, a.ID)
-	if err != nil {
-		return err
-	}
-	if !c.Yes {
-		fmt.Fprintf(e.stderr, "This deletes %s with %d items (%d bytes), for good. Type the login to go on: ", a.Login, items, size)
-		typed, err := answer(e.ctx, func() (string, error) { return firstLine(e.stdin) })
-		if err != nil {
-			return err
-		}
-		if typed != a.Login {
-			return errors.New("delete account: what was typed is not the login. Nothing was deleted")
-		}
-	}
-	gone, err := db.Accounts.DeleteByAdmin(e.ctx, a.ID)
-	if err != nil {
-		return explain(err)
-	}
-	files, err := blobs.Open(blobs.Options{Dir: cfg.Data, Now: time.Now})
-	if err != nil {
-		return err
-	}
-	for _, id := range gone {
-		if err := files.Remove(blobs.Blobs, blobs.ID(id)); err != nil {
-			return err
-		}
-	}
-	results, err := db.Sessions.EndAll(e.ctx, a.ID, nil)
-	if err != nil {
-		return err
-	}
-	for _, r := range results {
-		if err := files.Remove(blobs.Spool, blobs.ID(r.Blob)); err != nil {
-			return err
-		}
-	}
-	if err := db.Checkpoint(e.ctx); err != nil {
-		return err
-	}
-	fmt.Fprintf(e.stdout, "Account %s is deleted. Its login is not given again.\n", a.Login)
-	return nil
 }

@@ -339,6 +339,17 @@ func TestAdmin_Acts(t *testing.T) {
 	admin.post(page+"/delete", "current", testPassword, "login", "ada").want(t, 422, "Type the login of this account")
 	admin.post(page+"/delete", "current", "not it", "login", "mira").want(t, 422, "The password is wrong")
 	user.get("/account").want(t, 200)
+	blobFiles := func() []string {
+		t.Helper()
+		names, err := filepath.Glob(filepath.Join(s.dir, "blobs", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	if len(blobFiles()) == 0 {
+		t.Fatal("there is no blob to be removed")
+	}
 	if a := admin.post(page+"/delete", "current", testPassword, "login", "MIRA"); a.StatusCode != 303 || a.Header.Get("Location") != "/admin?done=delete" {
 		t.Fatalf("delete: %d\n%s", a.StatusCode, a.body)
 	}
@@ -346,8 +357,8 @@ func TestAdmin_Acts(t *testing.T) {
 	user.get("/account").want(t, 303)
 	admin.get(page).want(t, 404)
 	admin.get("/admin?done=delete").want(t, 200, "are deleted")
-	if left, err := filepath.Glob(filepath.Join(s.dir, "blobs", "*", "*")); err != nil || len(left) != 0 {
-		t.Errorf("blobs are left: %q %v", left, err)
+	if left := blobFiles(); len(left) != 0 {
+		t.Errorf("blobs are left: %q", left)
 	}
 	if n := len(loggedAct.FindAllString(s.log.String(), -1)); n != len(recorded.list) {
 		t.Errorf("%d acts in the log, %d recorded", n, len(recorded.list))
@@ -435,4 +446,31 @@ func TestAdmin_Pages(t *testing.T) {
 	}
 	admin.get("/admin?q=nobody-like-that").want(t, 200, "Nobody here")
 	admin.get("/admin?before=x").want(t, 404)
+}
+
+// What the command line suspends or deletes beside a running server stops within a minute: the janitor cuts it.
+func TestAdmin_CutSuspended(t *testing.T) {
+	s := newServer(t)
+	running := map[string]*transfer{}
+	for _, login := range []string{"suspended", "deleted", "other"} {
+		s.client(t).register(login)
+		id := s.idOf(t, login)
+		running[login] = s.transfers.add(&models.Session{ID: models.NewID(), Account: &id})
+	}
+	guest := s.transfers.add(&models.Session{ID: models.NewID()})
+	if err := s.db.Accounts.Suspend(t.Context(), s.idOf(t, "suspended")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.db.Accounts.DeleteByAdmin(t.Context(), s.idOf(t, "deleted")); err != nil {
+		t.Fatal(err)
+	}
+	s.Clean(t.Context())
+	for login, tr := range running {
+		if tr.stopped.Load() != (login != "other") {
+			t.Errorf("%s: stopped %v", login, tr.stopped.Load())
+		}
+	}
+	if guest.stopped.Load() {
+		t.Error("a guest's was stopped")
+	}
 }
