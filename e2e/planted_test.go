@@ -112,6 +112,7 @@ func TestPlanted(t *testing.T) {
 	p.vault(c)
 	p.ring(c)
 	p.people(c)
+	p.admin(c, login)
 	p.badInput(c)
 	p.guest()
 	p.search("while results wait")
