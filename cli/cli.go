@@ -57,7 +57,7 @@ type commands struct {
 	Sop        sopCmd        `cmd:"" passthrough:"" help:"Stateless OpenPGP: the command line that other programs drive, see 'zencrypt sop --help'."`
 	Serve      serveCmd      `cmd:"" help:"Run the server. Makes its data, its keys and its database when they are not there."`
 	Import     importCmd     `cmd:"" help:"Bring the accounts of an older Zencrypt along."`
-	User       userCmd       `cmd:"" help:"Add, list and delete accounts on this machine."`
+	User       userCmd       `cmd:"" help:"Add, list, invite, suspend and delete accounts on this machine."`
 	Install    installCmd    `cmd:"" help:"Make a server of this machine: user, key, systemd unit, start."`
 	Uninstall  uninstallCmd  `cmd:"" help:"Stop the server and take it off this machine; the data stays."`
 	Doctor     doctorCmd     `cmd:"" help:"Look whether a server's data is as it should be. Changes nothing."`

@@ -106,20 +106,25 @@ func (s *serveCmd) Run(e *env) error {
 	record.Head()
 	origins := originsOf(cfg, ln.Addr())
 	app := handlers.New(handlers.Options{
-		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open",
+		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open", Invites: cfg.Registration != "closed",
 		RequireFactor: bool(cfg.RequireSecondFactor),
 		MaxUpload:     int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
 		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: cfg.TrustedProxies,
-		Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
+		Acts: acts{db, record.Append}, Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
 	}, db, files, limits.NewBudget(int64(cfg.KDFMemory), int64(cfg.KDFReserve), loginQueue, loginWait))
 	if err := app.Recover(e.ctx); err != nil {
 		_ = db.Close()
 		return err
 	}
 	boundMemory(int64(cfg.KDFMemory))
+	first := firstAdmin{store: db.Invitations, dir: ring.Dir, origin: origins[0], log: log}
+	if err := first.offer(e.ctx, e.stdout); err != nil {
+		_ = db.Close()
+		return err
+	}
 	fmt.Fprintf(e.stdout, "Data:    %s\nSecrets: %s\nZencrypt is ready: %s\n", absolute(cfg.Data), absolute(ring.Dir), origins[0])
 	go own.fetch(log) // the authority asks back, by connections that wait until they are served
-	err = run(e.ctx, app, own.listen(ln), db.Ready, log)
+	err = run(e.ctx, app, own.listen(ln), db.Ready, log, first.tidy)
 	_ = record.Append(audit.Event{Name: "server-stopped"})
 	if errors.Is(err, handlers.ErrRunning) {
 		return fmt.Errorf("close database: %w, so it is left as a crash would leave it; nothing is lost", err)
@@ -131,7 +136,7 @@ func (s *serveCmd) Run(e *env) error {
 }
 
 // run serves and cleans up once a minute until ctx ends, then drains. It tells systemd about it.
-func run(ctx context.Context, app *handlers.App, ln net.Listener, ask func(context.Context) error, log *slog.Logger) error {
+func run(ctx context.Context, app *handlers.App, ln net.Listener, ask func(context.Context) error, log *slog.Logger, also func(context.Context)) error {
 	served := make(chan error, 1)
 	go func() { served <- app.Serve(ln) }()
 	go watch(ctx, ask)
@@ -149,6 +154,7 @@ func run(ctx context.Context, app *handlers.App, ln net.Listener, ask func(conte
 			return err
 		case <-tick.C:
 			app.Clean(ctx)
+			also(ctx)
 		case <-ctx.Done():
 			notify(daemon.SdNotifyStopping)
 			log.Info("stopping", "drain", drainTime.String())

@@ -3,26 +3,29 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/term"
 
 	"zencrypt/audit"
-	"zencrypt/blobs"
 	"zencrypt/config"
 	"zencrypt/models"
 )
 
 type userCmd struct {
-	Add    userAddCmd    `cmd:"" help:"Make an account. Prints its recovery code, once."`
-	List   userListCmd   `cmd:"" help:"List accounts: login, day made, items."`
-	Delete userDeleteCmd `cmd:"" help:"Delete an account with everything in it."`
+	Add         userAddCmd         `cmd:"" help:"Make an account. Prints its recovery code, once."`
+	Invite      userInviteCmd      `cmd:"" help:"Make a link by which others register. Prints it, once."`
+	List        userListCmd        `cmd:"" help:"List accounts: login, role, days, items and space."`
+	Suspend     userSuspendCmd     `cmd:"" help:"Let nobody log in to an account, and end its sessions."`
+	Resume      userResumeCmd      `cmd:"" help:"Lift a suspension."`
+	Quota       userQuotaCmd       `cmd:"" help:"Give an account a limit of its own."`
+	Admin       userAdminCmd       `cmd:"" help:"Make an account an administrator's, or a user's again."`
+	ResetFactor userResetFactorCmd `cmd:"" help:"Take away a second factor that was lost."`
+	Delete      userDeleteCmd      `cmd:"" help:"Delete an account with everything in it."`
 }
 
 // Help is the long text of `zencrypt user --help`.
@@ -50,21 +53,19 @@ func (p place) config() config.Config {
 }
 
 // log adds what was done here to the server log. It is done by then, so that a log that can't be written is a warning.
-func (p place) log(e *env, event audit.Event) {
+func (p place) log(event audit.Event) error {
 	event.By = "command line"
 	cfg := p.config()
 	cfg.LogKeep = 0 // forgetting is for the server
 	ring, err := existingKeys(cfg)
-	var log *audit.Log
-	if err == nil {
-		log, err = openServerLog(cfg, ring, func(error) {})
-	}
-	if err == nil {
-		err = errors.Join(log.Append(event), log.Close())
-	}
 	if err != nil {
-		e.warn("this is done, and could not be noted in the server log: " + err.Error())
+		return err
 	}
+	log, err := openServerLog(cfg, ring, func(error) {})
+	if err != nil {
+		return err
+	}
+	return errors.Join(log.Append(event), log.Close())
 }
 
 // openExisting is open for commands that are pointless without a database: one of a mistyped name is not
@@ -92,6 +93,8 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 type userAddCmd struct {
 	place        `embed:""`
 	Login        string `arg:"" help:"Login: 3 to 254 characters, a name or an e-mail address."`
+	Admin        bool   `name:"admin" help:"Make it an administrator's."`
+	answered     `embed:""`
 	PasswordFile string `name:"password-file" placeholder:"FILE" help:"Read the password from the first line of FILE; '-' is standard input. Otherwise it is asked for."`
 }
 
@@ -99,7 +102,8 @@ type userAddCmd struct {
 func (userAddCmd) Help() string {
 	return `The password is asked for twice without showing it, or read from a file, never from the command line. It has
 at least 12 characters and must not be easy to guess. Without a database this makes one, and the server key
-with it, as 'serve' does.
+with it, as 'serve' does. With --admin it is an administrator's: that role sees who has an account and how much
+it holds, and opens nothing. With --json the answer has login, role and recovery_code.
 
 ` + exitCodes
 }
@@ -114,20 +118,21 @@ func (c *userAddCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
-	u, err := db.Accounts.Register(e.ctx, c.Login, pw)
+	register, what := db.Accounts.Register, "Account"
+	if c.Admin {
+		register, what = db.Accounts.RegisterAdmin, "Administrator's account"
+	}
+	u, err := register(e.ctx, c.Login, pw)
 	if err != nil {
 		return explain(err)
 	}
-	c.log(e, audit.Event{Name: "account-made", Account: u.Account.ID.String()})
-	if err := db.Activity.NoteAway(e.ctx, u.Account.ID, &models.Event{Kind: models.EventAdminMade}); err != nil {
-		e.warn("the account is made; its activity list could not be begun: " + models.ErrorMessage(err))
-	}
+	c.recordAct(e, db, models.ActAdd, u.Account.ID)
 	code, _, _, err := db.Accounts.Pending(e.ctx, u)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "Account %s is made.\nRecovery code: %s\nIt opens the account when the password is lost. The person is asked to confirm it at the first log-in.\n", u.Account.Login, code)
-	return nil
+	return c.answer(e, fmt.Sprintf("%s %s is made.\nRecovery code: %s\nIt opens the account when the password is lost. The person is asked to confirm it at the first log-in.", what, u.Account.Login, code),
+		map[string]any{"login": u.Account.Login, "role": u.Account.Role, "recovery_code": code})
 }
 
 // explain gives a person's words for a store's complaint.
@@ -209,122 +214,4 @@ func firstLine(r io.Reader) (string, error) {
 		return "", fmt.Errorf("read password: %w", err)
 	}
 	return strings.TrimRight(line, "\r\n"), nil
-}
-
-type userListCmd struct {
-	place `embed:""`
-	JSON  bool `name:"json" help:"Print one JSON object a line."`
-}
-
-// Help is the long text of `zencrypt user list --help`.
-func (userListCmd) Help() string {
-	return `One account a line, in no order that means anything. With --json a line has login, created, items and bytes.
-
-` + exitCodes
-}
-
-func (c *userListCmd) Run(e *env) error {
-	db, _, err := c.openExisting(e)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	out := bufio.NewWriter(e.stdout)
-	var after models.ID
-	for n := 0; ; {
-		list, err := db.Accounts.List(e.ctx, after, 500)
-		if err != nil {
-			return err
-		}
-		for _, a := range list {
-			items, size, err := db.Accounts.Usage(e.ctx, a.ID)
-			if err != nil {
-				return err
-			}
-			if c.JSON {
-				err = json.NewEncoder(out).Encode(map[string]any{"login": a.Login, "created": a.Created.UTC().Format(time.RFC3339), "items": items, "bytes": size})
-			} else {
-				_, err = fmt.Fprintf(out, "%s  %6d items  %s\n", a.Created.UTC().Format(time.DateOnly), items, a.Login)
-			}
-			if err != nil {
-				return err
-			}
-			after = a.ID
-			n++
-		}
-		if len(list) == 0 {
-			if n == 0 && !c.JSON {
-				fmt.Fprintln(out, "No accounts yet. Make one with: zencrypt user add LOGIN")
-			}
-			return out.Flush()
-		}
-	}
-}
-
-type userDeleteCmd struct {
-	place `embed:""`
-	Login string `arg:"" help:"The account's login."`
-	Yes   bool   `name:"yes" short:"y" help:"Do not ask."`
-}
-
-// Help is the long text of `zencrypt user delete --help`.
-func (userDeleteCmd) Help() string {
-	return `Deletes the account, its keys, its vault and its sessions, for good, and never gives its login to another.
-Backups that were made earlier still hold it. Asks for the login once more, unless --yes is given.
-
-` + exitCodes
-}
-
-func (c *userDeleteCmd) Run(e *env) error {
-	db, cfg, err := c.openExisting(e)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	a, err := db.Accounts.ByLogin(e.ctx, c.Login)
-	if err != nil {
-		return explain(err)
-	}
-	items, size, err := db.Accounts.Usage(e.ctx, a.ID)
-	if err != nil {
-		return err
-	}
-	if !c.Yes {
-		fmt.Fprintf(e.stderr, "This deletes %s with %d items (%d bytes), for good. Type the login to go on: ", a.Login, items, size)
-		typed, err := answer(e.ctx, func() (string, error) { return firstLine(e.stdin) })
-		if err != nil {
-			return err
-		}
-		if typed != a.Login {
-			return errors.New("delete account: what was typed is not the login. Nothing was deleted")
-		}
-	}
-	gone, err := db.Accounts.DeleteByAdmin(e.ctx, a.ID)
-	if err != nil {
-		return explain(err)
-	}
-	c.log(e, audit.Event{Name: "account-deleted", Account: a.ID.String()})
-	files, err := blobs.Open(blobs.Options{Dir: cfg.Data, Now: time.Now})
-	if err != nil {
-		return err
-	}
-	for _, id := range gone {
-		if err := files.Remove(blobs.Blobs, blobs.ID(id)); err != nil {
-			return err
-		}
-	}
-	results, err := db.Sessions.EndAll(e.ctx, a.ID, nil)
-	if err != nil {
-		return err
-	}
-	for _, r := range results {
-		if err := files.Remove(blobs.Spool, blobs.ID(r.Blob)); err != nil {
-			return err
-		}
-	}
-	if err := db.Checkpoint(e.ctx); err != nil {
-		return err
-	}
-	fmt.Fprintf(e.stdout, "Account %s is deleted. Its login is not given again.\n", a.Login)
-	return nil
 }

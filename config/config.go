@@ -34,7 +34,7 @@ type Config struct {
 
 	Guests              Switch        `name:"guests" env:"ZENCRYPT_GUESTS" default:"on" placeholder:"on|off" group:"Who may use it" help:"Let people without an account hash, encrypt and decrypt."`
 	RequireSecondFactor Switch        `name:"require-second-factor" env:"ZENCRYPT_REQUIRE_SECOND_FACTOR" default:"off" placeholder:"on|off" group:"Who may use it" help:"Ask everybody with an account for a second factor: who has none sets one up at the next log-in."`
-	Registration        string        `name:"registration" env:"ZENCRYPT_REGISTRATION" default:"open" placeholder:"open|closed" group:"Who may use it" help:"Whether anybody may make an account (open), or only 'zencrypt user add' does (closed)."`
+	Registration        string        `name:"registration" env:"ZENCRYPT_REGISTRATION" default:"open" placeholder:"open|invite|closed" group:"Who may use it" help:"Who may make an account: anybody (open), who has an invitation link (invite), or only 'zencrypt user add' (closed)."`
 	SessionIdle         time.Duration `name:"session-idle" env:"ZENCRYPT_SESSION_IDLE" default:"30m" placeholder:"TIME" group:"Who may use it" help:"A session unused for this long ends."`
 	SessionMax          time.Duration `name:"session-max" env:"ZENCRYPT_SESSION_MAX" default:"12h" placeholder:"TIME" group:"Who may use it" help:"A session ends after this long, used or not."`
 

@@ -144,7 +144,7 @@ func TestConfig_Validate(t *testing.T) {
 		"LogAnchorEmpty": {func(c *config.Config) { c.LogAnchor = []string{""} }, []string{"--log-anchor"}},
 		"LogAnchorSelf":  {func(c *config.Config) { c.LogAnchor = []string{"data/log/server.jsonl"} }, []string{"--log-anchor", "not the log itself"}},
 
-		"Registration":    {func(c *config.Config) { c.Registration = "Open" }, []string{"--registration", "ZENCRYPT_REGISTRATION", "open, closed"}},
+		"Registration":    {func(c *config.Config) { c.Registration = "Open" }, []string{"--registration", "ZENCRYPT_REGISTRATION", "open, invite, closed"}},
 		"Closed":          {func(c *config.Config) { c.Registration = "closed" }, nil},
 		"LogFormat":       {func(c *config.Config) { c.LogFormat = "xml" }, []string{"--log-format", "auto, text, json"}},
 		"LogLevel":        {func(c *config.Config) { c.LogLevel = "" }, []string{"--log-level", "debug, info"}},

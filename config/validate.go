@@ -45,7 +45,7 @@ func (c Config) Validate() error {
 	c.checkAmounts(&p)
 	c.checkMemory(&p)
 
-	p.oneOf("Registration", c.Registration, "open", "closed")
+	p.oneOf("Registration", c.Registration, "open", "invite", "closed")
 	p.oneOf("LogFormat", c.LogFormat, "auto", "text", "json")
 	p.oneOf("LogLevel", c.LogLevel, "debug", "info", "warn", "error")
 	return errors.Join(p.errs...)

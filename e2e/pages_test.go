@@ -93,7 +93,7 @@ func TestPages(t *testing.T) {
 		{"Guest", guestPages}, {"Refusals", refusalPages}, {"Enter", enterPages}, {"Encrypt", encryptPages},
 		{"Decrypt", decryptPages}, {"Hash", hashPages}, {"Vault", vaultPages}, {"Account", accountPages},
 		{"Keys", keyPages}, {"Activity", activityPages},
-		{"People", peoplePages}, {"Sign", signPages},
+		{"People", peoplePages}, {"Sign", signPages}, {"Admin", adminPages},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
@@ -111,6 +111,15 @@ func TestPages(t *testing.T) {
 		tab.open("/encrypt")
 		tab.at("/login?next=%2Fencrypt")
 		tab.sound("closed-login-next")
+	})
+	t.Run("ByInvitation", func(t *testing.T) {
+		t.Parallel()
+		s := newServer(t, "--registration", "invite")
+		tab := (&browser{t, b.ctx}).tab(s.url, true)
+		tab.open("/register")
+		tab.sound("register-by-invitation")
+		tab.open(s.firstLink())
+		tab.sound("first-administrator")
 	})
 	t.Run("Factor", func(t *testing.T) {
 		t.Parallel()

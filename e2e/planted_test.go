@@ -113,6 +113,7 @@ func TestPlanted(t *testing.T) {
 	p.ring(c)
 	p.people(c)
 	p.settings(c, login)
+	p.admin(c, login)
 	p.badInput(c)
 	p.guest()
 	p.search("while results wait")

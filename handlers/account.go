@@ -53,7 +53,7 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 	ctx, v := x.UserContext(), visitorOf(x)
 	u := v.user
 	p := views.AccountPage{Login: u.Account.Login, Created: u.Account.Created, Notice: notice, Open: open,
-		Quota: a.opt.AccountQuota, QuotaUsed: a.files.Used(owner(v)), KeyVersion: u.Account.KeyVersion,
+		Quota: a.quota(v), QuotaUsed: a.files.Used(owner(v)), KeyVersion: u.Account.KeyVersion,
 		RecoveryCreated: u.Account.RecoveryCreated}
 	if errs != nil {
 		p.Errors = map[string]views.Fields{open: errs}
@@ -251,17 +251,7 @@ func (a *account) Delete(x *fiber.Ctx) error {
 		return err
 	}
 	a.accountDeleted(u.Account.ID)
-	a.transfers.cutAccount(u.Account.ID, nil)
-	a.dropBlobs(files)
-	// The account is gone, so nothing below may say that nothing was changed.
-	gone, err := a.db.Sessions.EndAll(x.UserContext(), u.Account.ID, nil)
-	if err != nil {
-		a.opt.Log.Warn("ending the sessions of a deleted account failed; they open nothing, and the janitor removes them")
-	}
-	a.dropResults(gone)
-	if err := a.db.Checkpoint(x.UserContext()); err != nil {
-		a.opt.Log.Warn("checkpoint after deleting an account failed; the next one is due within a minute")
-	}
+	a.closeAccount(x.UserContext(), u.Account.ID, files)
 	a.clearCookie(x, a.cookieName())
 	return redirect(x, "/login?deleted=1")
 }

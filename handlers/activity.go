@@ -136,6 +136,9 @@ var eventWords = map[string]words{
 	models.EventAdminSuspended: {text: "An administrator suspended the account", alarm: true},
 	models.EventAdminResumed:   {text: "An administrator lifted the suspension"},
 	models.EventAdminMade:      {text: "An administrator made the account"},
+	models.EventAdminQuota:     {text: "An administrator changed how much disk you may use"},
+	models.EventAdminRole:      {text: "You were made an administrator"},
+	models.EventAdminNoRole:    {text: "You are no longer an administrator"},
 }
 
 // span writes a long time as people say it.

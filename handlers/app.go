@@ -31,6 +31,7 @@ type Options struct {
 	Guests         bool     // guests may hash, encrypt and decrypt
 	Registration   bool     // anybody may register
 	RequireFactor  bool     // who has no second factor sets one up before anything else
+	Invites        bool     // who has an invitation may register
 	MaxUpload      int64    // bytes of one file
 	GuestQuota     int64    // bytes a guest's results may take
 	AccountQuota   int64    // bytes an account's vault and results may take
@@ -43,7 +44,8 @@ type Options struct {
 	LoginCost      int64    // bytes that one log-in's slow hashes hold
 	Now            func() time.Time
 	Log            *slog.Logger
-	Audit          *audit.Log // the server log; nil keeps none
+	Audit          *audit.Log  // the server log; nil keeps none
+	Acts           ActRecorder // is told what administrators do; may be nil
 }
 
 // App is the web server: routes, their shared state, and the fasthttp server below them.
@@ -75,8 +77,10 @@ type core struct {
 	forms      *limits.Budget // fields of forms on their way in
 	rp         *passkey.RP    // nil where browsers have no passkeys for the server's address
 	asked      *ceremonies
-	refusals   refusals       // for the server log
-	exports    exports        // for people's own lists
+	refusals   refusals // for the server log
+	exports    exports  // for people's own lists
+	hits       hits     // limits that were hit, for the administrator
+	started    time.Time
 }
 
 // rates are the limits on guessing and on making things.
@@ -108,7 +112,7 @@ const (
 func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *App {
 	const keys = 1 << 16 // buckets a limiter remembers, about 6 MB in all
 	c := &core{
-		opt: o, db: db, files: files, budget: budget,
+		opt: o, db: db, files: files, budget: budget, started: o.Now(),
 		clients:   limits.NewClients(o.Now),
 		uploads:   limits.NewGate(uploadsPerClient),
 		transfers: newTransfers(),

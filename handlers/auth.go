@@ -14,6 +14,7 @@ import (
 type accountStore interface {
 	CanRegister(ctx context.Context, login, password string) error
 	Register(ctx context.Context, login, password string) (*models.Unlocked, error)
+	RegisterInvited(ctx context.Context, token, login, password string) (*models.Unlocked, error)
 	Authenticate(ctx context.Context, login, password string) (*models.Unlocked, error)
 	OpenRecovery(ctx context.Context, login, code, password string) (*models.Recovery, error)
 	FinishRecovery(ctx context.Context, r *models.Recovery) error
@@ -45,7 +46,7 @@ func (a *auth) NewAccount(x *fiber.Ctx) error {
 	if visitorOf(x).user != nil {
 		return redirect(x, "/encrypt")
 	}
-	return a.render(x, fiber.StatusOK, registerPage, views.Register(views.RegisterForm{Closed: !a.opt.Registration}))
+	return a.render(x, fiber.StatusOK, registerPage, views.Register(a.registerForm()))
 }
 
 var (
@@ -59,7 +60,7 @@ var (
 // 403 when registration is closed.
 func (a *auth) Register(x *fiber.Ctx) error {
 	if !a.opt.Registration {
-		return a.render(x, fiber.StatusForbidden, registerPage, views.Register(views.RegisterForm{Closed: true}))
+		return a.render(x, fiber.StatusForbidden, registerPage, views.Register(a.registerForm()))
 	}
 	f, err := a.readForm(x, formLimit)
 	if err != nil {
@@ -70,7 +71,9 @@ func (a *auth) Register(x *fiber.Ctx) error {
 	if pw != f.get("password2") {
 		err = models.Errorf(models.Invalid, "password2", "the two passwords differ. Type the same one twice")
 	} else {
-		u, err = a.register(x, login, pw)
+		u, err = a.register(x, login, pw, func(ctx context.Context) (*models.Unlocked, error) {
+			return a.accounts.Register(ctx, login, pw)
+		})
 	}
 	if err == nil {
 		a.noteEvent(x.UserContext(), u, nil, models.Event{Kind: models.EventMade})
@@ -87,7 +90,7 @@ func (a *auth) Register(x *fiber.Ctx) error {
 
 // register makes an account. What is cheap to refuse is refused first: a typo waits for no slow hash,
 // and counts as no account.
-func (a *auth) register(x *fiber.Ctx, login, pw string) (u *models.Unlocked, err error) {
+func (a *auth) register(x *fiber.Ctx, login, pw string, create func(context.Context) (*models.Unlocked, error)) (u *models.Unlocked, err error) {
 	client := visitorOf(x).client
 	if ok, wait := a.rates.typo.Peek(client); !ok {
 		return nil, tooMany(wait, "Many registrations from here were refused in a short time.")
@@ -101,7 +104,7 @@ func (a *auth) register(x *fiber.Ctx, login, pw string) (u *models.Unlocked, err
 	}
 	// Not of the log-in's part of the budget: a crowd that registers must not keep anybody out.
 	err = a.slow(x, limits.User, func() error {
-		u, err = a.accounts.Register(x.UserContext(), login, pw)
+		u, err = create(x.UserContext())
 		return err
 	})
 	return u, err

@@ -50,6 +50,7 @@ func seconds(d time.Duration) string {
 // text: error texts may name paths or hold what a person typed.
 func (c *core) fail(x *fiber.Ctx, err error) error {
 	status, p, retry := c.classify(x, err)
+	c.hits.note(status, err)
 	if status >= 500 {
 		c.opt.Log.Error("request failed", "request", requestID(x), "route", routePattern(x), "error", errorClass(err))
 	}
@@ -117,6 +118,10 @@ func (c *core) classify(x *fiber.Ctx, err error) (int, views.Problem, time.Durat
 		return fiber.StatusUnprocessableEntity, views.Problem{Title: "That can't be done", Detail: sentence(models.ErrorMessage(err)) + " Nothing was changed."}, 0
 	case models.Unauthorized:
 		return fiber.StatusForbidden, views.Problem{Title: "Not allowed", Detail: sentence(models.ErrorMessage(err))}, 0
+	case models.Suspended:
+		return fiber.StatusForbidden, views.Problem{Title: "This account is suspended",
+			Detail: "What you typed is right, and all that the account holds is kept. It can be opened again when whoever runs this server lifts the suspension.",
+			Next:   "Ask whoever runs this server."}, 0
 	case models.NotFound, models.Gone:
 		return httpProblem(fiber.StatusNotFound)
 	case models.Conflict:

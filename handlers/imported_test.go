@@ -67,7 +67,7 @@ func TestImported_FirstLogin(t *testing.T) {
 	c.get("/account?open=password").want(t, 200, "would not be accepted today", "id=\"password-current\"")
 	for _, path := range itemPath.FindAllString(page.body, -1) {
 		item := c.get(path).want(t, 200)
-		raw := c.get(path + "/file").want(t, 200).body
+		raw := c.get(path+"/file").want(t, 200).body
 		switch {
 		case strings.HasPrefix(raw, "many"):
 			if raw != long || len(item.body) > 100_000 || !strings.Contains(item.body, path+"/file") {

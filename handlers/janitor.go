@@ -83,6 +83,8 @@ func (a *App) Clean(ctx context.Context) {
 		}
 		a.files.FreeOwner("account:"+p.Account.String(), p.Bytes)
 	}
+	check("transfers of suspended accounts", a.cutSuspended(ctx))
+	check("invitations", a.db.Invitations.Expire(ctx))
 	a.forgetRewraps()
 	a.remember(ctx, check)
 	check("files without a row", a.sweep(ctx, time.Hour))

@@ -246,6 +246,9 @@ func (c *core) guard(need Access) fiber.Handler {
 		if v.session != nil && v.session.Locked {
 			return c.askUnlock(x)
 		}
+		if need == Admin && (v.user == nil || !v.user.Account.Admin()) {
+			return fiber.ErrNotFound // as for a page that does not exist, to guests too
+		}
 		if v.user != nil {
 			if v.user.Account.RecoveryPending && need != Unconfirmed {
 				return redirect(x, "/register/confirm")

@@ -42,7 +42,7 @@ func (c *core) html(x *fiber.Ctx, status int, body templ.Component) error {
 func (c *core) page(x *fiber.Ctx, p views.Page) views.Page {
 	v := visitorOf(x)
 	if v.user != nil {
-		p.Login = v.user.Account.Login
+		p.Login, p.Admin = v.user.Account.Login, v.user.Account.Admin()
 		p.WeakPassword = c.weakPassword(x, v.user)
 	}
 	p.Locked = v.session != nil && v.session.Locked

@@ -18,6 +18,7 @@ const (
 	Pending                   // a session that waits for the second factor
 	Setup                     // a logged-in person, also one who still has to set up the second factor that this server asks for
 	Locked                    // a session that locked itself
+	Admin                     // an administrator: for everybody else there is no such page
 )
 
 // Route is one line of the table that the server is built from; there is no other way to add one.
@@ -48,6 +49,8 @@ func (a *App) table() []Route {
 		activity = &activity{c}
 		settings = &settings{c}
 		unlock   = &unlock{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
+		invites  = &invites{auth: auth, store: c.db.Invitations}
+		admin    = &admin{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions, invitations: c.db.Invitations}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
@@ -64,6 +67,8 @@ func (a *App) table() []Route {
 		{"POST", "/register", Public, auth.Register},
 		{"GET", "/register/confirm", Unconfirmed, auth.ShowRecovery},
 		{"POST", "/register/confirm", Unconfirmed, auth.ConfirmRecovery},
+		{"GET", "/invite/:token", Public, invites.New},
+		{"POST", "/invite/:token", Public, invites.Register},
 		{"GET", "/login", Public, auth.NewLogin},
 		{"POST", "/login", Public, auth.Login},
 		{"GET", "/login/factor", Pending, auth.NewFactor},
@@ -148,6 +153,20 @@ func (a *App) table() []Route {
 		{"POST", "/keys/:id/versions/:n/retire", User, keys.Retire},
 		{"POST", "/keys/:id/versions/:n/revoke", User, keys.Revoke},
 		{"POST", "/keys/:id/versions/:n/delete", User, keys.DeleteVersion},
+
+		{"GET", "/admin", Admin, admin.People},
+		{"GET", "/admin/server", Admin, admin.Server},
+		{"GET", "/admin/invites", Admin, admin.Invites},
+		{"POST", "/admin/invites", Admin, admin.Invite},
+		{"POST", "/admin/invites/:id/delete", Admin, admin.Uninvite},
+		{"GET", "/admin/people/:id", Admin, admin.Person},
+		{"POST", "/admin/people/:id/suspend", Admin, admin.Suspend},
+		{"POST", "/admin/people/:id/resume", Admin, admin.Resume},
+		{"POST", "/admin/people/:id/sessions", Admin, admin.Sessions},
+		{"POST", "/admin/people/:id/quota", Admin, admin.Quota},
+		{"POST", "/admin/people/:id/role", Admin, admin.Role},
+		{"POST", "/admin/people/:id/factor", Admin, admin.Factor},
+		{"POST", "/admin/people/:id/delete", Admin, admin.Delete},
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"zencrypt/models"
 )
 
 // token is the client's session cookie.
@@ -147,6 +149,10 @@ func TestSecurity_Sessions(t *testing.T) {
 		s := newServer(t)
 		c := s.client(t)
 		c.post("/register", "login", "unconfirmed", "password", testPassword, "password2", testPassword).want(t, 303)
+		// To who is no administrator, those pages do not exist at all (TestAdmin_Refused).
+		if err := s.db.Accounts.SetRole(t.Context(), s.idOf(t, "unconfirmed"), models.RoleAdmin, false); err != nil {
+			t.Fatal(err)
+		}
 		for _, r := range s.Routes() {
 			if r.Access == Public || r.Access == Unconfirmed || r.Access == Pending {
 				continue
@@ -159,6 +165,9 @@ func TestSecurity_Sessions(t *testing.T) {
 				}
 			}
 			c.htmx = false
+		}
+		if err := s.db.Accounts.SetRole(t.Context(), s.idOf(t, "unconfirmed"), models.RoleUser, true); err != nil {
+			t.Fatal(err) // the last administrator can't delete the account, as is tried below
 		}
 		if code := codePattern.FindString(c.get("/register/confirm").want(t, 200).body); code == "" {
 			t.Error("no code to confirm")

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -136,6 +137,32 @@ func (d *download) Close() error {
 	if d.done != nil {
 		d.done()
 		d.done = nil
+	}
+	return nil
+}
+
+// accounts are those for which something runs.
+func (t *transfers) accounts() map[models.ID]struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make(map[models.ID]struct{})
+	for tr := range t.all {
+		if !tr.account.IsZero() {
+			out[tr.account] = struct{}{}
+		}
+	}
+	return out
+}
+
+// cutSuspended ends what runs for accounts that the command line suspended or deleted.
+func (c *core) cutSuspended(ctx context.Context) error {
+	for id := range c.transfers.accounts() {
+		a, err := c.db.Accounts.Get(ctx, id)
+		if models.ErrorCode(err) == models.NotFound || err == nil && a.Suspended {
+			c.transfers.cutAccount(id, nil)
+		} else if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -24,9 +24,17 @@ func owner(v *visitor) string {
 
 func (c *core) quota(v *visitor) int64 {
 	if v.user != nil {
-		return c.opt.AccountQuota
+		return c.accountQuota(v.user.Account)
 	}
 	return c.opt.GuestQuota
+}
+
+// accountQuota is an account's own quota, or the server's default.
+func (c *core) accountQuota(a *models.Account) int64 {
+	if a.Quota != nil {
+		return *a.Quota
+	}
+	return c.opt.AccountQuota
 }
 
 func class(v *visitor) limits.Class {

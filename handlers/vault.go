@@ -53,7 +53,7 @@ func (v *vault) List(x *fiber.Ctx) error {
 
 func (v *vault) list(x *fiber.Ctx) (*views.VaultList, error) {
 	ctx, who := x.UserContext(), visitorOf(x)
-	vm := &views.VaultList{Query: printable(x.Query("q")), Quota: v.opt.AccountQuota, QuotaUsed: v.files.Used(owner(who))}
+	vm := &views.VaultList{Query: printable(x.Query("q")), Quota: v.quota(who), QuotaUsed: v.files.Used(owner(who))}
 	switch k := x.Query("kind"); k {
 	case "note", "file", "digest", "ciphertext":
 		vm.Kind = k

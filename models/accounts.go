@@ -23,7 +23,14 @@ type Account struct {
 	RecoveryPending bool // the recovery code has not been typed back
 	RecoveryCreated time.Time
 	HPKEPublic      []byte // 32 bytes; sealing to it needs no log-in
+	Role            string // RoleUser or RoleAdmin
+	Suspended       bool
+	Seen            time.Time // the last day of use, zero when there was none
+	Quota           *int64    // bytes, nil for the server's default
 }
+
+// Admin tells whether the account administers the server.
+func (a *Account) Admin() bool { return a.Role == RoleAdmin }
 
 // Unlocked is an account whose key is in memory, for the length of a request.
 type Unlocked struct {
@@ -53,6 +60,11 @@ type accountRow struct {
 	HPKEPublic      []byte `bun:"hpke_public"`
 	SealedHPKE      []byte `bun:"sealed_hpke"`
 	Deleted         *int64 // see Accounts.Delete
+
+	Role      string `bun:",scanonly"` // these are of its standing
+	Suspended *int64 `bun:",scanonly"`
+	SeenDay   *int64 `bun:",scanonly"`
+	Quota     *int64 `bun:",scanonly"`
 }
 
 type retiredRow struct {
@@ -80,10 +92,15 @@ func place(table, column string, row, user ID) seal.Place {
 func (r *accountRow) place(column string) seal.Place { return place("accounts", column, r.ID, r.ID) }
 
 func (r *accountRow) account() *Account {
-	return &Account{
+	a := &Account{
 		ID: r.ID, Login: r.Login, Created: fromMillis(r.Created), Epoch: r.Epoch, KeyVersion: r.KeyVersion,
 		RecoveryPending: r.SealedCode != nil, RecoveryCreated: fromMillis(r.RecoveryCreated), HPKEPublic: r.HPKEPublic,
+		Role: r.Role, Suspended: r.Suspended != nil, Quota: r.Quota,
 	}
+	if r.SeenDay != nil {
+		a.Seen = fromDay(*r.SeenDay)
+	}
+	return a
 }
 
 func (r *accountRow) credentials() *credentials {
@@ -130,7 +147,7 @@ func (r *accountRow) openPairs(ring *seal.Ring) (pairs []sealedPair, err error) 
 
 func accountBy(ctx context.Context, db bun.IDB, column string, value any) (*accountRow, error) {
 	row := new(accountRow)
-	err := db.NewSelect().Model(row).Where("? = ?", bun.Ident(column), value).Where("deleted IS NULL").Scan(ctx)
+	err := withStanding(db.NewSelect().Model(row)).Where("? = ?", bun.Ident(column), value).Where("deleted IS NULL").Scan(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +158,32 @@ func accountBy(ctx context.Context, db bun.IDB, column string, value any) (*acco
 // field "login" or "password", and Conflict for a login that is taken or was given
 // up. The recovery code waits in Pending.
 func (a *Accounts) Register(ctx context.Context, login, pw string) (*Unlocked, error) {
+	return a.register(ctx, login, pw, func(context.Context, bun.Tx, *accountRow) error { return nil })
+}
+
+// RegisterInvited is Register by an invitation, of which it takes one use. NotFound when that can't be used any
+// more: then no account is made.
+func (a *Accounts) RegisterInvited(ctx context.Context, token, login, pw string) (*Unlocked, error) {
+	return a.register(ctx, login, pw, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+		iv, err := a.db.Invitations.use(ctx, tx, token)
+		if err != nil || !iv.Admin {
+			return err
+		}
+		row.Role = RoleAdmin
+		return putStanding(ctx, tx, &standingRow{AccountID: row.ID, Role: RoleAdmin})
+	})
+}
+
+// RegisterAdmin is Register of an administrator: for the command line.
+func (a *Accounts) RegisterAdmin(ctx context.Context, login, pw string) (*Unlocked, error) {
+	return a.register(ctx, login, pw, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+		row.Role = RoleAdmin
+		return putStanding(ctx, tx, &standingRow{AccountID: row.ID, Role: RoleAdmin})
+	})
+}
+
+// register is Register with what else belongs into its transaction, after the account's row is written.
+func (a *Accounts) register(ctx context.Context, login, pw string, also func(context.Context, bun.Tx, *accountRow) error) (*Unlocked, error) {
 	spelling, loginKey, err := NormalizeLogin(login)
 	if err != nil {
 		return nil, err
@@ -160,7 +203,7 @@ func (a *Accounts) Register(ctx context.Context, login, pw string) (*Unlocked, e
 		return nil, fail(Internal, "make verifier", err)
 	}
 	now := millis(a.db.now())
-	row := &accountRow{ID: NewID(), Login: spelling, LoginKey: loginKey, Created: now, Epoch: 1, KeyVersion: 1}
+	row := &accountRow{ID: NewID(), Login: spelling, LoginKey: loginKey, Created: now, Epoch: 1, KeyVersion: 1, Role: RoleUser}
 	key := seal.NewKey()
 	u := &Unlocked{Ring: seal.NewRing(row.KeyVersion, key)}
 	row.setPassword(creds, unlock, key)
@@ -190,11 +233,12 @@ func (a *Accounts) Register(ctx context.Context, login, pw string) (*Unlocked, e
 				return err
 			}
 		}
-		return nil
+		return also(ctx, tx, row)
 	})
 	if err != nil {
 		return nil, err
 	}
+	u.Account = row.account()
 	return u, nil
 }
 
@@ -241,7 +285,7 @@ func (a *Accounts) ByLogin(ctx context.Context, login string) (*Account, error) 
 // begins.
 func (a *Accounts) List(ctx context.Context, after ID, limit int) ([]Account, error) {
 	var rows []accountRow
-	if err := a.db.main.r.NewSelect().Model(&rows).Where("id > ?", after).Where("deleted IS NULL").Order("id").Limit(int64(limit)).Scan(ctx); err != nil {
+	if err := withStanding(a.db.main.r.NewSelect().Model(&rows)).Where("id > ?", after).Where("deleted IS NULL").Order("id").Limit(int64(limit)).Scan(ctx); err != nil {
 		return nil, storeError(err)
 	}
 	out := make([]Account, len(rows))

@@ -58,6 +58,9 @@ const (
 	EventAdminSuspended  = "admin-suspended"
 	EventAdminResumed    = "admin-resumed"
 	EventAdminMade       = "admin-account-made"
+	EventAdminQuota      = "admin-quota"
+	EventAdminRole       = "admin-made-admin"
+	EventAdminNoRole     = "admin-unmade-admin"
 
 	// Failures are counted, one event an hour and kind.
 	EventLoginFailed    = "login-failed"

@@ -43,16 +43,17 @@ type Options struct {
 
 // DB is both databases and the stores on them.
 type DB struct {
-	Accounts *Accounts
-	Sessions *Sessions
-	Items    *Items
-	Keys     *Keys
-	People   *People
-	Results  *Results
-	Imports  *Imports
-	Factors  *Factors
-	Passkeys *Passkeys
-	Activity *Activity
+	Accounts    *Accounts
+	Sessions    *Sessions
+	Items       *Items
+	Keys        *Keys
+	People      *People
+	Results     *Results
+	Imports     *Imports
+	Factors     *Factors
+	Passkeys    *Passkeys
+	Activity    *Activity
+	Invitations *Invitations
 
 	main, sessions *sqliteDB
 	now            func() time.Time
@@ -114,7 +115,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, errors.Join(err, db.main.Close())
 	}
 	db.Accounts = &Accounts{db}
-	db.Sessions = &Sessions{db}
+	db.Sessions = &Sessions{db: db}
 	db.Items = &Items{db}
 	db.Keys = &Keys{db}
 	db.People = &People{db}
@@ -123,6 +124,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db.Factors = &Factors{db}
 	db.Passkeys = &Passkeys{db}
 	db.Activity = &Activity{db: db}
+	db.Invitations = &Invitations{db}
 	return db, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // sealed any more. The items follow in parts; where that is cut, Items.Purge goes on with it.
 // The login is never given to another: a keyed digest of it stays.
 // Its sessions open nothing from then on; Sessions.EndAll removes them with their results.
-// Unauthorized for field "current".
+// Unauthorized for field "current", Conflict for the last administrator.
 func (a *Accounts) Delete(ctx context.Context, u *Unlocked, current string) ([]ID, error) {
 	if _, _, err := a.checkCurrent(ctx, u, current); err != nil {
 		return nil, err
@@ -22,7 +22,8 @@ func (a *Accounts) Delete(ctx context.Context, u *Unlocked, current string) ([]I
 	return a.DeleteByAdmin(ctx, u.Account.ID)
 }
 
-// DeleteByAdmin is Delete without the password. NotFound when there is no such account.
+// DeleteByAdmin is Delete without the password. NotFound when there is no such account,
+// Conflict for the last administrator.
 func (a *Accounts) DeleteByAdmin(ctx context.Context, id ID) ([]ID, error) {
 	if err := a.retire(ctx, id); err != nil {
 		return nil, err
@@ -55,6 +56,15 @@ func (a *Accounts) retireIf(ctx context.Context, id ID, holds func(*accountRow) 
 		}
 		if holds != nil && !holds(row) {
 			return Errorf(Conflict, "", "delete account: it was changed meanwhile")
+		}
+		if err := keepAdmin(ctx, tx, row); err != nil {
+			return err
+		}
+		if _, err := tx.NewDelete().Model((*standingRow)(nil)).Where("account_id = ?", id).Exec(ctx); err != nil {
+			return err
+		}
+		if _, err := tx.NewDelete().Model((*invitationRow)(nil)).Where("created_by = ?", id).Exec(ctx); err != nil {
+			return err
 		}
 		retired := retiredRow{Digest: pepper.Keys[pepper.Active].retiredDigest(row.LoginKey), Pepper: pepper.Active}
 		if _, err := tx.NewInsert().Model(&retired).On("CONFLICT DO NOTHING").Exec(ctx); err != nil {

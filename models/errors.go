@@ -14,6 +14,7 @@ const (
 	Unauthorized Code = "unauthorized" // 401 or 422: wrong password, ended session
 	NotFound     Code = "not_found"    // 404: not there, or not yours
 	Conflict     Code = "conflict"     // 409: taken, or changed by somebody meanwhile
+	Suspended    Code = "suspended"    // 403: the account may not be used for now
 	Gone         Code = "gone"         // 410: was there and has expired
 	Unavailable  Code = "unavailable"  // 503: disk full, database busy
 	Internal     Code = "internal"     // 500: anything else

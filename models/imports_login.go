@@ -44,7 +44,7 @@ func (a *Accounts) candidates(ctx context.Context, login string) (rows []account
 		return nil, nil
 	}
 	aliased := a.db.main.r.NewSelect().Model((*aliasRow)(nil)).Column("account_id").Where("alias_key = ?", key)
-	err = a.db.main.r.NewSelect().Model(&rows).Where("deleted IS NULL").
+	err = withStanding(a.db.main.r.NewSelect().Model(&rows)).Where("deleted IS NULL").
 		WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
 			return q.Where("login_key = ?", key).WhereOr("id IN (?)", aliased)
 		}).
@@ -72,6 +72,9 @@ func (a *Accounts) authenticateWaiting(ctx context.Context, row *accountRow, pw 
 	key, err := a.openWaiting(row, waiting, pw)
 	if err != nil {
 		return nil, err
+	}
+	if row.Suspended != nil {
+		return nil, errSuspended()
 	}
 	return a.arrive(ctx, row, key, pw)
 }

@@ -22,7 +22,8 @@ func errEnded() error {
 }
 
 // Authenticate opens an account with its password. An unknown login costs the same two
-// argon2id runs and gets the same Unauthorized as a wrong password. A verifier with
+// argon2id runs and gets the same Unauthorized as a wrong password. So does a suspended
+// account, but for its right password: that is told by Suspended. A verifier with
 // lower costs or an older server key than the present is made anew.
 //
 // The spelling of an older Zencrypt may mean several accounts, which are tried one after another, at most four. One whose
@@ -104,6 +105,9 @@ func (a *Accounts) unlock(ctx context.Context, checked *accountRow, unlock seal.
 		}
 		if err != nil {
 			return err
+		}
+		if row.Suspended != nil {
+			return errSuspended()
 		}
 		if key, err = row.openKey(unlock, "sealed_unlock", row.SealedUnlock); err != nil {
 			return fail(Internal, "open account key", err)

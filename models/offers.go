@@ -130,7 +130,7 @@ func offers(ctx context.Context, db bun.IDB, accounts []ID) (map[ID]*Offer, erro
 func errNobody() error { return Errorf(NotFound, "login", "nobody of this login can be found here") }
 
 // Find returns what the account of a login gives to others. The login is that of the whole account, in any case.
-// NotFound for one that does not exist and, with the same work, for one that is unlisted.
+// NotFound for one that does not exist and, with the same work, for one that is unlisted or suspended.
 func (p *People) Find(ctx context.Context, login string) (*Offer, error) {
 	_, key, err := NormalizeLogin(login)
 	if err != nil {
@@ -150,7 +150,7 @@ func (p *People) Find(ctx context.Context, login string) (*Offer, error) {
 			return err
 		}
 		all, err := offers(ctx, tx, []ID{row.ID})
-		if err != nil || hidden {
+		if err != nil || hidden || row.Suspended != nil {
 			return err
 		}
 		found = all[row.ID]

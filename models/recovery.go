@@ -127,7 +127,7 @@ type recoveryChange struct {
 
 // OpenRecovery opens an account with its recovery code and changes nothing yet: FinishRecovery does, once
 // the second factor was given where there is one. An unknown login and a wrong code get the same
-// Unauthorized; Invalid names "password" or "code".
+// Unauthorized, the right code of a suspended account Suspended; Invalid names "password" or "code".
 func (a *Accounts) OpenRecovery(ctx context.Context, login, code, newPw string) (*Recovery, error) {
 	if err := password.Check(newPw, login); err != nil {
 		return nil, passwordField("password", err)
@@ -209,6 +209,9 @@ func (a *Accounts) openRecovery(ctx context.Context, login string, by seal.Key) 
 		}
 		opened = true
 		if key, err := rows[i].openKey(by, "sealed_recovery", rows[i].SealedRecovery); err == nil {
+			if rows[i].Suspended != nil {
+				return nil, seal.Key{}, errSuspended() // and the code is not used up
+			}
 			return &rows[i], key, nil
 		}
 	}

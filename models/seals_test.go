@@ -24,6 +24,7 @@ var clearBlobs = []string{
 	"passkeys.id", "passkeys.account_id", "passkeys.credential_hash", // SHA-256 of random bytes
 	"recoveries.id", "recoveries.account_id",
 	"activity.id", "activity.account_id", "settings.id", "settings.account_id", "session_locks.session_id",
+	"standing.account_id", "invitations.id", "invitations.token_hash", "invitations.created_by", // SHA-256 of the token
 	"sessions.id", "sessions.token_hash", "sessions.account_id", // SHA-256 of the token
 	"results.id", "results.session_id", "results.blob_id",
 }

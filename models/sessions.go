@@ -7,7 +7,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"errors"
-
+	"sync"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -38,7 +38,10 @@ type Session struct {
 }
 
 // Sessions is the store of sessions, in sessions.db.
-type Sessions struct{ db *DB }
+type Sessions struct {
+	db   *DB
+	seen sync.Map // account to the last day that was noted, see markSeen
+}
 
 type sessionRow struct {
 	bun.BaseModel `bun:"table:sessions"`
@@ -76,8 +79,11 @@ func (s *Session) withToken(token []byte) *Session {
 
 // Create begins a session and returns its token, base64url of 32 random bytes, which is
 // stored nowhere. Without u it is a guest's. A pending session lives 5 minutes and has
-// 5 tries.
+// 5 tries. Suspended for an account that is: however it was opened.
 func (s *Sessions) Create(ctx context.Context, u *Unlocked, pending bool) (token string, session *Session, err error) {
+	if u != nil && u.Account.Suspended {
+		return "", nil, errSuspended()
+	}
 	secret := make([]byte, tokenSize)
 	rand.Read(secret)
 	row, session, err := s.newSession(ctx, u, pending, secret)
@@ -160,6 +166,9 @@ func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocke
 	if session.Locked {
 		return session, nil, nil // asking for the password is no use of what it opens
 	}
+	if row.AccountID != nil && !row.Pending {
+		s.markSeen(ctx, *row.AccountID)
+	}
 	if now := s.db.now(); now.Sub(session.Touched) >= s.touchEvery(row) {
 		// With a full disk people must still reach what they have: the next use tries again.
 		switch err := s.Touch(ctx, row.ID); ErrorCode(err) {
@@ -213,7 +222,7 @@ func (s *Sessions) open(ctx context.Context, row *sessionRow, by seal.Key) (u *U
 		if err != nil {
 			return err
 		}
-		if account.Epoch != row.Epoch {
+		if account.Epoch != row.Epoch || account.Suspended != nil {
 			return errGone()
 		}
 		key, err := seal.Open(by, row.place(), row.SealedAccountKey)

@@ -69,7 +69,7 @@ func (s *Sessions) lock(ctx context.Context, ids []ID) error {
 // checkEpoch is Gone when a locked session's account is, or its epoch has risen.
 func (s *Sessions) checkEpoch(ctx context.Context, row *sessionRow) error {
 	account, err := accountBy(ctx, s.db.main.r, "id", *row.AccountID)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && account.Epoch != row.Epoch {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (account.Epoch != row.Epoch || account.Suspended != nil) {
 		return errGone()
 	}
 	return storeError(err)

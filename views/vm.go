@@ -7,6 +7,7 @@ type Page struct {
 	Title     string // without the suffix " · Zencrypt"
 	Active    string // the tab: "encrypt", "decrypt", "hash", "vault", "account", "login", ""
 	Login     string // the person's own spelling; empty for a guest
+	Admin     bool   // the person administers the server
 	Guests    bool   // guests may use the tools
 	Register  bool   // registration is open
 	Theme     string // "system", "dark", "light"
@@ -17,8 +18,8 @@ type Page struct {
 	NoStore   bool   // informational: the page shows secrets
 	// WeakPassword asks for a better one: it came from an older Zencrypt and breaks today's rules.
 	WeakPassword bool
-	Locked    bool   // the session locked itself: it can be unlocked or left
-	Alerts    []Alert
+	Locked       bool // the session locked itself: it can be unlocked or left
+	Alerts       []Alert
 }
 
 // Fields maps a form field's name to what is wrong with it, one sentence.
@@ -184,7 +185,12 @@ type HashResult struct {
 type RegisterForm struct {
 	Login  string
 	Errors Fields
-	Closed bool // registration is closed: say so, offer log-in
+	Closed bool // registration is not open: say so, offer log-in
+	// ByInvitation: who has an invitation link may register all the same.
+	ByInvitation  bool
+	Invite        string // token of the invitation that brought the person here
+	Administrator bool   // who registers by it becomes the first administrator
+	Expires       time.Time
 }
 
 // RecoveryCode is the page that shows a fresh recovery code and asks for it back.
@@ -283,10 +289,10 @@ type AccountPage struct {
 	Unlisted        bool // nobody finds the account by its login
 	// Of an account that came from an older Zencrypt: the login got a suffix, or breaks today's rules.
 	Renamed, OddLogin bool
-	Factor          bool // a second factor is asked for
-	Notice          string
-	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
-	Open            string            // which form to show open
+	Factor            bool // a second factor is asked for
+	Notice            string
+	Errors            map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
+	Open              string            // which form to show open
 }
 
 // Strength is the answer of the password meter.

@@ -1,0 +1,86 @@
+package handlers
+
+import (
+	"context"
+
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/models"
+	"zencrypt/views"
+)
+
+type invitationStore interface {
+	Lookup(ctx context.Context, token string) (*models.Invitation, error)
+}
+
+// invites is how a person comes in by a link: one that an administrator gave, or the one by which the first
+// administrator does.
+type invites struct {
+	*auth
+	store invitationStore
+}
+
+// registerForm says who may register.
+func (a *auth) registerForm() views.RegisterForm {
+	return views.RegisterForm{Closed: !a.opt.Registration, ByInvitation: !a.opt.Registration && a.opt.Invites}
+}
+
+// find is 404 for a link that can't be used, whatever the reason.
+func (i *invites) find(x *fiber.Ctx) (views.RegisterForm, error) {
+	iv, err := i.store.Lookup(x.UserContext(), x.Params("token"))
+	if err == nil && !iv.Admin && !i.opt.Invites {
+		err = models.Errorf(models.NotFound, "", "find invitation: this server takes none")
+	}
+	if models.ErrorCode(err) == models.NotFound {
+		return views.RegisterForm{}, refuse(fiber.StatusNotFound, "This invitation does not work",
+			"It was used up or taken back, its time is over, or a part of the link is missing.", "Ask who sent it to you for a new one.")
+	}
+	if err != nil {
+		return views.RegisterForm{}, err
+	}
+	return views.RegisterForm{Invite: x.Params("token"), Administrator: iv.Admin, Expires: iv.Expires}, nil
+}
+
+// New handles GET /invite/:token: the form, or 404.
+func (i *invites) New(x *fiber.Ctx) error {
+	if visitorOf(x).user != nil {
+		return refuse(fiber.StatusConflict, "You are logged in", "An invitation is for making a new account, and you have one.",
+			"Log out and open the link again, or give it to whom it is for.")
+	}
+	form, err := i.find(x)
+	if err != nil {
+		return err
+	}
+	return i.render(x, fiber.StatusOK, registerPage, views.Register(form))
+}
+
+// Register handles POST /invite/:token: 303 to the recovery code, 422 with the form when a field is wrong, 404 when
+// the invitation can't be used any more.
+func (i *invites) Register(x *fiber.Ctx) error {
+	f, err := i.readForm(x, formLimit)
+	if err != nil {
+		return err
+	}
+	form, err := i.find(x)
+	if err != nil {
+		return err
+	}
+	login, pw := f.get("login"), f.get("password")
+	var u *models.Unlocked
+	if pw != f.get("password2") {
+		err = models.Errorf(models.Invalid, "password2", "the two passwords differ. Type the same one twice")
+	} else {
+		u, err = i.register(x, login, pw, func(ctx context.Context) (*models.Unlocked, error) {
+			return i.accounts.RegisterInvited(ctx, form.Invite, login, pw)
+		})
+	}
+	if err == nil {
+		return i.settled(x, i.begin(x, u, "/register/confirm"))
+	}
+	errs, err := fieldErrors(err)
+	if err != nil {
+		return err
+	}
+	form.Login, form.Errors = printable(login), errs
+	return i.render(x, fiber.StatusUnprocessableEntity, registerPage, views.Register(form))
+}

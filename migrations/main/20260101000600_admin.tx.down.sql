@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS invitations;
+DROP TABLE IF EXISTS standing;
