@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"secrets":    {},
 	"limits":     {},
 	"migrations": {},
+	"archive":    {},
 	"embed":      {},
 
 	// One format or one job a package, none imports another: crypto.go tells the
@@ -48,7 +49,7 @@ var arrows = map[string][]string{
 	"blobs":    {"crypto/..."},
 	"importer": {"crypto/..."},
 	"views":    {"embed"},
-	"handlers": {"models", "crypto/...", "views", "blobs", "limits"},
+	"handlers": {"models", "crypto/...", "views", "blobs", "limits", "archive"},
 	"e2e":      {},
 }
 

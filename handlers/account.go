@@ -62,9 +62,10 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 		p.Sessions = append(p.Sessions, views.SessionRow{ID: s.ID.String(), Created: s.Created, Touched: s.Touched,
 			Expires: s.Expires, Current: s.ID == v.session.ID})
 	}
-	if p.Items, _, err = a.accounts.Usage(ctx, u.Account.ID); err != nil {
+	if p.Holds, err = a.holds(ctx, u); err != nil {
 		return err
 	}
+	p.Items = p.Holds.Items
 	if p.Unlisted, err = a.db.Accounts.Unlisted(ctx, u.Account.ID); err != nil {
 		return err
 	}
@@ -228,6 +229,7 @@ func (a *account) Delete(x *fiber.Ctx) error {
 	}
 	a.transfers.cutAccount(u.Account.ID, nil)
 	a.dropBlobs(files)
+	a.files.SetUsed("account:"+u.Account.ID.String(), 0)
 	// The account is gone, so nothing below may say that nothing was changed.
 	gone, err := a.db.Sessions.EndAll(x.UserContext(), u.Account.ID, nil)
 	if err != nil {

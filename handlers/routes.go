@@ -1,6 +1,10 @@
 package handlers
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/limits"
+)
 
 // Access says who may use a route.
 type Access int
@@ -38,10 +42,14 @@ func (a *App) table() []Route {
 		sign    = &sign{c}
 		verify  = &verify{c}
 		people  = &people{core: c, store: c.db.People}
+		exports = &exports{core: c, accounts: c.db.Accounts, gate: limits.NewGate(1)}
+		help    = &help{c}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
 		{"GET", "/about", Public, pages.About},
+		{"GET", "/help", Public, help.Index},
+		{"GET", "/help/:topic", Public, help.Show},
 		{"GET", "/healthz", Public, pages.Healthz},
 		{"GET", "/readyz", Public, pages.Readyz},
 		{"GET", "/static/*", Public, pages.Static},
@@ -103,6 +111,8 @@ func (a *App) table() []Route {
 		{"POST", "/account/recovery", User, account.Recovery},
 		{"POST", "/account/renew", User, account.Renew},
 		{"POST", "/account/sessions", User, account.Sessions},
+		{"GET", "/account/export", User, exports.New},
+		{"POST", "/account/export", User, exports.Create},
 		{"POST", "/account/delete", Unconfirmed, account.Delete},
 
 		{"GET", "/keys", User, keys.List},

@@ -140,6 +140,22 @@ func accountBy(ctx context.Context, db bun.IDB, column string, value any) (*acco
 // field "login" or "password", and Conflict for a login that is taken or was given
 // up. The recovery code waits in Pending.
 func (a *Accounts) Register(ctx context.Context, login, pw string) (*Unlocked, error) {
+	first, err := firstKeys(a.db.now())
+	if err != nil {
+		return nil, fail(Internal, "make first keys", err)
+	}
+	return a.register(ctx, login, pw, func(ctx context.Context, tx bun.Tx, u *Unlocked) error {
+		for i := range first {
+			if err := insertKey(ctx, tx, u, &first[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// register is Register with what fill puts into the new account, in the same transaction.
+func (a *Accounts) register(ctx context.Context, login, pw string, fill func(context.Context, bun.Tx, *Unlocked) error) (*Unlocked, error) {
 	spelling, loginKey, err := NormalizeLogin(login)
 	if err != nil {
 		return nil, err
@@ -170,10 +186,6 @@ func (a *Accounts) Register(ctx context.Context, login, pw string) (*Unlocked, e
 		return nil, err
 	}
 	u.Account = row.account()
-	first, err := firstKeys(a.db.now())
-	if err != nil {
-		return nil, fail(Internal, "make first keys", err)
-	}
 	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := a.free(ctx, tx, loginKey); err != nil {
 			return err
@@ -184,12 +196,7 @@ func (a *Accounts) Register(ctx context.Context, login, pw string) (*Unlocked, e
 			}
 			return err
 		}
-		for i := range first {
-			if err := insertKey(ctx, tx, u, &first[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return fill(ctx, tx, u)
 	})
 	if err != nil {
 		return nil, err
