@@ -56,6 +56,7 @@ type commands struct {
 	Inspect    inspectCmd    `cmd:"" help:"Tell what an input is. Opens nothing."`
 	Sop        sopCmd        `cmd:"" passthrough:"" help:"Stateless OpenPGP: the command line that other programs drive, see 'zencrypt sop --help'."`
 	Serve      serveCmd      `cmd:"" help:"Run the server. Makes its data, its keys and its database when they are not there."`
+	Import     importCmd     `cmd:"" help:"Bring the accounts of an older Zencrypt along."`
 	User       userCmd       `cmd:"" help:"Add, list and delete accounts on this machine."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete this command."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`

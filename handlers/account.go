@@ -42,7 +42,11 @@ func (a *account) Show(x *fiber.Ctx) error {
 		"listed":   "Others find you by your login now.",
 		"unlisted": "Nobody finds you by your login any more.",
 	}[x.Query("done")]
-	return a.show(x, fiber.StatusOK, notice, "", nil)
+	open := ""
+	if x.Query("open") == "password" {
+		open = "password"
+	}
+	return a.show(x, fiber.StatusOK, notice, open, nil)
 }
 
 func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views.Fields) error {
@@ -69,6 +73,11 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 	if p.Unlisted, err = a.db.Accounts.Unlisted(ctx, u.Account.ID); err != nil {
 		return err
 	}
+	advice, err := a.db.Imports.Advice(ctx, u)
+	if err != nil {
+		return err
+	}
+	p.Renamed, p.OddLogin = advice.Renamed, advice.OddLogin
 	if p.ResealLeft, err = a.accounts.ResealLeft(ctx, u); err != nil {
 		return err
 	}
@@ -217,8 +226,9 @@ func (a *account) Delete(x *fiber.Ctx) error {
 	u := visitorOf(x).user
 	var files []models.ID
 	done, err := a.confirm(x, "delete", func(f *form, u *models.Unlocked) error {
-		_, typed, err := models.NormalizeLogin(f.get("login"))
-		if _, own, _ := models.NormalizeLogin(u.Account.Login); err != nil || typed != own {
+		var err error
+		typed, ok := models.LoginKey(f.get("login"))
+		if own, _ := models.LoginKey(u.Account.Login); !ok || typed != own {
 			return models.Errorf(models.Invalid, "login", "type your login, %s, to confirm", u.Account.Login)
 		}
 		files, err = a.accounts.Delete(x.UserContext(), u, f.get("current"))

@@ -192,7 +192,7 @@ func (a *auth) Factor(x *fiber.Ctx) error {
 
 // NewRecover handles GET /recover.
 func (a *auth) NewRecover(x *fiber.Ctx) error {
-	return a.render(x, fiber.StatusOK, recoverPage, views.Recover(views.RecoverForm{}))
+	return a.render(x, fiber.StatusOK, recoverPage, views.Recover(views.RecoverForm{Imported: a.anyImported(x)}))
 }
 
 // Recover handles POST /recover: a new password by the recovery code; 303 to the code that replaces it.
@@ -201,7 +201,7 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	form := views.RecoverForm{Login: printable(f.get("login"))}
+	form := views.RecoverForm{Login: printable(f.get("login")), Imported: a.anyImported(x)}
 	if f.get("password") != f.get("password2") {
 		form.Errors = views.Fields{"password2": "The two passwords differ. Type the same one twice."}
 		return a.render(x, fiber.StatusUnprocessableEntity, recoverPage, views.Recover(form))

@@ -37,7 +37,7 @@ func (c *core) guess(x *fiber.Ctx, login string) (keep func(), err error) {
 
 // loginKey is a login as the limits know it: keyed, so that memory holds no list of logins.
 func (c *core) loginKey(login string) (key [16]byte) {
-	if _, folded, err := models.NormalizeLogin(login); err == nil {
+	if folded, ok := models.LoginKey(login); ok {
 		login = folded
 	}
 	m := hmac.New(sha256.New, c.opt.DeviceKey[:])

@@ -43,6 +43,7 @@ func (c *core) page(x *fiber.Ctx, p views.Page) views.Page {
 	v := visitorOf(x)
 	if v.user != nil {
 		p.Login = v.user.Account.Login
+		p.WeakPassword = c.weakPassword(x, v.user)
 	}
 	p.Guests, p.Register, p.PlainHTTP = c.opt.Guests, c.opt.Registration, c.plainHTTP()
 	p.Theme = themeOf(x)

@@ -150,7 +150,10 @@ func (v *vault) show(x *fiber.Ctx, status int, errs views.Fields) error {
 			}
 		}
 	}
-	if item.Blob == nil && !item.Unreadable {
+	// An older Zencrypt's text may have more megabytes than a page should: it is there to download.
+	if long := item.Kind == "note" && len(item.Body) > 2*maxText; long {
+		vm.HasFile = true
+	} else if item.Blob == nil && !item.Unreadable {
 		vm.Base64 = base64.StdEncoding.EncodeToString(item.Body)
 		if vm.Binary = !isText(item.Body); !vm.Binary {
 			vm.Text = string(item.Body)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+	"unicode/utf8"
 
 	"github.com/uptrace/bun"
 
@@ -229,8 +230,8 @@ func (a *Accounts) Get(ctx context.Context, id ID) (*Account, error) {
 
 // ByLogin returns the account of a login in any case, or NotFound.
 func (a *Accounts) ByLogin(ctx context.Context, login string) (*Account, error) {
-	_, key, err := NormalizeLogin(login)
-	if err != nil {
+	key, ok := LoginKey(login)
+	if !ok || !utf8.ValidString(login) {
 		return nil, Errorf(NotFound, "", "find account: no such login")
 	}
 	row, err := accountBy(ctx, a.db.main.r, "login_key", key)

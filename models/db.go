@@ -49,6 +49,7 @@ type DB struct {
 	Keys     *Keys
 	People   *People
 	Results  *Results
+	Imports  *Imports
 
 	main, sessions *sqliteDB
 	now            func() time.Time
@@ -115,6 +116,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db.Keys = &Keys{db}
 	db.People = &People{db}
 	db.Results = &Results{db}
+	db.Imports = &Imports{db}
 	return db, nil
 }
 

@@ -40,7 +40,10 @@ func (a *Accounts) DeleteByAdmin(ctx context.Context, id ID) ([]ID, error) {
 
 // retire gives up an account's login and empties its row of everything that could open
 // it, older account keys too.
-func (a *Accounts) retire(ctx context.Context, id ID) error {
+func (a *Accounts) retire(ctx context.Context, id ID) error { return a.retireIf(ctx, id, nil) }
+
+// retireIf is retire for an account of which something must hold, Conflict when it does not.
+func (a *Accounts) retireIf(ctx context.Context, id ID, holds func(*accountRow) bool) error {
 	pepper := a.db.opts.Pepper
 	return a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, err := accountBy(ctx, tx, "id", id)
@@ -50,11 +53,17 @@ func (a *Accounts) retire(ctx context.Context, id ID) error {
 		if err != nil {
 			return err
 		}
+		if holds != nil && !holds(row) {
+			return Errorf(Conflict, "", "delete account: it was changed meanwhile")
+		}
 		retired := retiredRow{Digest: pepper.Keys[pepper.Active].retiredDigest(row.LoginKey), Pepper: pepper.Active}
 		if _, err := tx.NewInsert().Model(&retired).On("CONFLICT DO NOTHING").Exec(ctx); err != nil {
 			return err
 		}
 		if _, err := tx.NewDelete().Model((*accountKeyRow)(nil)).Where("account_id = ?", id).Exec(ctx); err != nil {
+			return err
+		}
+		if _, err := tx.NewDelete().Model((*waitingRow)(nil)).Where("id = ?", id).Exec(ctx); err != nil {
 			return err
 		}
 		now := millis(a.db.now())

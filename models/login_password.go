@@ -24,19 +24,55 @@ func errEnded() error {
 // Authenticate opens an account with its password. An unknown login costs the same two
 // argon2id runs and gets the same Unauthorized as a wrong password. A verifier with
 // lower costs or an older server key than the present is made anew.
-func (a *Accounts) Authenticate(ctx context.Context, login, pw string) (*Unlocked, error) {
-	pw, err := password.Normalize(pw)
-	if err != nil {
+//
+// The spelling of an older Zencrypt may mean several accounts, which are tried one after another, at most four. One whose
+// person comes for the first time is opened by its old password alone, and takes another time.
+func (a *Accounts) Authenticate(ctx context.Context, login, pw string) (u *Unlocked, err error) {
+	if _, err := password.Normalize(pw); err != nil {
 		return nil, errWrongLogin() // no password is stored that is too long, whoever's
 	}
-	var row *accountRow
-	var creds *credentials
-	if _, loginKey, err := NormalizeLogin(login); err == nil {
-		row, err = accountBy(ctx, a.db.main.r, "login_key", loginKey)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	rows, err := a.candidates(ctx, login)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return a.authenticate(ctx, nil, pw)
+	}
+	for i := range rows {
+		if u, err = a.authenticateOne(ctx, &rows[i], pw); ErrorCode(err) != Unauthorized {
+			break
+		}
+	}
+	if err == nil {
+		// What does not come now for want of space comes at the next log-in.
+		_, _ = a.db.Imports.Receive(ctx, u)
+	}
+	return u, err
+}
+
+// authenticateOne tries a password on one account, whether its person came before or not.
+func (a *Accounts) authenticateOne(ctx context.Context, row *accountRow, pw string) (*Unlocked, error) {
+	if row.waits() {
+		u, err := a.authenticateWaiting(ctx, row, pw)
+		if !errors.Is(err, errCame) {
+			return u, err
+		}
+		if row, err = accountBy(ctx, a.db.main.r, "id", row.ID); errors.Is(err, sql.ErrNoRows) {
+			return nil, errWrongLogin()
+		} else if err != nil {
 			return nil, storeError(err)
 		}
 	}
+	return a.authenticate(ctx, row, pw)
+}
+
+// authenticate tries a password on an account, or on nobody's.
+func (a *Accounts) authenticate(ctx context.Context, row *accountRow, pw string) (*Unlocked, error) {
+	pw, err := password.Normalize(pw)
+	if err != nil {
+		return nil, errWrongLogin()
+	}
+	var creds *credentials
 	if row != nil {
 		creds = row.credentials()
 	}
@@ -154,7 +190,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, u *Unlocked, current, new
 		_, key := u.Ring.Current()
 		row.setPassword(creds, unlock, key)
 		row.Epoch++
-		return nil
+		return advice(0).save(ctx, tx, u)
 	})
 }
 

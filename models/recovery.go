@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"database/sql"
-	"errors"
 
 	"github.com/uptrace/bun"
 
@@ -19,6 +17,8 @@ const (
 	ReasonNew     = "new"     // made at registration, or asked for
 	ReasonUsed    = "used"    // the one before was used
 	ReasonRenewed = "renewed" // the account key was renewed
+	// ReasonImported: the account came from an older Zencrypt, which had no codes.
+	ReasonImported = "imported"
 )
 
 // sealedCode is a code until it is confirmed; then only the person has it.
@@ -144,6 +144,9 @@ func (a *Accounts) Recover(ctx context.Context, login, code, newPw string) (*Unl
 		}
 		row.setPassword(creds, unlock, key)
 		row.Epoch++
+		if err := advice(0).save(ctx, tx, u); err != nil {
+			return err
+		}
 		return row.newRecovery(u.Ring, millis(a.db.now()), ReasonUsed)
 	})
 	if err != nil {
@@ -157,27 +160,28 @@ func errWrongCode() error {
 }
 
 // openRecovery does the same work for a login that does not exist: one look-up and one
-// opening.
+// opening. An account that waits for its person has no code yet, and its login is as unknown as any.
 func (a *Accounts) openRecovery(ctx context.Context, login string, by seal.Key) (*accountRow, seal.Key, error) {
-	_, loginKey, err := NormalizeLogin(login)
+	rows, err := a.candidates(ctx, login)
 	if err != nil {
-		return nil, seal.Key{}, errWrongCode()
+		return nil, seal.Key{}, err
 	}
-	row, err := accountBy(ctx, a.db.main.r, "login_key", loginKey)
-	if errors.Is(err, sql.ErrNoRows) {
+	opened := false
+	for i := range rows {
+		if rows[i].waits() {
+			continue
+		}
+		opened = true
+		if key, err := rows[i].openKey(by, "sealed_recovery", rows[i].SealedRecovery); err == nil {
+			return &rows[i], key, nil
+		}
+	}
+	if !opened {
 		nobody := &accountRow{KeyVersion: 1}
 		noise := make([]byte, seal.KeySize+seal.Overhead)
 		rand.Read(noise)
 		noise[0] = 1 // the format of a seal
 		_, _ = nobody.openKey(by, "sealed_recovery", noise)
-		return nil, seal.Key{}, errWrongCode()
 	}
-	if err != nil {
-		return nil, seal.Key{}, storeError(err)
-	}
-	key, err := row.openKey(by, "sealed_recovery", row.SealedRecovery)
-	if err != nil {
-		return nil, seal.Key{}, errWrongCode()
-	}
-	return row, key, nil
+	return nil, seal.Key{}, errWrongCode()
 }

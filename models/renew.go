@@ -82,6 +82,9 @@ func (a *Accounts) Renew(ctx context.Context, u *Unlocked, current string) error
 		if err := row.newPair(next, pairs); err != nil {
 			return err
 		}
+		if err := resealAdvice(ctx, tx, u, next); err != nil {
+			return err
+		}
 		row.KeyVersion = version
 		row.Epoch++
 		row.setPassword(creds, unlock, key)

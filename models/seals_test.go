@@ -17,6 +17,9 @@ var clearBlobs = []string{
 	"items.id", "items.account_id", "items.blob_id",
 	"keys.id", "keys.account_id", "key_versions.id", "key_versions.key_id", "key_versions.account_id",
 	"people.id", "people.account_id", "key_offers.account_id", "key_offers.version_id", "unlisted.account_id",
+	"waiting_accounts.id", "waiting_accounts.salt", // what the old digest is computed with; the digest itself is nowhere
+	"imported_accounts.id", "imported_accounts.account_id", "imported_records.account_id", "imported_records.digest", // HMACs
+	"imported_inbox.id", "imported_inbox.account_id", "login_aliases.account_id",
 	"sessions.id", "sessions.token_hash", "sessions.account_id", // SHA-256 of the token
 	"results.id", "results.session_id", "results.blob_id",
 }

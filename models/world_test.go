@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/uptrace/bun"
 )
 
 // sealedWorld is two people, each with two rows in every table that has a seal.
@@ -38,6 +40,7 @@ func newSealedWorld(t *testing.T) *sealedWorld {
 			}
 		}
 		saveFile(t, db, u, "three")
+		w.imported(t, u)
 		w.people[i], w.codes[i] = u, pending(t, db, u, ReasonRenewed)
 		for j := range 2 {
 			w.tokens[i][j], w.sessions[i][j] = login(t, db, u)
@@ -48,6 +51,38 @@ func newSealedWorld(t *testing.T) *sealedWorld {
 		}
 	}
 	return w
+}
+
+// oldDigest stands for what an older Zencrypt kept of a password.
+func oldDigest(u *Unlocked) []byte { return append([]byte("the digest of "), u.Account.ID[:]...) }
+
+// imported gives an account the rows of one that came from an older Zencrypt.
+func (w *sealedWorld) imported(t *testing.T, u *Unlocked) {
+	t.Helper()
+	err := w.db.main.write(t.Context(), func(ctx context.Context, tx bun.Tx) error {
+		_, key := u.Ring.Current()
+		waiting := &waitingRow{ID: u.Account.ID, Method: "pbkdf2:sha256:1000", Salt: []byte("salt")}
+		waiting.seal(w.db.opts.Pepper.Keys[w.db.opts.Pepper.Active], oldDigest(u), key)
+		if _, err := tx.NewInsert().Model(waiting).Exec(ctx); err != nil {
+			return err
+		}
+		if _, err := tx.NewInsert().Model(&importedAccountRow{ID: NewID(), AccountID: &u.Account.ID}).Exec(ctx); err != nil {
+			return err
+		}
+		to := &incomingWriter{im: w.db.Imports, tx: tx, u: u, out: new(Brought), now: w.db.now()}
+		for _, body := range []string{"one", "two"} {
+			if err := to.box(ctx, body, boxed{Kind: RecordNote, Body: []byte(body)}); err != nil {
+				return err
+			}
+		}
+		if err := to.flush(ctx); err != nil {
+			return err
+		}
+		return advice(adviceWeak).save(ctx, tx, u)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 var errOpened = fmt.Errorf("did not open")
@@ -82,7 +117,11 @@ func itemsOpen(w *sealedWorld, i int, full bool) error {
 // openers open every value of a sealed column as person i does.
 var openers = map[string]func(w *sealedWorld, i int) error{
 	"accounts.sealed_unlock": func(w *sealedWorld, i int) error {
-		_, err := w.db.Accounts.Authenticate(context.Background(), w.people[i].Account.Login, goodPassword)
+		row, err := accountBy(context.Background(), w.db.main.r, "id", w.people[i].Account.ID)
+		if err != nil {
+			return err
+		}
+		_, err = w.db.Accounts.authenticate(context.Background(), row, goodPassword) // Authenticate would empty the inbox
 		return err
 	},
 	"accounts.sealed_recovery": func(w *sealedWorld, i int) error {
@@ -122,6 +161,38 @@ var openers = map[string]func(w *sealedWorld, i int) error{
 		_, one := r.Key(1)
 		_, two := r.Key(2)
 		return failed(!one || !two)
+	},
+	"waiting_accounts.sealed_account_key": func(w *sealedWorld, i int) error {
+		row := &waitingRow{ID: w.people[i].Account.ID}
+		if err := w.db.main.r.NewSelect().Model(row).WherePK().Scan(context.Background()); err != nil {
+			return err
+		}
+		_, err := row.open(w.db.opts.Pepper.Keys[w.db.opts.Pepper.Active], oldDigest(w.people[i]))
+		return err
+	},
+	"imported_accounts.sealed_advice": func(w *sealedWorld, i int) error {
+		a, err := w.db.Imports.Advice(context.Background(), w.people[i])
+		return failed(err != nil || !a.WeakPassword)
+	},
+	"imported_inbox.sealed_record": func(w *sealedWorld, i int) error {
+		row, err := accountBy(context.Background(), w.db.main.r, "id", w.people[i].Account.ID)
+		if err != nil {
+			return err
+		}
+		pairs, err := row.openPairs(w.people[i].Ring)
+		if err != nil {
+			return err
+		}
+		var rows []inboxRow
+		if err := w.db.main.r.NewSelect().Model(&rows).Where("account_id = ?", w.people[i].Account.ID).Scan(context.Background()); err != nil {
+			return err
+		}
+		for i := range rows {
+			if _, err := rows[i].open(pairs); err != nil {
+				return err
+			}
+		}
+		return failed(len(rows) != 2)
 	},
 	"items.sealed_title": func(w *sealedWorld, i int) error { return itemsOpen(w, i, false) },
 	"items.sealed_meta":  func(w *sealedWorld, i int) error { return itemsOpen(w, i, false) },
@@ -164,7 +235,7 @@ var openers = map[string]func(w *sealedWorld, i int) error{
 // ownerColumn is the column that says whose a row is.
 func ownerColumn(table string) string {
 	switch table {
-	case "accounts":
+	case "accounts", "waiting_accounts":
 		return "id"
 	case "results":
 		return "owner"

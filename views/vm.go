@@ -15,6 +15,8 @@ type Page struct {
 	Wide      bool   // lists use the wide column
 	Narrow    bool   // log-in and its kin use the narrow one
 	NoStore   bool   // informational: the page shows secrets
+	// WeakPassword asks for a better one: it came from an older Zencrypt and breaks today's rules.
+	WeakPassword bool
 }
 
 // Fields maps a form field's name to what is wrong with it, one sentence.
@@ -186,7 +188,7 @@ type RegisterForm struct {
 // RecoveryCode is the page that shows a fresh recovery code and asks for it back.
 type RecoveryCode struct {
 	Code   string // groups of four, shown once until confirmed
-	Reason string // "new", "used", "renewed"
+	Reason string // "new", "used", "renewed", "imported"
 	Errors Fields
 }
 
@@ -208,8 +210,9 @@ type FactorForm struct {
 
 // RecoverForm is the state of /recover.
 type RecoverForm struct {
-	Login  string
-	Errors Fields
+	Login    string
+	Imported bool // accounts came from an older Zencrypt, some of which have no code yet
+	Errors   Fields
 }
 
 // VaultRow is one line of the vault's list.
@@ -281,6 +284,8 @@ type AccountPage struct {
 	ResealLeft      int // rows that a renewal has still to reseal
 	RecoveryCreated time.Time
 	Unlisted        bool // nobody finds the account by its login
+	// Of an account that came from an older Zencrypt: the login got a suffix, or breaks today's rules.
+	Renamed, OddLogin bool
 	Notice          string
 	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
 	Open            string            // which form to show open
