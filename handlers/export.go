@@ -182,7 +182,7 @@ func (e *exports) target(ctx context.Context, u *models.Unlocked, f *form) (t cr
 			return t, models.Errorf(models.Invalid, "recipient", "this is a private key: paste the public one, which starts with age1 or ssh-")
 		}
 		if err != nil {
-			return t, models.Errorf(models.Invalid, "recipient", "paste one public key: age1…, ssh-ed25519 … or ssh-rsa …")
+			return t, models.Errorf(models.Invalid, "recipient", "this is not one public key that can be used here: paste age1…, ssh-ed25519 … or ssh-rsa …")
 		}
 		t.Recipients = []age.Recipient{r}
 	default:

@@ -8,7 +8,7 @@ import (
 
 // declared is who may use which route. A route that is missing here fails TestRoutes/Declared.
 var declared = map[string]Access{
-	"GET /": Public, "GET /about": Public, "GET /healthz": Public, "GET /readyz": Public, "GET /static/*": Public,
+	"GET /": Public, "GET /about": Public, "GET /help": Public, "GET /help/:topic": Public, "GET /healthz": Public, "GET /readyz": Public, "GET /static/*": Public,
 	"GET /favicon.ico": Public, "GET /robots.txt": Public, "POST /theme": Public, "POST /meter": Public,
 	"GET /register": Public, "POST /register": Public, "GET /register/confirm": Unconfirmed, "POST /register/confirm": Unconfirmed,
 	"GET /login": Public, "POST /login": Public, "GET /login/factor": Pending, "POST /login/factor": Pending,
@@ -23,6 +23,7 @@ var declared = map[string]Access{
 	"POST /people/:id/accept": User, "POST /people/:id/verify": User, "POST /people/:id/delete": User, "POST /account/listed": User,
 	"GET /account": User, "POST /account/password": User, "POST /account/recovery": User, "POST /account/renew": User,
 	"POST /account/sessions": User, "POST /account/delete": Unconfirmed,
+	"GET /account/export": User, "POST /account/export": User,
 	"GET /keys": User, "POST /keys": User, "POST /keys/import": User, "POST /keys/rewrap": User, "GET /keys/:id": User,
 	"POST /keys/:id/rotate": User, "POST /keys/:id/default": User, "POST /keys/:id/describe": User, "POST /keys/:id/expiry": User,
 	"POST /keys/:id/export": User, "POST /keys/:id/delete": User, "POST /keys/:id/versions/:n/retire": User,
