@@ -92,7 +92,7 @@ func TestPages(t *testing.T) {
 	}{
 		{"Guest", guestPages}, {"Refusals", refusalPages}, {"Enter", enterPages}, {"Encrypt", encryptPages},
 		{"Decrypt", decryptPages}, {"Hash", hashPages}, {"Vault", vaultPages}, {"Account", accountPages},
-		{"Keys", keyPages},
+		{"Keys", keyPages}, {"Export", exportPages}, {"Help", helpPages},
 		{"People", peoplePages}, {"Sign", signPages},
 	} {
 		t.Run(part.name, func(t *testing.T) {
