@@ -20,11 +20,12 @@ The commands below need no Zencrypt. Type them in this folder, where SHA256SUMS 
 
 OPEN IT, AND CHECK IT
 
-    age -d -o export.tar zencrypt-export.tar.age                (with the passphrase)
-    age -d -i key.txt -o export.tar zencrypt-export.tar.age     (with a private key in key.txt)
+    age -d -o export.tar zencrypt-export.tar.age
     tar -xf export.tar
     cd zencrypt-export
     (cd .. && sha256sum --quiet -c zencrypt-export/SHA256SUMS)
+
+For a private key in key.txt in place of a passphrase, add -i key.txt to the first line.
 
 If age stops with an error, the file was cut short or changed: download it again. If sha256sum says nothing, all is as
 it was written.
@@ -85,8 +86,10 @@ person's key. Then use the command for its format above, or age -d FILE for a pa
 
 PEOPLE
 
-    age -R people/001-NAME/age.txt -o FILE.age FILE       encrypts to them with age
-    gpg --import people/001-NAME/openpgp-1.asc            adds their OpenPGP key to GnuPG
+To encrypt to somebody with age, and to add somebody's OpenPGP key to GnuPG:
+
+    age -R people/001-NAME/age.txt -o FILE.age FILE
+    gpg --import people/001-NAME/openpgp-1.asc
 
 Their names, your notes, and whether you compared the keys with them are in manifest.json.
 

@@ -48,7 +48,8 @@ var errOnlyLook = errors.New("dry run")
 // all in one transaction. With dry set nothing is made. Invalid and Conflict as for Register, and for what an
 // account can't hold.
 func (a *Accounts) RegisterWith(ctx context.Context, login, pw string, b Belongings, dry bool) (u *Unlocked, m *MovedIn, err error) {
-	u, err = a.register(ctx, login, pw, func(ctx context.Context, tx bun.Tx, u *Unlocked) error {
+	_, err = a.register(ctx, login, pw, func(ctx context.Context, tx bun.Tx, made *Unlocked) (err error) {
+		u = made
 		if m, err = a.moveIn(ctx, tx, u, b); err != nil {
 			return err
 		}
@@ -215,16 +216,16 @@ func (k *Key) tidy() {
 		k.Name = kindTitle(k.Kind)
 	}
 	k.Description = cut(cleanText(k.Description), maxDescription)
-	active := false
+	active, last := false, k.Last
 	for i := len(k.Versions) - 1; i >= 0; i-- {
 		v := &k.Versions[i]
 		if v.State == KeyActive && (active || k.Kind == KindRSA) {
 			v.State = KeyRetired
 		}
 		active = active || v.State == KeyActive
-		k.Last = max(k.Last, v.N)
+		last = max(last, v.N)
 	}
-	k.MinVersion = max(1, min(k.MinVersion, k.Last))
+	k.MinVersion = max(1, min(k.MinVersion, last))
 }
 
 func (k *Key) hasActive() bool {
