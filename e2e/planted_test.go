@@ -112,6 +112,7 @@ func TestPlanted(t *testing.T) {
 	p.vault(c)
 	p.ring(c)
 	p.people(c)
+	p.leaving(c)
 	p.badInput(c)
 	p.guest()
 	p.search("while results wait")
