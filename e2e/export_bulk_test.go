@@ -57,7 +57,9 @@ func TestBulkExport(t *testing.T) {
 
 	s.restart()
 	// The password is asked for in the same request, and argon2id takes more than all the rest: that comes first.
-	c.must(c.post("/account/export", "current", "a wrong password", "to", "recipient", "recipient", m.recipient), http.StatusUnprocessableEntity)
+	for range 4 { // until the blocks of the ones before are what is collected
+		c.must(c.post("/account/export", "current", "a wrong password", "to", "recipient", "recipient", m.recipient), http.StatusUnprocessableEntity)
+	}
 	_, before := s.memory()
 	begun = time.Now()
 	bytes := m.export(c, "large.tar.age")
@@ -66,7 +68,7 @@ func TestBulkExport(t *testing.T) {
 	if peak >= before+maxExportMemory {
 		t.Errorf("while it sent %d MiB the server's memory rose from %d to %d MiB, want less than %d more", bytes>>20, before>>20, peak>>20, maxExportMemory>>20)
 	}
-	t.Logf("exported %d MiB, %s MB/s, peak memory %d MiB (%d after a wrong password)", bytes>>20, rate(bytes, took), peak>>20, before>>20)
+	t.Logf("exported %d MiB, %s MB/s, peak memory %d MiB (%d after wrong passwords)", bytes>>20, rate(bytes, took), peak>>20, before>>20)
 	s.stop()
 
 	begun = time.Now()
