@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"limits":     {},
 	"audit":      {},
 	"migrations": {},
+	"archive":    {},
 	"embed":      {},
 	"deploy":     {},
 
@@ -52,7 +53,7 @@ var arrows = map[string][]string{
 	"blobs":    {"crypto/..."},
 	"importer": {"crypto/..."},
 	"views":    {"embed"},
-	"handlers": {"models", "crypto/...", "views", "blobs", "limits", "audit"},
+	"handlers": {"models", "crypto/...", "views", "blobs", "limits", "audit", "archive"},
 	"e2e":      {},
 }
 

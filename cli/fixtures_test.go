@@ -183,7 +183,7 @@ func (f *fixtures) unprotected() string {
 
 // archive FILE ENTRY... writes a tar archive. An entry is NAME=content for a file, NAME/ for a folder, NAME->TARGET
 // for a symbolic link, NAME=>TARGET for a hard one; "|MODE" may follow, in octal.
-func archive(ts *testscript.TestScript, _ bool, args []string) {
+func tarball(ts *testscript.TestScript, _ bool, args []string) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	for _, entry := range args[1:] {

@@ -16,6 +16,7 @@ import (
 type importCmd struct {
 	V6     importV6Cmd     `cmd:"" name:"v6" help:"Bring the database of a Zencrypt 6 along (SQLite)."`
 	V5     importV5Cmd     `cmd:"" name:"v5" help:"Bring the database of a Zencrypt 5 along (a MongoDB dump or export)."`
+	Export importExportCmd `cmd:"" help:"Take what somebody exported from another server into an account here."`
 	Status importStatusCmd `cmd:"" help:"List the accounts whose people have not logged in here yet."`
 	Purge  importPurgeCmd  `cmd:"" help:"Delete accounts whose people have not come for long."`
 }

@@ -64,7 +64,7 @@ func TestScript(t *testing.T) {
 			return false, errors.New("unknown condition " + cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "mode": mode, "files": files, "sum": sum, "flip": flip, "fill": fill, "archive": archive,
+			"exits": exits, "mode": mode, "files": files, "sum": sum, "flip": flip, "fill": fill, "archive": tarball,
 		},
 	})
 }

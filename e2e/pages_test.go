@@ -92,7 +92,7 @@ func TestPages(t *testing.T) {
 	}{
 		{"Guest", guestPages}, {"Refusals", refusalPages}, {"Enter", enterPages}, {"Encrypt", encryptPages},
 		{"Decrypt", decryptPages}, {"Hash", hashPages}, {"Vault", vaultPages}, {"Account", accountPages},
-		{"Keys", keyPages}, {"Activity", activityPages},
+		{"Keys", keyPages}, {"Activity", activityPages}, {"Export", exportPages}, {"Help", helpPages},
 		{"People", peoplePages}, {"Sign", signPages}, {"Admin", adminPages},
 	} {
 		t.Run(part.name, func(t *testing.T) {

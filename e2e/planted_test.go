@@ -114,6 +114,7 @@ func TestPlanted(t *testing.T) {
 	p.people(c)
 	p.settings(c, login)
 	p.admin(c, login)
+	p.leaving(c)
 	p.badInput(c)
 	p.guest()
 	p.search("while results wait")

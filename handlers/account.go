@@ -66,9 +66,10 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 		p.Sessions = append(p.Sessions, views.SessionRow{ID: s.ID.String(), Created: s.Created, Touched: s.Touched,
 			Expires: s.Expires, Current: s.ID == v.session.ID})
 	}
-	if p.Items, _, err = a.accounts.Usage(ctx, u.Account.ID); err != nil {
+	if p.Holds, err = a.holds(ctx, u); err != nil {
 		return err
 	}
+	p.Items = p.Holds.Items
 	if p.Unlisted, err = a.db.Accounts.Unlisted(ctx, u.Account.ID); err != nil {
 		return err
 	}

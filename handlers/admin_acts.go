@@ -69,6 +69,7 @@ func (c *core) endAccount(ctx context.Context, id models.ID) {
 func (c *core) closeAccount(ctx context.Context, id models.ID, files []models.ID) {
 	c.endAccount(ctx, id)
 	c.dropBlobs(files)
+	c.files.SetUsed("account:"+id.String(), 0)
 	if err := c.db.Checkpoint(ctx); err != nil {
 		c.opt.Log.Warn("checkpoint after deleting an account failed; the next one is due within a minute")
 	}

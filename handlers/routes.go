@@ -1,6 +1,10 @@
 package handlers
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/limits"
+)
 
 // Access says who may use a route.
 type Access int
@@ -51,10 +55,14 @@ func (a *App) table() []Route {
 		unlock   = &unlock{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
 		invites  = &invites{auth: auth, store: c.db.Invitations}
 		admin    = &admin{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions, invitations: c.db.Invitations}
+		exports  = &exporting{core: c, accounts: c.db.Accounts, gate: limits.NewGate(1)}
+		help     = &help{c}
 	)
 	return []Route{
 		{"GET", "/", Public, pages.Home},
 		{"GET", "/about", Public, pages.About},
+		{"GET", "/help", Public, help.Index},
+		{"GET", "/help/:topic", Public, help.Show},
 		{"GET", "/healthz", Public, pages.Healthz},
 		{"GET", "/readyz", Public, pages.Readyz},
 		{"GET", "/static/*", Public, pages.Static},
@@ -120,6 +128,8 @@ func (a *App) table() []Route {
 		{"POST", "/account/recovery", User, account.Recovery},
 		{"POST", "/account/renew", User, account.Renew},
 		{"POST", "/account/sessions", User, account.Sessions},
+		{"GET", "/account/export", User, exports.New},
+		{"POST", "/account/export", User, exports.Create},
 		{"POST", "/account/delete", Unconfirmed, account.Delete},
 
 		{"GET", "/account/factor", Setup, factor.Show},

@@ -8,7 +8,7 @@ import (
 
 // declared is who may use which route. A route that is missing here fails TestRoutes/Declared.
 var declared = map[string]Access{
-	"GET /": Public, "GET /about": Public, "GET /healthz": Public, "GET /readyz": Public, "GET /static/*": Public,
+	"GET /": Public, "GET /about": Public, "GET /help": Public, "GET /help/:topic": Public, "GET /healthz": Public, "GET /readyz": Public, "GET /static/*": Public,
 	"GET /favicon.ico": Public, "GET /robots.txt": Public, "POST /theme": Public, "POST /meter": Public,
 	"GET /invite/:token": Public, "POST /invite/:token": Public,
 	"GET /admin": Admin, "GET /admin/server": Admin, "GET /admin/invites": Admin, "POST /admin/invites": Admin, "POST /admin/invites/:id/delete": Admin,
@@ -34,6 +34,7 @@ var declared = map[string]Access{
 	"POST /account/sessions": User, "POST /account/delete": Unconfirmed,
 	"GET /account/unlock": Locked, "POST /account/unlock": Locked,
 	"GET /activity": User, "GET /settings": User, "POST /settings": User,
+	"GET /account/export": User, "POST /account/export": User,
 	"GET /keys": User, "POST /keys": User, "POST /keys/import": User, "POST /keys/rewrap": User, "GET /keys/:id": User,
 	"POST /keys/:id/rotate": User, "POST /keys/:id/default": User, "POST /keys/:id/describe": User, "POST /keys/:id/expiry": User,
 	"POST /keys/:id/export": User, "POST /keys/:id/delete": User, "POST /keys/:id/versions/:n/retire": User,

@@ -158,32 +158,54 @@ func accountBy(ctx context.Context, db bun.IDB, column string, value any) (*acco
 // field "login" or "password", and Conflict for a login that is taken or was given
 // up. The recovery code waits in Pending.
 func (a *Accounts) Register(ctx context.Context, login, pw string) (*Unlocked, error) {
-	return a.register(ctx, login, pw, func(context.Context, bun.Tx, *accountRow) error { return nil })
+	return a.register(ctx, login, pw, withFirstKeys(nil))
 }
 
 // RegisterInvited is Register by an invitation, of which it takes one use. NotFound when that can't be used any
 // more: then no account is made.
 func (a *Accounts) RegisterInvited(ctx context.Context, token, login, pw string) (*Unlocked, error) {
-	return a.register(ctx, login, pw, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+	return a.register(ctx, login, pw, withFirstKeys(func(ctx context.Context, tx bun.Tx, row *accountRow) error {
 		iv, err := a.db.Invitations.use(ctx, tx, token)
 		if err != nil || !iv.Admin {
 			return err
 		}
 		row.Role = RoleAdmin
 		return putStanding(ctx, tx, &standingRow{AccountID: row.ID, Role: RoleAdmin})
-	})
+	}))
 }
 
 // RegisterAdmin is Register of an administrator: for the command line.
 func (a *Accounts) RegisterAdmin(ctx context.Context, login, pw string) (*Unlocked, error) {
-	return a.register(ctx, login, pw, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
+	return a.register(ctx, login, pw, withFirstKeys(func(ctx context.Context, tx bun.Tx, row *accountRow) error {
 		row.Role = RoleAdmin
 		return putStanding(ctx, tx, &standingRow{AccountID: row.ID, Role: RoleAdmin})
-	})
+	}))
 }
 
-// register is Register with what else belongs into its transaction, after the account's row is written.
-func (a *Accounts) register(ctx context.Context, login, pw string, also func(context.Context, bun.Tx, *accountRow) error) (*Unlocked, error) {
+// A filling is what belongs into the transaction that makes an account, after its row was written.
+type filling func(ctx context.Context, tx bun.Tx, row *accountRow, u *Unlocked) error
+
+// withFirstKeys gives a new account its first keys, and then does something else, which may be nil.
+func withFirstKeys(also func(context.Context, bun.Tx, *accountRow) error) filling {
+	return func(ctx context.Context, tx bun.Tx, row *accountRow, u *Unlocked) error {
+		first, err := firstKeys(fromMillis(row.Created))
+		if err != nil {
+			return fail(Internal, "make first keys", err)
+		}
+		for i := range first {
+			if err := insertKey(ctx, tx, u, &first[i]); err != nil {
+				return err
+			}
+		}
+		if also == nil {
+			return nil
+		}
+		return also(ctx, tx, row)
+	}
+}
+
+// register is Register with what fill puts into the new account, in the same transaction.
+func (a *Accounts) register(ctx context.Context, login, pw string, fill filling) (*Unlocked, error) {
 	spelling, loginKey, err := NormalizeLogin(login)
 	if err != nil {
 		return nil, err
@@ -214,10 +236,6 @@ func (a *Accounts) register(ctx context.Context, login, pw string, also func(con
 		return nil, err
 	}
 	u.Account = row.account()
-	first, err := firstKeys(a.db.now())
-	if err != nil {
-		return nil, fail(Internal, "make first keys", err)
-	}
 	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := a.free(ctx, tx, loginKey); err != nil {
 			return err
@@ -228,12 +246,7 @@ func (a *Accounts) register(ctx context.Context, login, pw string, also func(con
 			}
 			return err
 		}
-		for i := range first {
-			if err := insertKey(ctx, tx, u, &first[i]); err != nil {
-				return err
-			}
-		}
-		return also(ctx, tx, row)
+		return fill(ctx, tx, row, u)
 	})
 	if err != nil {
 		return nil, err

@@ -120,11 +120,16 @@ func cleanTitle(s string) string {
 // zero. A title over 200 characters is cut, since most come from file names, which
 // stand whole in Meta. Invalid for a wrong kind and for a body over 2 MiB.
 func (it *Items) Save(ctx context.Context, u *Unlocked, item *Item) error {
+	return it.SaveAll(ctx, u, []*Item{item})
+}
+
+// prepare makes an item fit to be kept, and seals it.
+func (it *Items) prepare(u *Unlocked, item *Item) (*itemRow, error) {
 	if !validKind(item.Kind) {
-		return Errorf(Invalid, "kind", "save it: the kind is not known")
+		return nil, Errorf(Invalid, "kind", "save it: the kind is not known")
 	}
 	if len(item.Body) > maxBody {
-		return Errorf(Invalid, "text", "save it: the text has %d bytes and 2 MiB is the limit; save it as a file", len(item.Body))
+		return nil, Errorf(Invalid, "text", "save it: the text has %d bytes and 2 MiB is the limit; save it as a file", len(item.Body))
 	}
 	if item.ID.IsZero() {
 		item.ID = NewID()
@@ -140,17 +145,7 @@ func (it *Items) Save(ctx context.Context, u *Unlocked, item *Item) error {
 	if item.Title == "" {
 		item.Title = "Untitled"
 	}
-	row, err := closeItem(u, item)
-	if err != nil {
-		return err
-	}
-	return it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if row.SealVersion, err = sealVersion(ctx, tx, u); err != nil {
-			return err
-		}
-		_, err := tx.NewInsert().Model(row).Exec(ctx)
-		return err
-	})
+	return closeItem(u, item)
 }
 
 func closeItem(u *Unlocked, item *Item) (*itemRow, error) {

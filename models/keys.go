@@ -187,8 +187,15 @@ func firstKeys(now time.Time) ([]Key, error) {
 	return []Key{first, second}, nil
 }
 
-// insertKey seals a key with its versions.
+// insertKey seals a key with its versions, and notes what others are given then.
 func insertKey(ctx context.Context, tx bun.Tx, u *Unlocked, k *Key) error {
+	if err := insertRows(ctx, tx, u, k); err != nil {
+		return err
+	}
+	return offerKeys(ctx, tx, u)
+}
+
+func insertRows(ctx context.Context, tx bun.Tx, u *Unlocked, k *Key) error {
 	version, err := sealVersion(ctx, tx, u)
 	if err != nil {
 		return err
@@ -209,7 +216,7 @@ func insertKey(ctx context.Context, tx bun.Tx, u *Unlocked, k *Key) error {
 			return err
 		}
 	}
-	return offerKeys(ctx, tx, u)
+	return nil
 }
 
 // closeKey seals a key without its versions.

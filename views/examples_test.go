@@ -91,7 +91,7 @@ func vaultRows() []VaultRow {
 }
 
 func account(open string, errors Fields) AccountPage {
-	a := AccountPage{Login: "Mira", Created: moment0, Items: 128, QuotaUsed: 7 << 30, Quota: 20 << 30, KeyVersion: 2, RecoveryCreated: moment0, Open: open,
+	a := AccountPage{Login: "Mira", Created: moment0, Items: 128, Holds: Holds{Items: 128, Bytes: 7 << 30, Keys: 3, KeyVersions: 5, People: 1}, QuotaUsed: 7 << 30, Quota: 20 << 30, KeyVersion: 2, RecoveryCreated: moment0, Open: open,
 		Sessions: []SessionRow{{ID: "s1", Created: moment0, Touched: moment0, Expires: moment0.Add(12 * time.Hour), Current: true},
 			{ID: "s2", Created: moment0.Add(-time.Hour), Touched: moment0, Expires: moment0.Add(11 * time.Hour)}, {ID: "s3", Created: moment0.Add(-2 * time.Hour), Touched: moment0, Expires: moment0.Add(10 * time.Hour)}}}
 	if open != "" {
@@ -205,5 +205,5 @@ func examples() []example {
 		a.ResealLeft, a.Notice = 12, "Your other sessions are ended."
 		list = append(list, example{name: "account-" + form, page: on(user, "account", "Account"), body: Account(a)})
 	}
-	return slices.Concat(list, keyExamples(), peopleExamples(), factorExamples(), activityExamples(), adminExamples())
+	return slices.Concat(list, keyExamples(), peopleExamples(), factorExamples(), activityExamples(), adminExamples(), leavingExamples())
 }

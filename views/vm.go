@@ -281,6 +281,7 @@ type AccountPage struct {
 	Created         time.Time
 	Sessions        []SessionRow
 	Items           int
+	Holds           Holds
 	QuotaUsed       int64
 	Quota           int64
 	KeyVersion      uint32
