@@ -55,6 +55,8 @@ type commands struct {
 	Keygen     keygenCmd     `cmd:"" help:"Make a key, or print the public part of one."`
 	Inspect    inspectCmd    `cmd:"" help:"Tell what an input is. Opens nothing."`
 	Sop        sopCmd        `cmd:"" passthrough:"" help:"Stateless OpenPGP: the command line that other programs drive, see 'zencrypt sop --help'."`
+	Backup     backupCmd     `cmd:"" help:"Copy what a server keeps, while it runs."`
+	Restore    restoreCmd    `cmd:"" help:"Check a backup, or make a data directory of it."`
 	Serve      serveCmd      `cmd:"" help:"Run the server. Makes its data, its keys and its database when they are not there."`
 	User       userCmd       `cmd:"" help:"Add, list and delete accounts on this machine."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete this command."`
