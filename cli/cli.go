@@ -58,8 +58,11 @@ type commands struct {
 	Backup     backupCmd     `cmd:"" help:"Copy what a server keeps, while it runs."`
 	Restore    restoreCmd    `cmd:"" help:"Check a backup, or make a data directory of it."`
 	Serve      serveCmd      `cmd:"" help:"Run the server. Makes its data, its keys and its database when they are not there."`
+	Migrate    migrateCmd    `cmd:"" help:"Tell, apply and take back what a version changes in the databases."`
+	Secrets    secretsCmd    `cmd:"" help:"Make, check, exchange and remove the server key."`
 	User       userCmd       `cmd:"" help:"Add, list and delete accounts on this machine."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete this command."`
+	Assets     assetsCmd     `cmd:"" help:"List the files that the program gives to browsers, with their digests."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
@@ -162,14 +165,4 @@ func parse(k *kong.Kong, args []string, exited *int) (p parsed, code int) {
 	}()
 	p.ctx, p.err = k.Parse(args)
 	return p, code
-}
-
-type versionCmd struct{}
-
-// Help is the long text of `zencrypt version --help`.
-func (versionCmd) Help() string { return exitCodes }
-
-func (versionCmd) Run(e *env) error {
-	_, err := fmt.Fprintln(e.stdout, "zencrypt", Version())
-	return err
 }
