@@ -198,12 +198,12 @@ func archiveError(err error, raw *counter, first bool) error {
 	switch {
 	case raw.err != nil && raw.err != io.EOF:
 		return raw.err
-	case errors.Is(err, tar.ErrHeader) && first:
+	case !errors.Is(err, tar.ErrHeader) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	case first:
 		return ErrFormat
-	case errors.Is(err, tar.ErrHeader), errors.Is(err, io.ErrUnexpectedEOF):
-		return damaged("the archive breaks off or can't be read")
 	}
-	return err
+	return damaged("the archive breaks off or can't be read")
 }
 
 // counter digests what is read, and remembers the source's own error.

@@ -67,6 +67,7 @@ func (s *serveCmd) Run(e *env) error {
 		return err
 	}
 	defer unlock()
+	sweepBackupWork(cfg.Data)
 	ln, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w. Choose another address with --addr", cfg.Addr, err)

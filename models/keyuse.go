@@ -168,5 +168,8 @@ func (db *DB) KeyLost(ctx context.Context) (at time.Time, ok bool, err error) {
 		return time.Time{}, false, nil
 	}
 	ok, err = db.main.r.NewSelect().Model((*accountRow)(nil)).Where("pepper IN (?)", bun.List(gone)).Where("deleted IS NULL").Exists(ctx)
+	if !ok {
+		lost.At = time.Time{}
+	}
 	return lost.At, ok, storeError(err)
 }

@@ -197,6 +197,7 @@ type LoginForm struct {
 	Notice   string // "You are logged out.", "Please log in to go on."
 	Register bool
 	Guests   bool
+	KeyLost  time.Time // when a server key was given up that some passwords depend on; zero: none was
 	Errors   Fields
 }
 
@@ -279,7 +280,8 @@ type AccountPage struct {
 	KeyVersion      uint32
 	ResealLeft      int // rows that a renewal has still to reseal
 	RecoveryCreated time.Time
-	Unlisted        bool // nobody finds the account by its login
+	RestoredOf      time.Time // the day of the backup that the recovery code came from; zero: it did not
+	Unlisted        bool      // nobody finds the account by its login
 	Notice          string
 	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
 	Open            string            // which form to show open
