@@ -204,7 +204,7 @@ func TestBackup_Noted(t *testing.T) {
 	if code := Run(t.Context(), []string{"backup", "--data", dir, "-o", filepath.Join(t.TempDir(), "b.tar")}, nil, io.Discard, &stderr); code != 0 {
 		t.Fatal(stderr.String())
 	}
-	use, active, err := models.ServerKeyUse(t.Context(), dir)
+	use, active, err := models.KeyUses(t.Context(), dir)
 	if err != nil || len(use) != 1 || active == "" {
 		t.Fatal(use, active, err)
 	}

@@ -30,9 +30,9 @@ type KeyUse struct {
 	Lost          bool   `json:"lost"`
 }
 
-// ServerKeyUse lists the server keys that a data folder's database depends on, and which one it was last opened with. It
+// KeyUses lists the server keys that a data folder's database depends on, and which one it was last opened with. It
 // needs none of them and changes nothing.
-func ServerKeyUse(ctx context.Context, dir string) (use []KeyUse, active string, err error) {
+func KeyUses(ctx context.Context, dir string) (use []KeyUse, active string, err error) {
 	db, err := openPlain(filepath.Join(dir, mainFile))
 	if err != nil {
 		return nil, "", err

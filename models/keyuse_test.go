@@ -26,7 +26,7 @@ func TestLoseServerKeys(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	use, active, err := ServerKeyUse(t.Context(), o.Dir)
+	use, active, err := KeyUses(t.Context(), o.Dir)
 	if want := []KeyUse{{Fingerprint: first, Accounts: 2, RetiredLogins: 1}}; err != nil || active != first || !reflect.DeepEqual(use, want) {
 		t.Fatalf("use: %+v, active %s: %v", use, active, err)
 	}
@@ -80,7 +80,7 @@ func TestLoseServerKeys(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	use, active, err = ServerKeyUse(t.Context(), o.Dir)
+	use, active, err = KeyUses(t.Context(), o.Dir)
 	want := []KeyUse{{Fingerprint: second, Accounts: 2}, {Fingerprint: first, Accounts: 1, RetiredLogins: 1, Lost: true}}
 	if err != nil || active != second || !reflect.DeepEqual(use, want) {
 		t.Errorf("use: %+v, active %s: %v", use, active, err)
@@ -94,7 +94,7 @@ func TestLoseServerKeys(t *testing.T) {
 	if _, err := db.Accounts.Authenticate(t.Context(), "bob", goodPassword); err != nil {
 		t.Error(err)
 	}
-	use, _, err = ServerKeyUse(t.Context(), o.Dir)
+	use, _, err = KeyUses(t.Context(), o.Dir)
 	if err != nil || use[0].Accounts != 3 || use[1].Accounts != 0 {
 		t.Errorf("use: %+v, %v", use, err)
 	}

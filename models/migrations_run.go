@@ -91,7 +91,7 @@ func appliedAt(ctx context.Context, path string) (map[string]time.Time, error) {
 		return nil, storeError(err)
 	}
 	var rows []migrate.Migration
-	if err := db.NewSelect().Model(&rows).ModelTableExpr(migrationTable+" AS migration").Scan(ctx); err != nil {
+	if err := db.NewSelect().Model(&rows).ModelTableExpr(migrationTable + " AS migration").Scan(ctx); err != nil {
 		return nil, storeError(err)
 	}
 	at := make(map[string]time.Time, len(rows))
