@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"cli/sop":    {"crypto/pgp"},
 	"config":     {},
 	"secrets":    {},
+	"backup":     {},
 	"limits":     {},
 	"audit":      {},
 	"migrations": {},

@@ -55,13 +55,18 @@ type commands struct {
 	Keygen     keygenCmd     `cmd:"" help:"Make a key, or print the public part of one."`
 	Inspect    inspectCmd    `cmd:"" help:"Tell what an input is. Opens nothing."`
 	Sop        sopCmd        `cmd:"" passthrough:"" help:"Stateless OpenPGP: the command line that other programs drive, see 'zencrypt sop --help'."`
+	Backup     backupCmd     `cmd:"" help:"Copy what a server keeps, while it runs."`
+	Restore    restoreCmd    `cmd:"" help:"Check a backup, or make a data directory of it."`
 	Serve      serveCmd      `cmd:"" help:"Run the server. Makes its data, its keys and its database when they are not there."`
 	Import     importCmd     `cmd:"" help:"Bring the accounts of an older Zencrypt along."`
+	Migrate    migrateCmd    `cmd:"" help:"Tell, apply and take back what a version changes in the databases."`
+	Secrets    secretsCmd    `cmd:"" help:"Make, check, exchange and remove the server key."`
 	User       userCmd       `cmd:"" help:"Add, list, invite, suspend and delete accounts on this machine."`
 	Install    installCmd    `cmd:"" help:"Make a server of this machine: user, key, systemd unit, start."`
 	Uninstall  uninstallCmd  `cmd:"" help:"Stop the server and take it off this machine; the data stays."`
 	Doctor     doctorCmd     `cmd:"" help:"Look whether a server's data is as it should be. Changes nothing."`
 	Completion completionCmd `cmd:"" help:"Print what makes a shell complete this command."`
+	Assets     assetsCmd     `cmd:"" help:"List the files that the program gives to browsers, with their digests."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
@@ -164,14 +169,4 @@ func parse(k *kong.Kong, args []string, exited *int) (p parsed, code int) {
 	}()
 	p.ctx, p.err = k.Parse(args)
 	return p, code
-}
-
-type versionCmd struct{}
-
-// Help is the long text of `zencrypt version --help`.
-func (versionCmd) Help() string { return exitCodes }
-
-func (versionCmd) Run(e *env) error {
-	_, err := fmt.Fprintln(e.stdout, "zencrypt", Version())
-	return err
 }

@@ -35,7 +35,7 @@ func openKeys(cfg config.Config, stderr io.Writer) (*secrets.Keyring, error) {
 	}
 	if models.Exists(cfg.Data) {
 		return nil, fmt.Errorf("find server key: there is a database in %s but no %s in %s. Put the key back that was used with it, or name its directory with --secrets. "+
-			"A new key would open no account by password; recovery codes do not depend on it and still open everything", cfg.Data, secrets.KeyFile, dir)
+			"A new key would open no account by password; recovery codes do not depend on it and still open everything. If it is gone for good, see 'zencrypt secrets init --lost'", cfg.Data, secrets.KeyFile, dir)
 	}
 	ring, err := secrets.Create(dir)
 	if err != nil {

@@ -69,6 +69,7 @@ func (s *serveCmd) Run(e *env) error {
 		return err
 	}
 	defer unlock()
+	sweepBackupWork(cfg.Data)
 	ln, err := listen(cfg.Addr)
 	if err != nil {
 		return err

@@ -84,6 +84,13 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 	if p.ResealLeft, err = a.accounts.ResealLeft(ctx, u); err != nil {
 		return err
 	}
+	restored, ok, err := a.db.Restored(ctx)
+	if err != nil {
+		return err
+	}
+	if ok && !u.Account.RecoveryCreated.After(restored.At) {
+		p.RestoredOf = restored.Of
+	}
 	return a.render(x, status, views.Page{Title: "Account", Active: "account"}, views.Account(p))
 }
 

@@ -146,7 +146,7 @@ func (a *auth) NewLogin(x *fiber.Ctx) error {
 	if visitorOf(x).user != nil {
 		return redirect(x, orElse(next, "/encrypt"))
 	}
-	form := views.LoginForm{Next: next, Register: a.opt.Registration, Guests: a.opt.Guests, Passkey: a.askAnybody(x, next)}
+	form := views.LoginForm{Next: next}
 	switch {
 	case x.Query("late") != "":
 		form.Notice = "The second step took longer than five minutes, or its session has ended. Begin again."
@@ -161,7 +161,16 @@ func (a *auth) NewLogin(x *fiber.Ctx) error {
 	case next != "":
 		form.Notice = "Log in to go on."
 	}
-	return a.render(x, fiber.StatusOK, loginPage, views.Login(form))
+	return a.showLogin(x, fiber.StatusOK, form)
+}
+
+// showLogin renders the log-in's page. The same for everybody: whose password it is about is not told.
+func (a *auth) showLogin(x *fiber.Ctx, status int, form views.LoginForm) (err error) {
+	form.Register, form.Guests, form.Passkey = a.opt.Registration, a.opt.Guests, a.askAnybody(x, form.Next)
+	if form.KeyLost, _, err = a.db.KeyLost(x.UserContext()); err != nil {
+		return err
+	}
+	return a.render(x, status, loginPage, views.Login(form))
 }
 
 // Login handles POST /login: 303 to where the person wanted to go, 422 with the same words for an
@@ -183,9 +192,8 @@ func (a *auth) Login(x *fiber.Ctx) error {
 	})
 	if models.ErrorCode(err) == models.Unauthorized {
 		a.db.Activity.Failed(login, models.EventLoginFailed)
-		return a.render(x, fiber.StatusUnprocessableEntity, loginPage, views.Login(views.LoginForm{
-			Login: printable(login), Next: next, Register: a.opt.Registration, Guests: a.opt.Guests, Passkey: a.askAnybody(x, next),
-			Errors: views.Fields{"": "This login and password do not go together. Check both: the password is case-sensitive, the login is not."}}))
+		return a.showLogin(x, fiber.StatusUnprocessableEntity, views.LoginForm{Login: printable(login), Next: next,
+			Errors: views.Fields{"": "This login and password do not go together. Check both: the password is case-sensitive, the login is not."}})
 	}
 	keep()
 	if err != nil {

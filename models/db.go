@@ -105,13 +105,14 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
 	db := &DB{now: o.Now, opts: o, kdf: k}
-	if db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main); err != nil {
+	copies := copies{dir: filepath.Join(o.Dir, copiesDir), now: o.Now}
+	if db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main, copies.take); err != nil {
 		return nil, err
 	}
 	if err := db.checkServerKey(ctx); err != nil {
 		return nil, errors.Join(err, db.main.Close())
 	}
-	if db.sessions, err = openSQLite(ctx, filepath.Join(o.Dir, sessionsFile), o.Sessions); err != nil {
+	if db.sessions, err = openSQLite(ctx, filepath.Join(o.Dir, sessionsFile), o.Sessions, nil); err != nil {
 		return nil, errors.Join(err, db.main.Close())
 	}
 	db.Accounts = &Accounts{db}

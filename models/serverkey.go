@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -27,7 +28,8 @@ type ServerKey struct {
 // ErrServerKey is returned by Open, wrapped with the fingerprints, when the database depends on a server
 // key that was not given.
 var ErrServerKey = errors.New("server key does not fit this database: put the key back that was used with it. " +
-	"Without it no password opens an account; recovery codes do not depend on it and still open everything")
+	"Without it no password opens an account; recovery codes do not depend on it and still open everything. " +
+	"If it is gone for good, see 'zencrypt secrets init --lost'")
 
 // retiredDigest is what is kept of a login that was given up.
 func (k ServerKey) retiredDigest(loginKey string) []byte {
@@ -61,13 +63,14 @@ func (db *DB) checkServerKey(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, ok := keys[row.Value]; !ok {
-			return fail(Unavailable, fmt.Sprintf("open database: it was made with server key %s and the key given is %s", row.Value, active), ErrServerKey)
-		}
-		missing, err := missingKeys(ctx, tx, keys)
+		use, _, err := keyUse(ctx, tx)
 		if err != nil {
 			return err
 		}
+		if _, ok := keys[row.Value]; !ok && !slices.ContainsFunc(use, func(u KeyUse) bool { return u.Fingerprint == row.Value && u.Lost }) {
+			return fail(Unavailable, fmt.Sprintf("open database: it was made with server key %s and the key given is %s", row.Value, active), ErrServerKey)
+		}
+		missing := missingKeys(use, keys)
 		if len(missing) > 0 {
 			return fail(Unavailable, "open database: a server key is missing: "+strings.Join(missing, "; "), ErrServerKey)
 		}
@@ -80,26 +83,18 @@ func (db *DB) checkServerKey(ctx context.Context) error {
 	})
 }
 
-// missingKeys tells which server keys were not given and what depends on each.
-func missingKeys(ctx context.Context, tx bun.Tx, keys map[string]ServerKey) (out []string, err error) {
-	for _, dependent := range []struct{ table, where, text string }{
-		{"accounts", "deleted IS NULL", "server key %[2]s is needed for the passwords of %[1]d accounts"},
-		{"retired_logins", "true", "server key %[2]s is needed for %[1]d logins that were given up"},
-	} {
-		var rows []struct {
-			Pepper string
-			N      int
+// missingKeys tells which server keys were not given and what depends on each. Those that were given up are not missed.
+func missingKeys(use []KeyUse, keys map[string]ServerKey) (out []string) {
+	for _, u := range use {
+		if _, ok := keys[u.Fingerprint]; ok || u.Lost {
+			continue
 		}
-		err := tx.NewSelect().Table(dependent.table).Column("pepper").ColumnExpr("count(*) AS n").
-			Where(dependent.where).Group("pepper").Order("pepper").Scan(ctx, &rows)
-		if err != nil {
-			return nil, err
+		if u.Accounts > 0 {
+			out = append(out, fmt.Sprintf("server key %s is needed for the passwords of %d accounts", u.Fingerprint, u.Accounts))
 		}
-		for _, row := range rows {
-			if _, ok := keys[row.Pepper]; !ok {
-				out = append(out, fmt.Sprintf(dependent.text, row.N, row.Pepper))
-			}
+		if u.RetiredLogins > 0 {
+			out = append(out, fmt.Sprintf("server key %s is needed for %d logins that were given up", u.Fingerprint, u.RetiredLogins))
 		}
 	}
-	return out, nil
+	return out
 }

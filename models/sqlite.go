@@ -19,7 +19,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Everything that is particular to SQLite stands in this file.
+// Everything that is particular to SQLite stands in this file, in snapshot.go and in migrate.go.
 
 // readers is how many read-only connections a database has. Readers that
 // saturate the processors starve the one writer.
@@ -69,15 +69,40 @@ func (h staleHook) AfterQuery(_ context.Context, e *bun.QueryEvent) {
 
 // dsn begins with "file:", else the driver silently ignores mode=ro.
 func dsn(path string, write bool) string {
-	q := url.Values{"mode": {"ro"}, "_pragma": readerPragmas()}
 	if write {
-		q = url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": writerPragmas()}
+		return dsnOf(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": writerPragmas()})
 	}
+	return dsnOf(path, url.Values{"mode": {"ro"}, "_pragma": readerPragmas()})
+}
+
+func dsnOf(path string, q url.Values) string {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}
 	return u.String()
 }
 
-func openSQLite(ctx context.Context, path string, ms *migrate.Migrations) (*sqliteDB, error) {
+// openSQLite opens a database, made if it is not there, and migrates it. before, if given, is called first when there
+// is something to migrate, with the name of the last migration that was applied.
+func openSQLite(ctx context.Context, path string, ms *migrate.Migrations, before func(context.Context, *sqliteDB, string) error) (*sqliteDB, error) {
+	s, err := openWriter(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.migrate(ctx, ms, before); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	// After the first write: a read-only connection cannot make the WAL's files.
+	r, err := sql.Open("sqlite", dsn(path, false))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database for reading: %w", err), s.Close())
+	}
+	r.SetMaxOpenConns(readers)
+	r.SetMaxIdleConns(readers)
+	s.r = bun.NewDB(r, sqlitedialect.New())
+	return s, nil
+}
+
+// openWriter opens a database for its one writer, and leaves its schema as it is.
+func openWriter(path string) (*sqliteDB, error) {
 	if err := makeFile(path); err != nil {
 		return nil, err
 	}
@@ -89,17 +114,6 @@ func openSQLite(ctx context.Context, path string, ms *migrate.Migrations) (*sqli
 	s := &sqliteDB{path: path, w: bun.NewDB(w, sqlitedialect.New())}
 	s.w = s.w.WithQueryHook(staleHook{s})
 	s.stale.Store(true)
-	if err := s.migrate(ctx, ms); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	// After the first write: a read-only connection cannot make the WAL's files.
-	r, err := sql.Open("sqlite", dsn(path, false))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open database for reading: %w", err), s.Close())
-	}
-	r.SetMaxOpenConns(readers)
-	r.SetMaxIdleConns(readers)
-	s.r = bun.NewDB(r, sqlitedialect.New())
 	return s, nil
 }
 
@@ -152,31 +166,6 @@ func syncDir(dir string) error {
 	defer d.Close()
 	if err := d.Sync(); err != nil {
 		return fmt.Errorf("sync folder: %w", err)
-	}
-	return nil
-}
-
-func (s *sqliteDB) migrate(ctx context.Context, ms *migrate.Migrations) error {
-	m := migrate.NewMigrator(s.w, ms, migrate.WithMarkAppliedOnSuccess(true))
-	if err := m.Init(ctx); err != nil {
-		return fmt.Errorf("migrate %s: %w", filepath.Base(s.path), err)
-	}
-	known := make(map[string]bool)
-	for _, one := range ms.Sorted() {
-		known[one.Name] = true
-	}
-	applied, err := m.AppliedMigrations(ctx)
-	if err != nil {
-		return fmt.Errorf("migrate %s: %w", filepath.Base(s.path), err)
-	}
-	for _, one := range applied {
-		if !known[one.Name] {
-			return fmt.Errorf("migrate %s: it was written by a newer version (migration %s is not known): start that version",
-				filepath.Base(s.path), one.Name)
-		}
-	}
-	if _, err := m.Migrate(ctx); err != nil {
-		return fmt.Errorf("migrate %s: %w", filepath.Base(s.path), err)
 	}
 	return nil
 }

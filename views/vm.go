@@ -208,6 +208,7 @@ type LoginForm struct {
 	Register bool
 	Guests   bool
 	Passkey  *PasskeyAsk // nil where browsers have none for this server
+	KeyLost  time.Time   // when a server key was given up that some passwords depend on; zero: none was
 	Errors   Fields
 }
 
@@ -287,7 +288,8 @@ type AccountPage struct {
 	KeyVersion      uint32
 	ResealLeft      int // rows that a renewal has still to reseal
 	RecoveryCreated time.Time
-	Unlisted        bool // nobody finds the account by its login
+	RestoredOf      time.Time // the day of the backup that the recovery code came from; zero: it did not
+	Unlisted        bool      // nobody finds the account by its login
 	// Of an account that came from an older Zencrypt: the login got a suffix, or breaks today's rules.
 	Renamed, OddLogin bool
 	Factor            bool // a second factor is asked for

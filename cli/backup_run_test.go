@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"zencrypt/backup"
+	"zencrypt/models"
+)
+
+// firstData is a data folder with three files in the vault, see e2e's TestUpgrade_First.
+const firstData = "../e2e/testdata/first/data"
+
+// vault copies it, and returns its folder and the names of its files.
+func vault(t *testing.T) (dir string, ids []string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(dir, os.DirFS(firstData)); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		ids = append(ids, e.Name())
+	}
+	if len(ids) != 3 {
+		t.Fatalf("the fixture has %d files", len(ids))
+	}
+	return dir, ids
+}
+
+// meddling does something to the data when the n-th file is added.
+type meddling struct {
+	sink
+	at int
+	do func()
+}
+
+func (m *meddling) Add(name string, size int64, src io.Reader) error {
+	if m.at--; m.at == 0 {
+		m.do()
+	}
+	return m.sink.Add(name, size, src)
+}
+
+// changeRow changes the database as a server does.
+func changeRow(t *testing.T, dir, query string, args ...any) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "zencrypt.db")+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	res, err := db.ExecContext(t.Context(), query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		t.Fatalf("%d rows were changed: %v", n, err)
+	}
+}
+
+// rewrap puts an item under another file, as a rewrap does: the new one is on the disk before the row, the old one goes
+// after it.
+func rewrap(t *testing.T, dir, from, to string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "blobs", to), []byte("under another key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	changeRow(t, dir, "UPDATE items SET blob_id = unhex(?) WHERE blob_id = unhex(?)", to, from)
+	if err := os.Remove(filepath.Join(dir, "blobs", from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newRun(t *testing.T, dir string) (*backupRun, *bytes.Buffer) {
+	t.Helper()
+	var stderr bytes.Buffer
+	run, err := newBackupRun(&env{ctx: t.Context(), stderr: &stderr}, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(run.close)
+	return run, &stderr
+}
+
+// TestBackupRun_Meanwhile changes the data between the steps of a backup: what it holds fits together all the same.
+func TestBackupRun_Meanwhile(t *testing.T) {
+	const fresh = "00112233445566778899aabbccddeeff"
+	for name, tt := range map[string]struct {
+		at   int // 1 is the first file, 4 the database
+		do   func(t *testing.T, dir string, ids []string)
+		want int // files of the vault
+	}{
+		"Nothing":          {1, func(*testing.T, string, []string) {}, 3},
+		"Rewrapped":        {1, func(t *testing.T, dir string, ids []string) { rewrap(t, dir, ids[2], fresh) }, 3},
+		"RewrappedCopied":  {3, func(t *testing.T, dir string, ids []string) { rewrap(t, dir, ids[0], fresh) }, 3},
+		"RewrappedLate":    {4, func(t *testing.T, dir string, ids []string) { rewrap(t, dir, ids[0], fresh) }, 3},
+		"DeletedBefore":    {1, func(t *testing.T, dir string, ids []string) { remove(t, dir, ids[1]) }, 2},
+		"DeletedWhenThere": {3, func(t *testing.T, dir string, ids []string) { remove(t, dir, ids[0]) }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, ids := vault(t)
+			run, _ := newRun(t, dir)
+			var b bytes.Buffer
+			m, err := run.write(&meddling{sink: backup.NewArchive(&b, run.began), at: tt.at, do: func() { tt.do(t, dir, ids) }})
+			if err != nil || len(run.lost) > 0 {
+				t.Fatal(err, run.lost)
+			}
+			if n := strings.Count(summary(m), fmt.Sprintf("%d files", tt.want)); n != 1 {
+				t.Errorf("it holds %s", summary(m))
+			}
+			src := filepath.Join(t.TempDir(), "b.tar")
+			if err := os.WriteFile(src, b.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			restored := filepath.Join(t.TempDir(), "new")
+			// Fails when a row's file is not there.
+			if code := Run(t.Context(), []string{"restore", src, "--data", restored}, strings.NewReader(""), io.Discard, os.Stderr); code != 0 {
+				t.Errorf("restore: exit %d", code)
+			}
+			entries, err := os.ReadDir(filepath.Join(restored, "blobs"))
+			if err != nil || len(entries) != tt.want {
+				t.Errorf("%d files are restored: %v", len(entries), err)
+			}
+			if _, err := os.Stat(filepath.Join(dir, backupWork, backup.Database)); err == nil {
+				t.Error("a copy of the database is left in the data directory")
+			}
+		})
+	}
+}
+
+// remove deletes an item as the server does, the row first.
+func remove(t *testing.T, dir, id string) {
+	t.Helper()
+	changeRow(t, dir, "DELETE FROM items WHERE blob_id = unhex(?)", id)
+	if err := os.Remove(filepath.Join(dir, "blobs", id)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBackup_Missing: a file that is lost in the data itself does not keep all else from being backed up. It is said, at
+// each step, and the exit code tells a timer.
+func TestBackup_Missing(t *testing.T) {
+	dir, ids := vault(t)
+	if err := os.Remove(filepath.Join(dir, "blobs", ids[1])); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{filepath.Join(t.TempDir(), "b.tar"), filepath.Join(t.TempDir(), "folder") + "/"} {
+		var stdout, stderr bytes.Buffer
+		if code := Run(t.Context(), []string{"backup", "--data", dir, "-o", target}, nil, &stdout, &stderr); code != exitError {
+			t.Errorf("exit %d", code)
+		}
+		if !strings.Contains(stderr.String(), "it is made, but 1 files that the database names are not in") || !strings.Contains(stderr.String(), ids[1]) {
+			t.Errorf("it says %q", stderr.String())
+		}
+		stderr.Reset()
+		restored := filepath.Join(t.TempDir(), "new")
+		if code := Run(t.Context(), []string{"restore", strings.TrimSuffix(target, "/"), "--data", restored}, nil, &stdout, &stderr); code != 0 {
+			t.Errorf("restore: exit %d: %s", code, stderr.String())
+		}
+		if !strings.Contains(stderr.String(), "warning: 1 files of the vault were missing already") {
+			t.Errorf("it says %q", stderr.String())
+		}
+	}
+}
+
+// TestBackup_OneAtATime: a second one is refused, and what a killed one left is removed, by the next and by a server.
+func TestBackup_OneAtATime(t *testing.T) {
+	dir, _ := vault(t)
+	run, _ := newRun(t, dir)
+	if _, err := newBackupRun(&env{ctx: t.Context()}, dir); err == nil || !strings.Contains(err.Error(), "another backup") {
+		t.Errorf("two at a time: %v", err)
+	}
+	left := filepath.Join(dir, backupWork, backup.Database)
+	if err := os.WriteFile(left, []byte("a copy"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sweepBackupWork(dir)
+	if _, err := os.Stat(left); err != nil {
+		t.Error("a server that starts has disturbed a backup")
+	}
+	_ = run.lock.Close() // as if it had been killed
+	sweepBackupWork(dir)
+	if _, err := os.Stat(left); err == nil {
+		t.Error("the copy is still there")
+	}
+}
+
+// TestBackup_Noted: the database knows when it was backed up, for who asks.
+func TestBackup_Noted(t *testing.T) {
+	dir, _ := vault(t)
+	var stderr bytes.Buffer
+	before := time.Now().Add(-time.Second)
+	if code := Run(t.Context(), []string{"backup", "--data", dir, "-o", filepath.Join(t.TempDir(), "b.tar")}, nil, io.Discard, &stderr); code != 0 {
+		t.Fatal(stderr.String())
+	}
+	use, active, err := models.KeyUses(t.Context(), dir)
+	if err != nil || len(use) != 1 || active == "" {
+		t.Fatal(use, active, err)
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "zencrypt.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var at string
+	if err := db.QueryRowContext(t.Context(), "SELECT json_extract(value, '$.Time') FROM meta WHERE name = 'backup'").Scan(&at); err != nil {
+		t.Fatal(err)
+	}
+	if noted, err := time.Parse(time.RFC3339, at); err != nil || noted.Before(before.Truncate(time.Second)) {
+		t.Errorf("noted %s: %v", at, err)
+	}
+}

@@ -1,0 +1,229 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun/migrate"
+
+	"zencrypt/migrations"
+	"zencrypt/models"
+)
+
+type migrateCmd struct {
+	Status migrateStatusCmd `cmd:"" help:"List the migrations, applied or not. Changes nothing."`
+	Up     migrateUpCmd     `cmd:"" help:"Bring the databases up to date, as 'serve' does when it starts."`
+	Down   migrateDownCmd   `cmd:"" help:"Take back the last migration, to go back to an older version."`
+}
+
+// Help is the long text of `zencrypt migrate --help`.
+func (migrateCmd) Help() string {
+	return `A new version may change the databases. It does so when the server starts, after a copy of zencrypt.db was made in
+DATA/upgrades: at most two such copies are kept, for 30 days. They hold what people delete meanwhile; remove them when
+the new version has proved itself. A database of a newer version is refused.
+
+No server key is needed. Run these as the user of the server, with the same --data.
+
+` + exitCodes
+}
+
+// dataPlace is the data directory of a server, for commands that need no key.
+type dataPlace struct {
+	Data string `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" help:"Directory of the databases and the encrypted files."`
+}
+
+func (p dataPlace) exists() error {
+	if !models.Exists(p.Data) {
+		return fmt.Errorf("find database: there is none in %s. Name the server's data directory with --data or ZENCRYPT_DATA", absolute(p.Data))
+	}
+	return nil
+}
+
+// status lists what is applied, after a look whether there is a database at all.
+func (p dataPlace) status(e *env) (states []models.MigrationState, copies []models.CopyState, main, sessions *migrate.Migrations, err error) {
+	if err = p.exists(); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if main, err = migrations.Main(); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if sessions, err = migrations.Sessions(); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	states, copies, err = models.MigrationStatus(e.ctx, p.Data, main, sessions)
+	return states, copies, main, sessions, err
+}
+
+type migrateStatusCmd struct {
+	dataPlace `embed:""`
+	JSON      bool `name:"json" help:"Print a JSON object."`
+}
+
+// Help is the long text of `zencrypt migrate status --help`.
+func (migrateStatusCmd) Help() string { return exitCodes }
+
+func (c *migrateStatusCmd) Run(e *env) error {
+	states, copies, _, _, err := c.status(e)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(e.stdout).Encode(map[string]any{"migrations": states, "copies": append([]models.CopyState{}, copies...)})
+	}
+	var text strings.Builder
+	for _, s := range states {
+		when := "not applied"
+		switch {
+		case !s.Known:
+			when = "of a newer version"
+		case s.Applied != nil:
+			when = "applied " + s.Applied.Format(time.RFC3339)
+		}
+		fmt.Fprintf(&text, "%-12s  %s %-10s  %s\n", s.Database, s.Name, s.Comment, when)
+	}
+	for _, k := range copies {
+		fmt.Fprintf(&text, "copy of %s  %s\n", k.Time.Format(time.RFC3339), absolute(k.Path))
+	}
+	_, err = fmt.Fprint(e.stdout, text.String())
+	return err
+}
+
+type migrateUpCmd struct {
+	dataPlace `embed:""`
+	JSON      bool `name:"json" help:"Print a JSON object: what was applied, and where copies lie."`
+}
+
+// Help is the long text of `zencrypt migrate up --help`.
+func (migrateUpCmd) Help() string {
+	return `Each migration runs in a transaction. No server may run.
+
+` + exitCodes
+}
+
+func (c *migrateUpCmd) Run(e *env) error {
+	if err := c.exists(); err != nil {
+		return err
+	}
+	unlock, err := lock(filepath.Join(c.Data, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	before, _, main, sessions, err := c.status(e)
+	if err != nil {
+		return err
+	}
+	if err := models.MigrateUp(e.ctx, c.Data, main, sessions, time.Now); err != nil {
+		return err
+	}
+	done := []models.MigrationState{}
+	after, copies, _, _, err := c.status(e)
+	if err != nil {
+		return err
+	}
+	for _, s := range after {
+		was := slices.ContainsFunc(before, func(b models.MigrationState) bool {
+			return b.Database == s.Database && b.Name == s.Name && b.Applied != nil
+		})
+		if !was && s.Applied != nil {
+			done = append(done, s)
+		}
+	}
+	if c.JSON {
+		return json.NewEncoder(e.stdout).Encode(map[string]any{"applied": done, "copies": append([]models.CopyState{}, copies...)})
+	}
+	var text strings.Builder
+	for _, s := range done {
+		fmt.Fprintf(&text, "%-12s  %s %-10s  applied\n", s.Database, s.Name, s.Comment)
+	}
+	if len(done) == 0 {
+		fmt.Fprintln(&text, "Nothing to do: the databases are up to date.")
+	} else if len(copies) > 0 {
+		fmt.Fprintf(&text, "What zencrypt.db was before lies in %s\n", absolute(copies[0].Path))
+	}
+	_, err = fmt.Fprint(e.stdout, text.String())
+	return err
+}
+
+type migrateDownCmd struct {
+	dataPlace `embed:""`
+	JSON      bool `name:"json" help:"Print a JSON object: what was taken back, and where the copy lies."`
+	Yes       bool `name:"yes" short:"y" help:"Do not ask."`
+}
+
+// Help is the long text of `zencrypt migrate down --help`.
+func (migrateDownCmd) Help() string {
+	return `Takes back the last migration of zencrypt.db, one at each call, so that an older version can be started. What the
+migration added goes, with what stands in it; a copy of the database is made first. The version that is started next
+must be the older one: this one would apply the migration again. The oldest schema stays. No server may run.
+
+` + exitCodes
+}
+
+func (c *migrateDownCmd) Run(e *env) error {
+	if err := c.exists(); err != nil {
+		return err
+	}
+	unlock, err := lock(filepath.Join(c.Data, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	states, _, main, _, err := c.status(e)
+	if err != nil {
+		return err
+	}
+	var applied []string
+	for _, s := range states {
+		if s.Database != "zencrypt.db" || s.Applied == nil {
+			continue
+		}
+		if !s.Known {
+			return fmt.Errorf("migrate down: a newer version applied %s: only that version can take it back", s.Name)
+		}
+		applied = append(applied, s.Name)
+	}
+	last, err := models.Undoable(applied, main)
+	if err != nil {
+		return err
+	}
+	if !c.Yes {
+		loses, err := c.loses(e, last.Name)
+		if err != nil {
+			return err
+		}
+		if err := e.confirm(fmt.Sprintf("This takes back %s (%s)%s.", last.Name, last.Comment, loses), last.Name); err != nil {
+			return err
+		}
+	}
+	name, path, err := models.MigrateDown(e.ctx, c.Data, main, time.Now)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(e.stdout).Encode(map[string]any{"undone": name, "copy": absolute(path)})
+	}
+	_, err = fmt.Fprintf(e.stdout, "%s is taken back. What the database was before lies in %s\n", name, absolute(path))
+	return err
+}
+
+// loses says what stands in the tables that go.
+func (c *migrateDownCmd) loses(e *env, name string) (string, error) {
+	tables, err := migrations.Drops(name)
+	if err != nil || len(tables) == 0 {
+		return "", err
+	}
+	rows, err := models.Rows(e.ctx, c.Data, tables)
+	if err != nil {
+		return "", err
+	}
+	var parts []string
+	for _, t := range tables {
+		parts = append(parts, fmt.Sprintf("%s (%d rows)", t, rows[t]))
+	}
+	return " and removes " + strings.Join(parts, ", "), nil
+}

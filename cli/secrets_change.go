@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"zencrypt/models"
+	"zencrypt/secrets"
+)
+
+type secretsRotateCmd struct {
+	place `embed:""`
+}
+
+// Help is the long text of `zencrypt secrets rotate --help`.
+func (secretsRotateCmd) Help() string {
+	return `The new key becomes zencrypt_key and the one before it zencrypt_key.1, or the next number. Restart the server then.
+Passwords move to the new key when people log in; 'zencrypt secrets check' counts those that have not. Keep a copy of
+the new key, and of the old one until it is removed.
+
+Where a platform mounts the secrets, make the files there as it asks for, or name a copy of the directory with
+--secrets.
+
+` + exitCodes
+}
+
+func (c *secretsRotateCmd) Run(e *env) error {
+	ring, err := c.needKeys()
+	if err != nil {
+		return err
+	}
+	use, active, err := c.use(e)
+	if err != nil {
+		return err
+	}
+	if gone := absent(use, active, ring); len(gone) > 0 {
+		return fmt.Errorf("rotate server key: the database in %s depends on %s, not in %s. Put it back first", absolute(c.Data), named(gone), absolute(ring.Dir))
+	}
+	if c.Secrets == "" && secrets.Mounted(ring.Dir, os.Getenv, "") {
+		return fmt.Errorf("rotate server key: %s is the platform's. Rotate a copy of it, which you name with --secrets, and give the platform its files", ring.Dir)
+	}
+	if ring, err = secrets.Rotate(ring); err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("%w: run this as the user who may write %s", err, absolute(c.Secrets))
+		}
+		return err
+	}
+	old := ring.Older[0]
+	fmt.Fprintf(e.stdout, "%s  active   %s\n%s  older %d  %s\n", ring.Active.Fingerprint, absolute(ring.Active.Path), old.Fingerprint, old.Version, absolute(old.Path))
+	fmt.Fprintln(e.stderr, "Restart the server, and keep a copy of the new key apart from the copies of the data.")
+	return nil
+}
+
+type secretsRemoveCmd struct {
+	place `embed:""`
+	N     int  `arg:"" name:"n" help:"The version: 1 is zencrypt_key.1."`
+	Force bool `name:"force" help:"Remove it although accounts or given-up logins depend on it."`
+	Yes   bool `name:"yes" short:"y" help:"Do not ask."`
+}
+
+// Help is the long text of `zencrypt secrets remove --help`.
+func (secretsRemoveCmd) Help() string {
+	return `An older server key can go when no password and no login that was given up depends on it, as 'zencrypt secrets
+check' counts. Logins that were given up never move to a newer key: nobody logs in by them any more.
+
+--force removes it all the same. The accounts that are left then open with their recovery code only, and the given-up
+logins can be registered by others. No server may run then.
+
+` + exitCodes
+}
+
+func (c *secretsRemoveCmd) Run(e *env) error {
+	ring, err := c.needKeys()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(ring.Older, func(k secrets.Key) bool { return k.Version == c.N })
+	if i < 0 {
+		return fmt.Errorf("remove server key: there is no %s.%d in %s", secrets.KeyFile, c.N, absolute(ring.Dir))
+	}
+	key := ring.Older[i]
+	use, active, err := c.use(e)
+	if err != nil {
+		return err
+	}
+	if active == "" {
+		return fmt.Errorf("remove server key: there is no database in %s, so nobody knows what depends on it. Name the server's data directory with --data", absolute(c.Data))
+	}
+	// A copy of the active key under another name is no key of its own.
+	twice := key.Fingerprint == ring.Active.Fingerprint
+	u := slices.IndexFunc(use, func(u models.KeyUse) bool { return u.Fingerprint == key.Fingerprint })
+	if !twice && u >= 0 && (use[u].Accounts+use[u].RetiredLogins > 0 || key.Fingerprint == active) {
+		if err := c.force(e, ring, use[u], key.Fingerprint == active); err != nil {
+			return err
+		}
+	}
+	if err := secrets.Remove(ring, c.N); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "Server key %s is removed from %s. Remove its copies too.\n", key.Fingerprint, absolute(ring.Dir))
+	return nil
+}
+
+// force gives up a key that something depends on: noted first, since a key that is noted and there works as before.
+func (c *secretsRemoveCmd) force(e *env, ring *secrets.Keyring, u models.KeyUse, newest bool) error {
+	if !c.Force {
+		if u.Accounts+u.RetiredLogins == 0 && newest {
+			return errors.New("remove server key: the database was last opened with it. Start the server once with the new key")
+		}
+		return fmt.Errorf("remove server key: %d accounts and %d given-up logins depend on %s. --force removes it, and says what is lost", u.Accounts, u.RetiredLogins, u.Fingerprint)
+	}
+	unlock, err := lock(filepath.Join(c.Data, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if !c.Yes {
+		if err := e.confirm(consequences("remove", []models.KeyUse{u}), u.Fingerprint); err != nil {
+			return err
+		}
+	}
+	return models.LoseServerKeys(e.ctx, c.Data, ring.Active.Fingerprint, []string{u.Fingerprint}, time.Now())
+}

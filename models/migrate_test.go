@@ -1,0 +1,251 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun/migrate"
+)
+
+// firstData is a data folder that the first version wrote, see e2e's TestUpgrade_First.
+const firstData = "../e2e/testdata/first/data"
+
+// firstCopy is a folder of one's own with the first version's databases.
+func firstCopy(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{mainFile, sessionsFile} {
+		b, err := os.ReadFile(filepath.Join(firstData, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// dump is the schema of a database and, but for what an upgrade may note, all that stands in it.
+func dump(t *testing.T, path string) (schema, content string) {
+	t.Helper()
+	db, err := openPlain(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	query := func(q string) (out []string) {
+		t.Helper()
+		rows, err := db.QueryContext(t.Context(), q)
+		if err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var s sql.NullString
+			if err := rows.Scan(&s); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, s.String)
+		}
+		return out
+	}
+	var text strings.Builder
+	for _, table := range query("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name") {
+		var columns []string
+		for _, c := range query("SELECT name FROM pragma_table_info('" + table + "')") {
+			columns = append(columns, "quote("+c+")")
+		}
+		all := query("SELECT " + strings.Join(columns, " || ',' || ") + " FROM " + table + " ORDER BY 1")
+		text.WriteString(table + ":\n" + strings.Join(all, "\n") + "\n")
+	}
+	return strings.Join(query("SELECT name || ' ' || coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name"), "\n"), text.String()
+}
+
+// TestMigrate_First brings the first version's database up to date and takes every migration back: what it was is what
+// it is. Each step leaves a copy of before it, of which two stay.
+func TestMigrate_First(t *testing.T) {
+	dir, c := firstCopy(t), newClock()
+	o := testOptions(t, dir, c)
+	path := filepath.Join(dir, mainFile)
+	wantSchema, wantContent := dump(t, path)
+
+	if err := MigrateUp(t.Context(), dir, o.Main, o.Sessions, c.now); err != nil {
+		t.Fatal(err)
+	}
+	states, kept, err := MigrationStatus(t.Context(), dir, o.Main, o.Sessions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var added []string
+	for _, s := range states {
+		if s.Applied == nil || !s.Known {
+			t.Errorf("%+v after migrating", s)
+		}
+		if s.Database == mainFile {
+			added = append(added, s.Name)
+		}
+	}
+	added = added[baseMigrations:]
+	if len(added) == 0 {
+		t.Fatal("there was nothing to migrate")
+	}
+	if len(kept) != 1 || filepath.Base(kept[0].Path) != "zencrypt-20260101000100.db" || !kept[0].Time.Equal(c.now()) {
+		t.Fatalf("copies: %+v", kept)
+	}
+	if schema, content := dump(t, kept[0].Path); schema != wantSchema || content != wantContent {
+		t.Error("the copy is not what the database was")
+	}
+	// Nothing to do, no copy.
+	if err := MigrateUp(t.Context(), dir, o.Main, o.Sessions, c.now); err != nil {
+		t.Fatal(err)
+	}
+	if _, kept, _ := MigrationStatus(t.Context(), dir, o.Main, o.Sessions); len(kept) != 1 {
+		t.Errorf("copies: %+v", kept)
+	}
+
+	slices.Reverse(added)
+	for _, want := range added {
+		c.add(time.Minute)
+		undone, copied, err := MigrateDown(t.Context(), dir, o.Main, c.now)
+		if err != nil || undone != want || filepath.Base(copied) != "zencrypt-"+want+".db" {
+			t.Fatalf("took back %s, copy %s: %v", undone, copied, err)
+		}
+	}
+	schema, content := dump(t, path)
+	if schema != wantSchema {
+		t.Errorf("the schema is\n%s\nand was\n%s", schema, wantSchema)
+	}
+	if content != wantContent {
+		t.Errorf("the content is\n%s\nand was\n%s", content, wantContent)
+	}
+	if _, _, err := MigrateDown(t.Context(), dir, o.Main, c.now); err == nil {
+		t.Error("the oldest schema was taken back")
+	}
+	if _, kept, _ := MigrationStatus(t.Context(), dir, o.Main, o.Sessions); len(kept) != keptCopies {
+		t.Errorf("%d copies are kept", len(kept))
+	}
+	// And up again, all of it.
+	if err := MigrateUp(t.Context(), dir, o.Main, o.Sessions, c.now); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestMigrate_NoCopy: a migration whose copy can't be made is not begun.
+func TestMigrate_NoCopy(t *testing.T) {
+	dir, c := firstCopy(t), newClock()
+	o := testOptions(t, dir, c)
+	wantSchema, wantContent := dump(t, filepath.Join(dir, mainFile))
+	if err := os.WriteFile(filepath.Join(dir, copiesDir), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := MigrateUp(t.Context(), dir, o.Main, o.Sessions, c.now)
+	if err == nil || !strings.Contains(err.Error(), "copy it first") || !strings.Contains(err.Error(), "Nothing was changed") {
+		t.Fatalf("got %v", err)
+	}
+	if schema, content := dump(t, filepath.Join(dir, mainFile)); schema != wantSchema || content != wantContent {
+		t.Error("the database was changed")
+	}
+}
+
+// TestMigrate_Fails: a migration that fails leaves the database as it was, however often it is tried, and one copy.
+func TestMigrate_Fails(t *testing.T) {
+	dir, c := firstCopy(t), newClock()
+	o := testOptions(t, dir, c)
+	wantSchema, wantContent := dump(t, filepath.Join(dir, mainFile))
+	broken := migrate.NewMigrations()
+	for _, m := range o.Main.Sorted()[:baseMigrations] {
+		broken.Add(m)
+	}
+	broken.Add(migrate.Migration{Name: "20990101000000", Up: func(ctx context.Context, m *migrate.Migrator, _ *migrate.Migration) error {
+		tx, err := m.DB().BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if _, err := tx.ExecContext(ctx, "CREATE TABLE halfway (a)"); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO nowhere VALUES (1)")
+		return err
+	}})
+	for range 4 {
+		c.add(time.Minute)
+		if err := MigrateUp(t.Context(), dir, broken, o.Sessions, c.now); err == nil {
+			t.Fatal("no error")
+		}
+	}
+	if schema, content := dump(t, filepath.Join(dir, mainFile)); schema != wantSchema || content != wantContent {
+		t.Error("the database was changed")
+	}
+	if _, kept, err := MigrationStatus(t.Context(), dir, o.Main, o.Sessions); err != nil || len(kept) != 1 {
+		t.Errorf("copies: %+v, %v", kept, err)
+	}
+}
+
+// TestMigrate_Newer: what a newer version wrote is refused, before anything is copied.
+func TestMigrate_Newer(t *testing.T) {
+	dir, c := firstCopy(t), newClock()
+	o := testOptions(t, dir, c)
+	older := migrate.NewMigrations()
+	older.Add(o.Main.Sorted()[0])
+	for name, f := range map[string]func() error{
+		"Up":   func() error { return MigrateUp(t.Context(), dir, older, o.Sessions, c.now) },
+		"Down": func() error { _, _, err := MigrateDown(t.Context(), dir, older, c.now); return err },
+		"Copy": func() error { _, err := CheckCopy(t.Context(), filepath.Join(dir, mainFile), older); return err },
+	} {
+		if err := f(); err == nil || !strings.Contains(err.Error(), "written by a newer version (migration 20260101000100 is not known)") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, copiesDir)); err == nil {
+		t.Error("a copy was made")
+	}
+	states, _, err := MigrationStatus(t.Context(), dir, older, o.Sessions)
+	if err != nil || !slices.ContainsFunc(states, func(s MigrationState) bool { return !s.Known && s.Name == "20260101000100" }) {
+		t.Errorf("status: %+v, %v", states, err)
+	}
+}
+
+func TestPruneCopies(t *testing.T) {
+	db, c := newTestDB(t)
+	if err := db.PruneCopies(); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(db.opts.Dir, copiesDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, age := range map[string]time.Duration{"zencrypt-1.db": time.Hour, "zencrypt-2.db": copyMaxAge - time.Hour, "zencrypt-3.db": copyMaxAge - time.Minute, "notes.txt": 2 * copyMaxAge} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, c.now().Add(-age), c.now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range [][]string{{"notes.txt", "zencrypt-1.db", "zencrypt-2.db"}, {"notes.txt", "zencrypt-1.db"}} {
+		if err := db.PruneCopies(); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range entries {
+			got = append(got, e.Name())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("kept %q, want %q", got, want)
+		}
+		c.add(2 * time.Hour)
+	}
+}
