@@ -51,6 +51,10 @@ func checkDocument(doc []byte, depth int) error {
 			} else {
 				err = errBSON
 			}
+		case bsoncore.TypeString, bsoncore.TypeJavaScript, bsoncore.TypeSymbol:
+			if v.Validate() != nil || v.Data[len(v.Data)-1] != 0 { // the module does not look at the end
+				err = errBSON
+			}
 		default:
 			if v.Validate() != nil {
 				err = errBSON
