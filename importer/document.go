@@ -148,7 +148,8 @@ func madeAt(doc bson.Raw) any {
 			return got
 		}
 	}
-	if id, ok := lookup(doc, "_id").ObjectIDOK(); ok {
+	// As text too: it is the same id, written by somebody else.
+	if id, err := bson.ObjectIDFromHex(pythonString(lookup(doc, "_id"))); err == nil {
 		return id.Timestamp()
 	}
 	return nil
