@@ -104,7 +104,7 @@ func TestV6_Odd(t *testing.T) {
 	mustExec(t, db, `INSERT INTO encrypted_text VALUES (NULL, ?, NULL, 7), ('null', NULL, NULL, 7), ('empty', '', NULL, 7), ('number', 5, NULL, 7), ('stranger', ?, NULL, -13), ('orphan', 'x', NULL, 99), ('rejected', 'x', NULL, 6)`,
 		oddToken(t, 1, "no id"), oddToken(t, 3, "no key"))
 	want["encrypted_text:null"] = "no id"
-	mustExec(t, db, `INSERT INTO encrypted_text VALUES ('long', replace(hex(zeroblob(20000000)), '0', 'A'), NULL, 7)`)
+	mustExec(t, db, `INSERT INTO encrypted_text VALUES ('long', replace(hex(zeroblob(13000000)), '0', 'A'), NULL, 7)`)
 	mustExec(t, db, `INSERT INTO hash VALUES (?, 1), (?, 1), (NULL, 1), (5, 1), (?, 8)`, oddDigest, []byte(oddDigest), oddDigest)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
