@@ -114,6 +114,7 @@ func TestPlanted(t *testing.T) {
 	p.people(c)
 	p.badInput(c)
 	p.guest()
+	p.factor()
 	p.search("while results wait")
 	p.underWay(c)
 	p.accountEnds(c, login)
