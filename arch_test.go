@@ -73,6 +73,7 @@ var owners = map[string][]string{
 	"github.com/nbutton23/":      {"crypto/password"},
 	"github.com/pquerna/":        {"crypto/totp"},
 	"github.com/go-webauthn/":    {"crypto/passkey"},
+	"github.com/fxamacker/":      {"crypto/passkey"},
 	"golang.org/x/crypto/argon2": {"crypto/password", "crypto/legacy"},
 	"math/rand":                  {},
 	"C":                          {},
