@@ -63,7 +63,7 @@ func TestRun_Usage(t *testing.T) {
 	has(t, c.must(2, "", "serve", "--max-upload", "many"), "max-upload")
 	has(t, c.must(2, "", "serve", "--addr", "0.0.0.0:0"), "ZENCRYPT_ORIGIN")
 	has(t, c.must(2, "", "serve", "--registration", "perhaps"), "registration", "closed")
-	for _, args := range []string{"", "serve", "user", "user add", "user list", "user delete", "version"} {
+	for _, args := range []string{"", "serve", "user", "user add", "user list", "user delete", "user reset-factor", "version"} {
 		has(t, c.must(0, "", append(strings.Fields(args), "--help")...), "Exit codes", "    2  wrong usage")
 	}
 	has(t, strings.Join(strings.Fields(help), " "), "Default: 127.0.0.1:8080. ($ZENCRYPT_ADDR)", "give on or off", "4096", "A second one")
@@ -94,6 +94,8 @@ func TestUser(t *testing.T) {
 	if strings.Contains(list, "jonas") {
 		t.Errorf("an account that was refused is listed:\n%s", list)
 	}
+	has(t, c.must(0, "", "user", "reset-factor", "MIRA"), "has no second factor")
+	has(t, c.must(1, "", "user", "reset-factor", "nobody"), "no such login")
 	has(t, c.must(1, "nobody\n", "user", "delete", "mira"), "Nothing was deleted")
 	has(t, c.must(0, "Mira\n", "user", "delete", "mira"), "deleted")
 	has(t, c.must(0, "", "user", "list"), "No accounts yet")

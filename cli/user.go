@@ -22,6 +22,8 @@ type userCmd struct {
 	Add    userAddCmd    `cmd:"" help:"Make an account. Prints its recovery code, once."`
 	List   userListCmd   `cmd:"" help:"List accounts: login, day made, items."`
 	Delete userDeleteCmd `cmd:"" help:"Delete an account with everything in it."`
+
+	ResetFactor userResetFactorCmd `cmd:"" name:"reset-factor" help:"Switch an account's second factor off, when its device is lost."`
 }
 
 // Help is the long text of `zencrypt user --help`.
