@@ -80,6 +80,7 @@ var owners = map[string][]string{
 	"golang.org/x/crypto/acme":   {"cli"},
 	"github.com/pquerna/":        {"crypto/totp"},
 	"github.com/go-webauthn/":    {"crypto/passkey"},
+	"github.com/fxamacker/":      {"crypto/passkey"},
 	"golang.org/x/crypto/argon2": {"crypto/password", "crypto/legacy"},
 	"math/rand":                  {},
 	"C":                          {},

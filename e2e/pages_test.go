@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -93,7 +94,7 @@ func TestPages(t *testing.T) {
 		{"Guest", guestPages}, {"Refusals", refusalPages}, {"Enter", enterPages}, {"Encrypt", encryptPages},
 		{"Decrypt", decryptPages}, {"Hash", hashPages}, {"Vault", vaultPages}, {"Account", accountPages},
 		{"Keys", keyPages}, {"Activity", activityPages}, {"Export", exportPages}, {"Help", helpPages},
-		{"People", peoplePages}, {"Sign", signPages}, {"Admin", adminPages},
+		{"People", peoplePages}, {"Sign", signPages}, {"Admin", adminPages}, {"SecondFactor", secondFactorPages},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
@@ -120,11 +121,6 @@ func TestPages(t *testing.T) {
 		tab.sound("register-by-invitation")
 		tab.open(s.firstLink())
 		tab.sound("first-administrator")
-	})
-	t.Run("Factor", func(t *testing.T) {
-		t.Parallel()
-		s := newServer(t)
-		factorPages(t, s, (&browser{t, b.ctx}).tab(s.url, true))
 	})
 }
 
@@ -204,12 +200,13 @@ func refusalPages(t *testing.T, s *server, tab *tab) {
 	tab.sound("413")
 	tab.allow("status of 429")
 	c := s.client()
-	for range 10 {
-		c.must(c.post("/login", "login", "nobody-at-all", "password", "no"), http.StatusUnprocessableEntity)
-	}
 	tab.open("/login")
 	tab.fill("#login", "nobody-at-all")
 	tab.fill("#password", "no")
+	eventually(t, 2*actionTimeout, "a log-in has to wait for more than ten seconds", func() bool {
+		after, _ := strconv.Atoi(c.post("/login", "login", "nobody-at-all", "password", "no").header.Get("Retry-After"))
+		return after > 10
+	})
 	tab.follow("#submit")
 	tab.reads("h1", "Too many")
 	tab.sound("429")
@@ -292,20 +289,6 @@ func enterPages(_ *testing.T, s *server, tab *tab) {
 	tab.fill("#code", "AAAA")
 	tab.follow("#submit")
 	tab.sound("recovery-error")
-}
-
-// factorPages: no account has a second factor yet, so the session that waits for one is made by hand.
-func factorPages(_ *testing.T, s *server, tab *tab) {
-	c := s.client()
-	c.register("second-factor", walkPassword)
-	s.change("sessions.db", `UPDATE sessions SET pending = 1, tries = 5`)
-	tab.adopt(c)
-	tab.open("/login/factor")
-	tab.reads("h1", "One more step")
-	tab.sound("factor")
-	tab.fill("#code", "123456")
-	tab.follow("#submit")
-	tab.sound("factor-error")
 }
 
 // with is the same running server as part of a subtest. It can be asked, not stopped.

@@ -117,6 +117,7 @@ func TestPlanted(t *testing.T) {
 	p.leaving(c)
 	p.badInput(c)
 	p.guest()
+	p.factor()
 	p.search("while results wait")
 	p.underWay(c)
 	p.accountEnds(c, login)

@@ -116,6 +116,7 @@ func (a *factor) Confirm(x *fiber.Ctx) error {
 		}
 		return a.show(x, fiber.StatusUnprocessableEntity, "", "setup", errs)
 	}
+	a.note(x, models.EventFactorOn, "")
 	if codes == nil {
 		return redirect(x, "/account/factor?done=on")
 	}
@@ -140,6 +141,7 @@ func (a *factor) Codes(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.note(x, models.EventFactorCodes, "")
 	return a.codes(x, views.FactorCodes{Codes: codes})
 }
 
@@ -156,5 +158,6 @@ func (a *factor) Off(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	a.note(x, models.EventFactorOff, "")
 	return redirect(x, "/account/factor?done=off")
 }

@@ -156,6 +156,7 @@ func (a *auth) Factor(x *fiber.Ctx) error {
 			keep()
 			return err
 		}
+		a.db.Activity.Failed(u.Account.Login, models.EventFactorFailed)
 		if left > 0 {
 			return a.askFactor(x, fiber.StatusUnprocessableEntity, left, next, errs)
 		}
@@ -166,6 +167,9 @@ func (a *auth) Factor(x *fiber.Ctx) error {
 		return redirect(x, "/login?tries=1")
 	}
 	keep()
+	if f.get("credential") == "" && models.IsOneTimeCode(f.get("code")) {
+		a.noteEvent(ctx, u, nil, models.Event{Kind: models.EventFactorCodeUsed})
+	}
 	a.rememberDevice(x, u.Account.Login)
 	if r != nil {
 		if err := a.sessions.Claim(ctx, s); err != nil {

@@ -98,6 +98,7 @@ func (p *passkeys) Add(x *fiber.Ctx) error {
 		}
 		return p.show(x, fiber.StatusUnprocessableEntity, "", "passkey", errs)
 	}
+	p.note(x, models.EventPasskeyAdded, what.Name)
 	var unlock *views.PasskeyAsk
 	if prf == nil && offersPRF([]byte(f.get("credential"))) {
 		if unlock, err = p.askUnlock(x, made); err != nil {
@@ -236,5 +237,6 @@ func (p *passkeys) Delete(x *fiber.Ctx) error {
 	if done || err != nil {
 		return err
 	}
+	p.note(x, models.EventPasskeyRemoved, "")
 	return redirect(x, "/account/factor?done=removed")
 }

@@ -45,6 +45,12 @@ func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); retur
 
 func newServer(t testing.TB, change ...func(*Options)) *server {
 	t.Helper()
+	return newServerOf(t, password.Params{Time: 1, MemoryKiB: 32, Threads: 4}, change...)
+}
+
+// newServerOf is newServer with slow hashes of a cost.
+func newServerOf(t testing.TB, cost password.Params, change ...func(*Options)) *server {
+	t.Helper()
 	dir := t.TempDir()
 	main, err := migrations.Main()
 	if err != nil {
@@ -71,7 +77,7 @@ func newServer(t testing.TB, change ...func(*Options)) *server {
 	}
 	pepper := models.PepperKeys{Active: "test", Keys: map[string]models.ServerKey{"test": {Pepper: [32]byte{1}, Logins: [32]byte{2}}}}
 	db, err := models.Open(t.Context(), models.Options{Dir: dir, Now: o.Now, Main: main, Sessions: sessions, Pepper: pepper,
-		KDF: password.Params{Time: 1, MemoryKiB: 32, Threads: 4}})
+		KDF: cost})
 	if err != nil {
 		t.Fatal(err)
 	}

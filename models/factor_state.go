@@ -6,22 +6,40 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// This file is all that an administrator's part knows of second factors: which accounts ask for one, and taking it
-// away. No account of this version has one.
-
 // factorsOn tells which of the accounts ask for a second factor at log-in.
-func factorsOn(context.Context, bun.IDB, []ID) (map[ID]bool, error) { return nil, nil }
-
-// dropFactor takes away an account's second factor, with everything that belongs to it. Conflict when it has none.
-func dropFactor(context.Context, bun.Tx, ID) error {
-	return Errorf(Conflict, "", "this account has no second factor")
+func factorsOn(ctx context.Context, db bun.IDB, accounts []ID) (map[ID]bool, error) {
+	on := map[ID]bool{}
+	if len(accounts) == 0 {
+		return on, nil
+	}
+	for _, q := range []*bun.SelectQuery{
+		db.NewSelect().Model((*factorRow)(nil)).Where("sealed_totp IS NOT NULL"),
+		db.NewSelect().Model((*passkeyRow)(nil)),
+	} {
+		var ids []ID
+		if err := q.Column("account_id").Where("account_id IN (?)", bun.List(accounts)).Scan(ctx, &ids); err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			on[id] = true
+		}
+	}
+	return on, nil
 }
 
-// ResetFactor takes away the second factor of somebody who lost theirs, and ends the account's sessions: whoever
-// has the password alone can log in from then on. Conflict when there is none, NotFound for no account.
+// ResetFactor takes away the second factor of somebody who lost theirs, passkeys and one-time codes too, and ends the
+// account's sessions: whoever has the password alone can log in from then on. It opens nothing. Conflict when there is
+// none, NotFound for no account.
 func (a *Accounts) ResetFactor(ctx context.Context, id ID) error {
 	return a.stand(ctx, id, func(ctx context.Context, tx bun.Tx, row *accountRow, _ *standingRow) error {
+		on, err := hasFactor(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if !on {
+			return Errorf(Conflict, "", "this account has no second factor")
+		}
 		row.Epoch++
-		return dropFactor(ctx, tx, id)
+		return dropFactors(ctx, tx, id)
 	})
 }

@@ -272,17 +272,6 @@ func (f *Factors) NewCodes(ctx context.Context, u *Unlocked, current string) (co
 	return codes, nil
 }
 
-// Reset turns an account's second factor off, for who runs the server: it opens nothing. NotFound when
-// there is no such account.
-func (f *Factors) Reset(ctx context.Context, account ID) error {
-	return f.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := accountBy(ctx, tx, "id", account); err != nil {
-			return err
-		}
-		return dropFactors(ctx, tx, account)
-	})
-}
-
 func dropFactors(ctx context.Context, tx bun.Tx, account ID) error {
 	for _, model := range []any{(*factorRow)(nil), (*passkeyRow)(nil)} {
 		if _, err := tx.NewDelete().Model(model).Where("account_id = ?", account).Exec(ctx); err != nil {

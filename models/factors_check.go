@@ -112,6 +112,9 @@ func (f *Factors) Check(ctx context.Context, u *Unlocked, typed string) error {
 	})
 }
 
+// IsOneTimeCode tells whether what Check was given is no code of an app.
+func IsOneTimeCode(typed string) bool { return !totp.IsCode(plainCode(typed)) }
+
 func (all *factors) checkTOTP(typed string, now time.Time) error {
 	if all.totp == nil {
 		return errWrongFactor()

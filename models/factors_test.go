@@ -278,8 +278,8 @@ func TestFactors_Reset(t *testing.T) {
 	if _, err := db.Passkeys.Add(t.Context(), u, "", credential(t, 1), nil); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, db.Factors.Reset(t.Context(), NewID()), NotFound, "")
-	if err := db.Factors.Reset(t.Context(), u.Account.ID); err != nil {
+	wantCode(t, db.Accounts.ResetFactor(t.Context(), NewID()), NotFound, "")
+	if err := db.Accounts.ResetFactor(t.Context(), u.Account.ID); err != nil {
 		t.Fatal(err)
 	}
 	if on, err := db.Factors.Has(t.Context(), u.Account.ID); err != nil || on {

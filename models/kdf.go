@@ -111,6 +111,9 @@ func (k *kdf) verify(p PepperKeys, c *credentials, normalized string) (bool, err
 	return fits, err
 }
 
+// SlowHashes is how many argon2id runs there were since the start. A log-in makes two, known or not.
+func (db *DB) SlowHashes() int64 { return db.kdf.runs.Load() }
+
 // old reports whether the costs are below those set or the server key is not the active one.
 func (k *kdf) old(p PepperKeys, c *credentials) bool {
 	params, err := password.ParamsOf(c.verifier)
