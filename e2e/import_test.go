@@ -83,7 +83,7 @@ func loadOld(t testing.TB, version string) (*oldTruth, []*oldPerson, []secret) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(oldData, version, "truth.json"))
 	if err != nil {
-		t.Skip("left out, for want of what older versions wrote")
+		missing(t, "data of older versions", "bringing accounts of older versions along")
 	}
 	truth := new(oldTruth)
 	if err := json.Unmarshal(b, truth); err != nil {

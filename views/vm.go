@@ -105,6 +105,7 @@ type DecryptForm struct {
 	Mode      string
 	Text      string
 	Save      bool
+	OldFile   bool // it is said to be one of an older Zencrypt's command line
 	Errors    Fields
 	MaxUpload int64
 	QuotaUsed int64
@@ -285,9 +286,9 @@ type AccountPage struct {
 	Unlisted        bool // nobody finds the account by its login
 	// Of an account that came from an older Zencrypt: the login got a suffix, or breaks today's rules.
 	Renamed, OddLogin bool
-	Notice          string
-	Errors          map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
-	Open            string            // which form to show open
+	Notice            string
+	Errors            map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"
+	Open              string            // which form to show open
 }
 
 // Strength is the answer of the password meter.
