@@ -52,6 +52,7 @@ var licences = map[string]string{
 	"github.com/vmihailenco/msgpack/v5":            "BSD-2-Clause",
 	"github.com/vmihailenco/tagparser/v2":          "BSD-2-Clause",
 	"lukechampine.com/blake3":                      "MIT",
+	"go.mongodb.org/mongo-driver/v2":               "Apache-2.0, with parts of mgo (BSD-2-Clause), of Go (BSD-3-Clause) and others named in its text",
 	"golang.org/x/crypto":                          "BSD-3-Clause",
 	"golang.org/x/sync":                            "BSD-3-Clause",
 	"golang.org/x/sys":                             "BSD-3-Clause",
@@ -72,7 +73,7 @@ var notLinked = []string{
 	"modernc.org/sqlite/LICENSE-3RD-PARTY.md", // the modules that stand here with their own texts, and its tests'
 }
 
-var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice)`)
+var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|third-party-notices)`)
 
 const noticeHead = `Zencrypt: what others made and is embedded in the program
 ========================================================

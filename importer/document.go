@@ -51,6 +51,10 @@ func checkDocument(doc []byte, depth int) error {
 			} else {
 				err = errBSON
 			}
+		case bsoncore.TypeString, bsoncore.TypeJavaScript, bsoncore.TypeSymbol:
+			if v.Validate() != nil || v.Data[len(v.Data)-1] != 0 { // the module does not look at the end
+				err = errBSON
+			}
 		default:
 			if v.Validate() != nil {
 				err = errBSON
@@ -144,7 +148,8 @@ func madeAt(doc bson.Raw) any {
 			return got
 		}
 	}
-	if id, ok := lookup(doc, "_id").ObjectIDOK(); ok {
+	// As text too: it is the same id, written by somebody else.
+	if id, err := bson.ObjectIDFromHex(pythonString(lookup(doc, "_id"))); err == nil {
 		return id.Timestamp()
 	}
 	return nil

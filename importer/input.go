@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -43,6 +44,9 @@ func (v *v5) openFile(path string) (f *os.File, src io.Reader, compressed bool, 
 			return nil, nil, false, fmt.Errorf("%w: %s: offset 0: not well-formed gzip: %w", ErrSource, path, err)
 		}
 		return f, &unzip{path, z}, true, nil
+	}
+	if strings.HasSuffix(strings.ToLower(path), ".gz") {
+		return nil, nil, false, fmt.Errorf("%w: %s: offset 0: not compressed with gzip, as its name says", ErrSource, path)
 	}
 	return f, counted, false, nil
 }

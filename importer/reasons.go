@@ -39,6 +39,7 @@ const (
 	ownerRejected
 	keyMissing
 	keyMalformed
+	keyTooMany
 	rsaMissing
 	rsaMalformed
 	rsaLocked
@@ -80,6 +81,7 @@ var reasons = [...]struct{ v5, v6, detail string }{
 	ownerRejected:   {"owner_rejected", "owner rejected", "the account it belonged to was rejected"},
 	keyMissing:      {"missing_key", "missing Fernet key", "the key row holds no key"},
 	keyMalformed:    {"malformed_key", "malformed Fernet key", "the key is not 32 bytes in base64"},
+	keyTooMany:      {"too_many_keys", "too many keys", "the account has more than 1000 keys of the kind"},
 	rsaMissing:      {"missing_pem", "missing PEM", "the row holds no private key"},
 	rsaMalformed:    {"unparsable_pem", "unparsable PEM", "the private key is no RSA key in PEM"},
 	rsaLocked:       {"encrypted_pem", "encrypted PEM", "the private key is under a passphrase"},
@@ -87,7 +89,7 @@ var reasons = [...]struct{ v5, v6, detail string }{
 	textMissing:     {"missing_encryptedText", "missing encrypted_content", "the record holds no text"},
 	textNull:        {"encryptedText_null", "encrypted_content is null", "the record's text is null"},
 	textNotText:     {"encryptedText_not_string", "encrypted_content is not text", "the record's text is not text"},
-	textTooLong:     {"encryptedText_too_long", "encrypted_content is too long", "the text's token is longer than 32 MiB"},
+	textTooLong:     {"encryptedText_too_long", "encrypted_content is too long", "the text's token is longer than 24 MiB"},
 	tokenCut:        {"broken_token_truncated", "truncated token", "the text's token is cut short, and no key can open it"},
 	tokenNone:       {"broken_token_garbage", "not a token", "what stands where the text should be is no token"},
 	tokenDamaged:    {"broken_token_bad_hmac", "token with a bad HMAC", "the text's token was changed after it was made under the key"},
@@ -129,9 +131,10 @@ func (r reporter) note(collection, id, format string, args ...any) {
 
 const (
 	maxLogin = 4 << 10 // bytes
-	// maxTokenText bounds a text's token in bytes: 24 MiB of text, more than a request to the old server could have.
-	maxTokenText = 32 << 20
-	digestDigits = 64 // of SHA-256
+	// maxTokenText bounds a text's token in bytes: 18 MiB of text, where a request to the old server had 16 at most.
+	maxTokenText = 24 << 20
+	maxKeys      = 1000 // of an account: each is tried for a text
+	digestDigits = 64   // of SHA-256
 )
 
 // checkLogin tells what is wrong with a login that is text.

@@ -37,7 +37,8 @@ type childResult struct {
 	Accounts, Texts, Digests int
 	Wrong                    []string // the first few texts that are not what was made
 	Opened, Read             time.Duration
-	Peak                     int64 // bytes
+	Peak                     int64         // bytes
+	CPU                      time.Duration // of the whole process
 }
 
 func child(arg string) int {
@@ -132,6 +133,7 @@ func (j childJob) start(t testing.TB) (res childResult) {
 	if err := json.Unmarshal(out, &res); err != nil {
 		t.Fatal(err)
 	}
+	res.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if res.Accounts != j.Spec.Accounts || res.Texts != j.Spec.Texts || res.Digests != j.Spec.Digests || res.Wrong != nil {
 		t.Errorf("%+v of %+v", res, j.Spec)
 	}
@@ -200,14 +202,16 @@ func BenchmarkRead(b *testing.B) {
 				job := made(b, spec, form)
 				records := float64(spec.Accounts + spec.Texts + spec.Digests)
 				b.ResetTimer()
-				var took time.Duration
+				var took, cpu time.Duration
 				var most int64
 				for range b.N {
 					res := job.start(b)
 					took += res.Read
+					cpu += res.CPU
 					most = max(most, res.Peak)
 				}
 				b.ReportMetric(records*float64(b.N)/took.Seconds(), "records/s")
+				b.ReportMetric(cpu.Seconds()*1e6/records/float64(b.N), "cpu-us/record") // steadier where others are at work
 				b.ReportMetric(float64(most)/(1<<20), "MiB-peak")
 			})
 		}

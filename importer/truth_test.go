@@ -184,7 +184,7 @@ func readAll(t testing.TB, open opener) *found {
 			if k.Active {
 				active++
 			}
-			if k.Ref == "zen.key" {
+			if strings.HasPrefix(k.Ref, keyRef) {
 				continue
 			}
 			add(f.keys, k.Ref, record{"owner": a.Ref, "key": k.Key.Encode(), "active": k.Active, "created": stampOf(k.Created)})

@@ -51,7 +51,10 @@ func (v *v5) find(path string) (*folder, error) {
 	folders := map[string]*folder{}
 	seen := 0
 	err = filepath.WalkDir(real, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
+		if err != nil && d != nil && d.IsDir() && name != real {
+			v.note("", "", "%s cannot be read and is left out", name)
+			return fs.SkipDir
+		} else if err != nil {
 			return err
 		}
 		if seen++; seen > maxFiles {
@@ -83,7 +86,7 @@ func file(folders map[string]*folder, name string) {
 	}
 	ext := filepath.Ext(plain)
 	json := ext == ".json" || ext == ".jsonl" || ext == ".ndjson"
-	if !json && ext != ".bson" {
+	if !json && ext != ".bson" && ext != ".csv" {
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && isArchive(name) {
 			folders[name] = &folder{path: name, archive: true}
 		}
@@ -94,13 +97,22 @@ func file(folders map[string]*folder, name string) {
 		folders[dir] = &folder{path: dir}
 	}
 	f := folders[dir]
-	for _, part := range strings.Split(plain, ".") {
-		if slices.Contains(collections, part) {
-			f.inputs = append(f.inputs, &input{path: name, collection: part, json: json})
-			return
-		}
+	if c := collectionOf(strings.TrimSuffix(plain, ext), json); c != "" && ext != ".csv" {
+		f.inputs = append(f.inputs, &input{path: name, collection: c, json: json})
+		return
 	}
 	f.others = append(f.others, name)
+}
+
+// collectionOf is what a file holds by its name: mongodump's is the collection, for an export somebody chose it, like
+// zencrypt.users.json. The server's own, like system.users, are others.
+func collectionOf(name string, chosen bool) string {
+	for _, part := range strings.Split(name, ".") {
+		if slices.Contains(collections, part) && (name == part || chosen && !strings.HasPrefix(name, "system.")) {
+			return part
+		}
+	}
+	return ""
 }
 
 // choose takes the one place with accounts in it, or of several the one that is called like the database.

@@ -147,6 +147,10 @@ func (r *v6run) accountKeys(n uint32) (keys []Key, err error) {
 			keys[first].Active = keys[first].Active || active.truth()
 			continue
 		}
+		if len(keys) == maxKeys {
+			r.reject("key", id, keyTooMany, false, "")
+			continue
+		}
 		seen[k.Encode()] = len(keys)
 		keys = append(keys, Key{Ref: "key:" + id, Key: k, Active: active.truth(), Created: r.date("key", id, made)})
 	}

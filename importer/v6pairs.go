@@ -35,6 +35,10 @@ func (r *v6run) accountPairs(n uint32) (pairs []RSAPair, err error) {
 			pairs[i].Active = pairs[i].Active || active.truth()
 			continue
 		}
+		if len(pairs) == maxKeys {
+			r.reject("pgp_key", id, keyTooMany, false, "")
+			continue
+		}
 		pub, _ := public.bytes()
 		if block, rest := pem.Decode(bytes.TrimSpace(pub)); block == nil || len(rest) > 0 || !bytes.Equal(block.Bytes, own) {
 			r.note("pgp_key", id, "its public key is not the one of its private key, which is taken instead")
