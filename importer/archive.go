@@ -9,7 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// An archive of mongodump (mongo-tools, common/archive):
+// An archive of mongodump, as its own package common/archive in mongo-tools defines it, which is part of a program and brings
+// that along:
 //
 //	magic 4 bytes, 0x8199e26d little-endian
 //	prelude: a document about the archive, one for each collection, terminator

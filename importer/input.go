@@ -20,7 +20,6 @@ import (
 type input struct {
 	path       string // for errors
 	collection string
-	db         string // in an archive
 	json       bool
 	file       *os.File
 	before     os.FileInfo
