@@ -66,7 +66,8 @@ func (v *v5) find(path string) (*folder, error) {
 			}
 			return nil
 		}
-		if d.Type().IsRegular() || d.Type()&fs.ModeSymlink != 0 {
+		// Links count for what they lead to; opening a pipe would wait for ever.
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 			file(folders, name)
 		}
 		return nil
@@ -87,7 +88,7 @@ func file(folders map[string]*folder, name string) {
 	ext := filepath.Ext(plain)
 	json := ext == ".json" || ext == ".jsonl" || ext == ".ndjson"
 	if !json && ext != ".bson" && ext != ".csv" {
-		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && isArchive(name) {
+		if isArchive(name) {
 			folders[name] = &folder{path: name, archive: true}
 		}
 		return
