@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -137,6 +138,8 @@ func importError(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errInterrupted
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return err
 	case errors.Is(err, importer.ErrSource):
 		return &codeError{exitFormat, err}
 	}

@@ -130,6 +130,14 @@ func (r *importReport) end(failed error) {
 	}
 }
 
+// verb is what stands before the counts.
+func (r *importReport) verb() string {
+	if r.DryRun {
+		return "Would come"
+	}
+	return "Came"
+}
+
 // shownLines is how many lines of a list the terminal gets; the files have all.
 const shownLines = 50
 
@@ -166,7 +174,7 @@ func (r *importReport) write(out io.Writer, most int, files string) error {
 	w.line("Source        %s (Zencrypt %d)", printable(r.Source), r.Version)
 	w.line("Found         %d accounts, %d keys, %d RSA pairs, %d texts, %d digests", r.Found.Accounts, r.Found.Keys, r.Found.RSA, r.Found.Texts, r.Found.Digests)
 	w.line("Accounts      %d new, %d here already, %d deleted here since, %d refused", r.Accounts.New, r.Accounts.Known, r.Accounts.Gone, r.Accounts.Refused)
-	w.line("Came          %d keys, %d RSA pairs, %d texts, %d texts that no key opened, %d digests", r.Records.Keys, r.Records.RSA, r.Records.Notes, r.Records.Unreadable, r.Records.Digests)
+	w.line("%-13s %d keys, %d RSA pairs, %d texts, %d texts that no key opened, %d digests", r.verb(), r.Records.Keys, r.Records.RSA, r.Records.Notes, r.Records.Unreadable, r.Records.Digests)
 	if r.Records.Known > 0 {
 		w.line("Here already  %d records of earlier imports", r.Records.Known)
 	}
@@ -174,7 +182,7 @@ func (r *importReport) write(out io.Writer, most int, files string) error {
 		w.line("Waiting       %d of those that came belong to accounts that were here. Nobody but their people has the key:", r.Records.Later)
 		w.line("              they lie sealed, and come in when their person logs in next.")
 	}
-	w.list("Logins that got a suffix, since somebody else has the login in other letters. What these people typed until now still leads them to their account", len(r.Logins), func(i int) string {
+	w.list("Logins that got a suffix, since somebody else has the login in other letters", "What these people typed until now still leads them to their account, by their password.", len(r.Logins), func(i int) string {
 		l := r.Logins[i]
 		s := fmt.Sprintf("%s %s: %q is now %q", l.Collection, printable(l.ID), l.Old, l.New)
 		if !l.AsBefore {
@@ -182,7 +190,7 @@ func (r *importReport) write(out io.Writer, most int, files string) error {
 		}
 		return s
 	})
-	w.list("Does not come, or is kept unreadable", len(r.Rejects), func(i int) string {
+	w.list("Does not come, or is kept unreadable", "", len(r.Rejects), func(i int) string {
 		l := r.Rejects[i]
 		s := fmt.Sprintf("%s %s: %s", l.Collection, printable(l.ID), l.Reason)
 		if l.Detail != "" {
@@ -193,7 +201,7 @@ func (r *importReport) write(out io.Writer, most int, files string) error {
 		}
 		return s
 	})
-	w.list("Comes, but not just as it was", len(r.Notes), func(i int) string {
+	w.list("Comes, but not just as it was", "", len(r.Notes), func(i int) string {
 		l := r.Notes[i]
 		return strings.TrimSpace(fmt.Sprintf("%s %s: %s", l.Collection, printable(l.ID), printable(l.Text)))
 	})
@@ -233,12 +241,15 @@ func (w *reportWriter) line(format string, args ...any) {
 	}
 }
 
-func (w *reportWriter) list(title string, n int, text func(int) string) {
+func (w *reportWriter) list(title, hint string, n int, text func(int) string) {
 	if n == 0 {
 		return
 	}
 	w.line("")
 	w.line("%s (%d):", title, n)
+	if hint != "" {
+		w.line("%s", hint)
+	}
 	for i := range n {
 		if w.most > 0 && i == w.most {
 			where := "name a file with --report to see them"

@@ -30,6 +30,7 @@ type oldPerson struct {
 	Digests              []string // digest and salt as JSON
 	Keys, RSA            []string
 	Messages             map[string]string // of the old page "PGP": ciphertext to text
+	Files                map[string]string // of the old file page: path to the path of the plaintext
 }
 
 // oldSource is an old database with the truth about it.
@@ -75,7 +76,11 @@ type oldTruth struct {
 		Collection, Reason string
 		ID                 string `json:"_id"`
 	} `json:"expected_rejects"`
-	Key string `json:"zen_key"`
+	Key   string `json:"zen_key"`
+	Files []struct {
+		File, Plain string
+		Owner       string `json:"user_email"`
+	} `json:"web_files"`
 }
 
 // loadOld reads a truth, or ends the test where there is none.
@@ -83,7 +88,7 @@ func loadOld(t testing.TB, version string) (*oldTruth, []*oldPerson, []secret) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(oldData, version, "truth.json"))
 	if err != nil {
-		t.Skip("left out, for want of what older versions wrote")
+		missing(t, "data of older versions", "bringing accounts of older versions along")
 	}
 	truth := new(oldTruth)
 	if err := json.Unmarshal(b, truth); err != nil {
@@ -97,7 +102,7 @@ func loadOld(t testing.TB, version string) (*oldTruth, []*oldPerson, []secret) {
 		}
 	}
 	for _, u := range truth.Users {
-		p := &oldPerson{Ref: u.OID, Login: u.Email, Password: u.Password, Messages: map[string]string{}}
+		p := &oldPerson{Ref: u.OID, Login: u.Email, Password: u.Password, Messages: map[string]string{}, Files: map[string]string{}}
 		if p.Ref == "" {
 			p.Ref = fmt.Sprint(u.ID)
 		}
@@ -136,6 +141,13 @@ func loadOld(t testing.TB, version string) (*oldTruth, []*oldPerson, []secret) {
 			p.Keys = []string{truth.Key}
 		}
 		people = append(people, p)
+	}
+	for _, f := range truth.Files {
+		for i, p := range people {
+			if p.Login == f.Owner || f.Owner == "" && i == 0 { // one key for everybody
+				p.Files[filepath.Join(oldData, version, f.File)] = filepath.Join(oldData, version, f.Plain)
+			}
+		}
 	}
 	if truth.Key != "" {
 		hide("the shared key", truth.Key)
@@ -332,6 +344,12 @@ func (p *oldPerson) holds(c *client) {
 		c.t.Errorf("%s: %d files", p.Ref, len(got["file"]))
 	}
 	p.holdsKeys(c)
+	for sealed, plain := range p.Files {
+		page := c.must(c.upload("/decrypt", file(filepath.Base(sealed), read(c.t, sealed))), http.StatusOK)
+		if got := c.must(c.get(c.result(page)+"/file"), http.StatusOK).body; got != read(c.t, plain) {
+			c.t.Errorf("%s: %s opened as something else", p.Ref, filepath.Base(sealed))
+		}
+	}
 	for sealed, plain := range p.Messages {
 		page := c.must(c.upload("/decrypt", field("text", sealed)), http.StatusOK)
 		if !strings.Contains(page.body, ">"+html.EscapeString(plain)+"<") && !strings.Contains(html.UnescapeString(page.body), plain) {

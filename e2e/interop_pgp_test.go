@@ -118,6 +118,7 @@ func TestInterop_OlderToPage(t *testing.T) {
 			File, Plain string
 			Key         string `json:"fernet_key"`
 		} `json:"web_files"`
+		CLI   []struct{ File, Plain, Password string } `json:"cli_files"`
 		Users []struct {
 			Keys []struct {
 				ID  int
@@ -142,6 +143,13 @@ func TestInterop_OlderToPage(t *testing.T) {
 		if want != "" && len(want) < 1000 {
 			i.same(f.File+", pasted", i.text("/decrypt", sealed, "identity", f.Key), want)
 		}
+	}
+	for _, f := range truth.CLI {
+		sealed, want := read(t, filepath.Join(fixtures, f.File)), read(t, filepath.Join(fixtures, f.Plain))
+		i.same(f.File, i.openFile(filepath.Base(f.File), sealed, "old_file", "1", "passphrase", f.Password), want)
+	}
+	if len(truth.CLI) == 0 {
+		t.Error("the truth names no files of the command line")
 	}
 	messages := 0
 	for _, u := range truth.Users {

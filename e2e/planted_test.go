@@ -3,7 +3,10 @@
 package e2e
 
 import (
+	"crypto/aes"
+	"crypto/pbkdf2"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"html"
@@ -278,8 +281,14 @@ func (p *planted) files(c *client) {
 			p.t.Errorf("%s: %d bytes came back instead of %d", tc.label, len(got), len(content))
 		}
 	}
+	// One of an older version's command line, which says nothing of itself.
+	page := c.must(c.upload("/decrypt", field("old_file", "1"), field("passphrase", p.value("old file's passphrase")),
+		file(p.value("old file's name")+".enc", oldCFB(p.t, p.value("old file's passphrase"), p.content("old file")))), 200)
+	if got := c.must(c.get(p.find(shownResult, page)+"/file"), 200).body; got != p.content("old file") {
+		p.t.Errorf("the old file opened as %d other bytes", len(got))
+	}
 	// One that stays locked, and plaintext sent to be decrypted by mistake.
-	page := c.must(c.upload("/encrypt", field("to", "people"), field("recipients", identity.Recipient().String()), file(name, content)), 200)
+	page = c.must(c.upload("/encrypt", field("to", "people"), field("recipients", identity.Recipient().String()), file(name, content)), 200)
 	sealed := c.must(c.get(p.find(shownResult, page)+"/file"), 200).body
 	c.must(c.upload("/decrypt", file(name+".age", sealed)), 422)
 	c.must(c.upload("/decrypt", file(name, p.content("plaintext sent to be decrypted"))), 422)
@@ -412,4 +421,27 @@ func (p *planted) accountEnds(c *client, login string) {
 	other.must(other.post("/account/sessions", "current", third, "all", "1"), 303)
 	third2.must(third2.get("/vault"), 303)
 	p.cookies("recovered session", other)
+}
+
+// oldCFB is a file of an older Zencrypt's command line: salt, 16 bytes, IV, 16, and AES-256 in CFB mode, where each
+// block is masked with the encryption of the one before.
+func oldCFB(t testing.TB, passphrase, plain string) string {
+	t.Helper()
+	out := []byte("salt-of-16-bytes" + "iv---of-16-bytes")
+	key, err := pbkdf2.Key(sha256.New, passphrase, out[:16], 100_000, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mask := make([]byte, 16)
+	for i := range len(plain) {
+		if i%16 == 0 {
+			block.Encrypt(mask, out[len(out)-16:])
+		}
+		out = append(out, plain[i]^mask[i%16])
+	}
+	return string(out)
 }

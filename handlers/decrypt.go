@@ -43,7 +43,7 @@ func (d *decrypt) form(x *fiber.Ctx, f *form) views.DecryptForm {
 	if f == nil {
 		return vm
 	}
-	vm.Save = f.on("save")
+	vm.Save, vm.OldFile = f.on("save"), f.on("old_file")
 	if text, err := f.content(2 * maxText); err == nil && isText(text) {
 		vm.Text = string(text) // also when it came as base64: a passphrase may be wanted yet
 	} else {
@@ -70,8 +70,13 @@ func (d *decrypt) Create(x *fiber.Ctx) error {
 	status := fiber.StatusOK
 	switch {
 	case len(vm.Errors) > 0:
+	case vm.OldFile:
+		d.checkOld(f, vm.Errors)
+		if len(vm.Errors) == 0 {
+			out.Files, err = d.filesOf(x, f, keys, vm.Save, d.openOld)
+		}
 	case f.hasFile():
-		out.Files, err = d.filesOf(x, f, keys, vm.Save)
+		out.Files, err = d.filesOf(x, f, keys, vm.Save, d.check)
 	case f.get("item") != "" && vm.LoggedIn:
 		vm.Mode = "files"
 		out.Files, err = d.item(x, f.get("item"), keys, vm.Save)

@@ -14,9 +14,12 @@ import (
 	"zencrypt/views"
 )
 
-func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k openKeys, save bool) (out []views.FileResult, err error) {
+// A checker spools content and opens it to its end.
+type checker func(u *upload, content io.Reader, k openKeys) (blobs.Ref, attempt, error)
+
+func (d *decrypt) filesOf(x *fiber.Ctx, f *form, k openKeys, save bool, check checker) (out []views.FileResult, err error) {
 	err = d.eachFile(x, f, bodyLength(x), func(u *upload, name string, content io.Reader) error {
-		r, err := d.one(u, name, content, k, save)
+		r, err := d.one(u, name, content, k, save, check)
 		if err == nil {
 			out = append(out, *r)
 		}
@@ -48,7 +51,7 @@ func (d *decrypt) item(x *fiber.Ctx, hexID string, k openKeys, save bool) ([]vie
 		return nil, err
 	}
 	defer u.finish()
-	r, err := d.one(u, orElse(item.Meta.FileName, item.Title), u.open(sealed), k, save)
+	r, err := d.one(u, orElse(item.Meta.FileName, item.Title), u.open(sealed), k, save, d.check)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +59,8 @@ func (d *decrypt) item(x *fiber.Ctx, hexID string, k openKeys, save bool) ([]vie
 }
 
 // one spools a file as it came and checks it to the last byte.
-func (d *decrypt) one(u *upload, name string, content io.Reader, k openKeys, save bool) (*views.FileResult, error) {
-	ref, o, err := d.check(u, content, k)
+func (d *decrypt) one(u *upload, name string, content io.Reader, k openKeys, save bool, check checker) (*views.FileResult, error) {
+	ref, o, err := check(u, content, k)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +120,10 @@ func (c *core) into(x *fiber.Ctx, o attempt, r *models.Result) error {
 	r.Meta.Facts = [][2]string{{"Format", o.plain.Format.Title()}, {"Checked", "to the last byte"}}
 	for _, f := range sendersName(o.plain) {
 		r.Meta.Facts = append(r.Meta.Facts, [2]string{f.Name, f.Value})
+	}
+	if o.plain.Trust == crypto.TrustNever {
+		r.Meta.Headline = "Decrypted with the passphrase, and not checked"
+		r.Meta.Facts[1][1] = "not at all: a wrong passphrase, or a change of the file, gives other bytes. Look at what came out"
 	}
 	r.Meta.Signatures = storedSignatures(signatures)
 	return nil

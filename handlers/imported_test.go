@@ -1,6 +1,10 @@
 package handlers
 
 import (
+	"crypto/aes"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -105,5 +109,66 @@ func TestImported_Renamed(t *testing.T) {
 		if told := strings.Contains(page.body, "Your login has a new ending"); told != (step.is != "ada") {
 			t.Errorf("%s is told of a suffix: %v", step.is, told)
 		}
+	}
+}
+
+var shownFileResult = regexp.MustCompile(`/results/[0-9a-f]{32}`)
+
+// oldCFB is a file of an older Zencrypt's command line: salt, 16 bytes, IV, 16, and AES-256 in CFB mode, where each
+// block is masked with the encryption of the one before.
+func oldCFB(t *testing.T, passphrase, plain string) string {
+	t.Helper()
+	out := []byte("salt-of-16-bytes" + "iv---of-16-bytes")
+	key, err := pbkdf2.Key(sha256.New, passphrase, out[:16], 100_000, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mask := make([]byte, 16)
+	for i := range len(plain) {
+		if i%16 == 0 {
+			block.Encrypt(mask, out[len(out)-16:])
+		}
+		out = append(out, plain[i]^mask[i%16])
+	}
+	return string(out)
+}
+
+// What the command line of an older Zencrypt wrote opens when it is said to be that, and the page says that nothing was checked.
+func TestDecrypt_OldFile(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("ada")
+	sealed := oldCFB(t, "old pass", "hello from before\n")
+	for _, bad := range [][]string{
+		{"old_file", "1", "text", "pasted"}, {"old_file", "1", "passphrase", "old pass"},
+	} {
+		c.upload("/decrypt", bad).want(t, 422, `class="error"`)
+	}
+	send := func(passphrase string, more ...string) answer {
+		return c.upload("/decrypt", append([]string{"old_file", "1", "passphrase", passphrase}, more...), [2]string{"letter.txt.enc", sealed})
+	}
+	page := send("old pass").want(t, 200, "Decrypted with the passphrase, and not checked", "letter.txt", "gives other bytes")
+	if got := c.get(shownFileResult.FindString(page.body)+"/file").want(t, 200).body; got != "hello from before\n" {
+		t.Errorf("opened as %q", got)
+	}
+	page = c.upload("/decrypt", []string{"old_file", "1"}, [2]string{"none.enc", oldCFB(t, "", "no passphrase")}).want(t, 200, "not checked")
+	if got := c.get(shownFileResult.FindString(page.body)+"/file").want(t, 200).body; got != "no passphrase" {
+		t.Errorf("an empty passphrase gave %q", got)
+	}
+	page = send("another").want(t, 200, "not checked")
+	if got := c.get(shownFileResult.FindString(page.body)+"/file").want(t, 200).body; got == "hello from before\n" || len(got) != 18 {
+		t.Errorf("a wrong passphrase gave %q", got)
+	}
+	page = send("old pass", "save", "1").want(t, 200)
+	if got := c.get(itemPath.FindString(page.body)+"/file").want(t, 200).body; got != "hello from before\n" {
+		t.Errorf("saved as %q", got)
+	}
+	c.upload("/decrypt", []string{"old_file", "1", "passphrase", "x"}, [2]string{"short.enc", sealed[:20]}).want(t, 422, "cut short")
+	if files := s.stored(t); len(files) != 1 {
+		t.Errorf("%d files in the vault", len(files))
 	}
 }

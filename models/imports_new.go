@@ -208,8 +208,11 @@ func (w *incomingWriter) newRing(ctx context.Context, in *Incoming) error {
 	return nil
 }
 
-// oldFernet is what the key of an older Zencrypt is called.
-const oldFernet = "Fernet, from before"
+// What the keys of an older Zencrypt are called: a person's own, and the one that a whole server shared.
+const (
+	oldFernet    = "Fernet, from before"
+	sharedFernet = "Fernet, shared by the old server"
+)
 
 // fernetKeys makes one key of all Fernet keys, more only where they are more than a key has versions. The newest
 // active one is the active version of the last, all others are retired. active is false when there is none.
@@ -223,8 +226,11 @@ func (w *incomingWriter) fernetKeys(in []IncomingKey) (keys []Key, active bool) 
 	for i, old := range in {
 		if i%maxVersions == 0 {
 			k := Key{ID: NewID(), Kind: KindFernet, Algorithm: algorithmFernet, Name: oldFernet, Created: w.at(old.Created), MinVersion: 1}
+			if old.Shared {
+				k.Name = sharedFernet
+			}
 			if len(keys) > 0 {
-				k.Name = fmt.Sprintf("%s (%d)", oldFernet, len(keys)+1)
+				k.Name = fmt.Sprintf("%s (%d)", k.Name, len(keys)+1)
 			}
 			keys = append(keys, k)
 		}

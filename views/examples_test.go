@@ -155,6 +155,7 @@ func examples() []example {
 		{name: "encrypt-files", page: on(user, "encrypt", "Encrypt"), body: Encrypt(files, Outcome{Files: []FileResult{file("ready"), file("failed")}})},
 		{name: "encrypt-busy", page: with(on(guest, "encrypt", "Encrypt"), func(p *Page) { p.PlainHTTP = true }), body: Encrypt(guestForm, Outcome{Problem: problem})},
 		{name: "decrypt", page: on(user, "decrypt", "Decrypt"), body: Decrypt(dec, Outcome{})},
+		{name: "decrypt-old-file", page: on(user, "decrypt", "Decrypt"), body: Decrypt(DecryptForm{LoggedIn: true, Mode: "files", OldFile: true, Errors: wrong("old_file", "passphrase")}, Outcome{})},
 		{name: "decrypt-wrong", page: on(user, "decrypt", "Decrypt"), body: Decrypt(dec, Outcome{Text: bad})},
 		{name: "decrypt-files", page: on(user, "decrypt", "Decrypt"), body: Decrypt(dec, Outcome{Files: []FileResult{file("locked"), locked, file("failed")}})},
 		{name: "decrypt-errors", page: on(guest, "decrypt", "Decrypt"), body: Decrypt(decFiles, Outcome{})},

@@ -108,6 +108,7 @@ type DecryptForm struct {
 	Mode      string
 	Text      string
 	Save      bool
+	OldFile   bool // it is said to be one of an older Zencrypt's command line
 	Errors    Fields
 	MaxUpload int64
 	QuotaUsed int64

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"zencrypt/importer/testdata/older"
+)
+
+func oldDatabase(t *testing.T, accounts int) (older.Spec, string) {
+	t.Helper()
+	spec := older.Spec{Seed: 3, Accounts: accounts, Texts: 5 * accounts, Digests: accounts, Passwords: accounts}
+	path := filepath.Join(t.TempDir(), "old.db")
+	if err := spec.V6(path); err != nil {
+		t.Fatal(err)
+	}
+	return spec, path
+}
+
+func names(t *testing.T, dir string) (out []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+func TestImport(t *testing.T) {
+	c := newCommand(t)
+	spec, path := oldDatabase(t, 10)
+	for _, args := range []string{"import", "import v6", "import v5", "import status", "import purge"} {
+		has(t, c.must(0, "", append(strings.Fields(args), "--help")...), "Exit codes")
+	}
+	help := strings.Join(strings.Fields(c.must(0, "", "import", "v6", "--help")), " ")
+	has(t, help, "The server must not run meanwhile", "can be repeated", "NAME.json", "--dry-run")
+
+	has(t, c.must(0, "", "import", "v6", path, "--dry-run"), "nothing was changed", "10 new", "50 texts", "10 digests")
+	if made := names(t, c.dir); len(made) > 0 {
+		t.Fatalf("a dry run made %q", made)
+	}
+	done := c.must(0, "", "import", "v6", path, "--report", "first.json")
+	has(t, done, "Done.", "10 new", "Now destroy the old database", "clear text", "first.txt")
+	if got := names(t, c.dir); !slices.Equal(got, []string{"data", "first.json", "first.txt", "secrets"}) {
+		t.Fatalf("it made %q", got)
+	}
+	var report importReport
+	b, err := os.ReadFile("first.json")
+	if err == nil {
+		err = json.Unmarshal(b, &report)
+	}
+	if err != nil || !report.Complete || report.Accounts.New != 10 || report.Records.Notes != 50 || report.Records.Digests != 10 || report.Records.Keys != 10 || report.Version != 6 {
+		t.Fatalf("report %+v, %v", report, err)
+	}
+	for _, name := range []string{"first.json", "first.txt"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+	// Without a name the reports get one of their own, and --json prints what stands in the file.
+	out := c.must(0, "", "import", "v6", path, "--json")
+	if err := json.Unmarshal([]byte(out), &report); err != nil || report.Accounts.Known != 10 || report.Accounts.New != 0 || report.Records.Known != 70 {
+		t.Fatalf("again: %+v, %v", report.Accounts, err)
+	}
+	if got := names(t, c.dir); len(got) != 6 || !strings.HasPrefix(got[4], "zencrypt-import-2") && !strings.HasPrefix(got[5], "zencrypt-import-2") {
+		t.Fatalf("reports %q", got)
+	}
+	has(t, c.must(0, "", "import", "v6", path, "--dry-run"), "10 here already")
+
+	has(t, c.must(0, "", "import", "status"), "10 of 10 accounts", "6 items", spec.Login(3))
+	if lines := strings.Split(strings.TrimSpace(c.must(0, "", "import", "status", "--json")), "\n"); len(lines) != 10 || !strings.Contains(lines[0], `"imported":"20`) {
+		t.Errorf("status: %q", lines)
+	}
+	has(t, c.must(0, "", "user", "list"), spec.Login(3))
+	has(t, c.must(0, "", "user", "delete", strings.ToUpper(spec.Login(3)), "--yes"), "deleted")
+	has(t, c.must(0, "", "import", "v6", path, "--report", "third"), "9 here already", "1 deleted here since", "stays away")
+
+	has(t, c.must(2, "", "import", "purge"), "--older-than")
+	for _, age := range []string{"90", "d", "90x", "-1d", "1.5d", "999999d", "90dd"} {
+		has(t, c.must(2, "", "import", "purge", "--older-than="+age), "such as 90d")
+	}
+	has(t, c.must(0, "", "import", "purge", "--older-than", "90d"), "No account has waited for that long")
+	has(t, c.must(1, "8\n", "import", "purge", "--older-than", "0h"), "9 accounts with 54 items", "Nothing was deleted")
+	has(t, c.must(0, "9\n", "import", "purge", "--older-than", "0h"), "9 accounts are deleted")
+	has(t, c.must(0, "", "import", "status"), "No account here")
+	has(t, c.must(0, "", "import", "v6", path, "--report", "fourth"), "10 deleted here since")
+}
+
+// What can't be read, or not now, leaves nothing half done.
+func TestImport_Refused(t *testing.T) {
+	c := newCommand(t)
+	_, path := oldDatabase(t, 3)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"text.db": []byte("this is no database, only a text that is long enough"), "cut.db": whole[:len(whole)/2], "empty.db": nil} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		has(t, c.must(5, "", "import", "v6", name), name)
+	}
+	has(t, c.must(1, "", "import", "v6", "nothing.db"), "nothing.db")
+	has(t, c.must(5, "", "import", "v5", filepath.Dir(path)), "zencrypt: ")
+	has(t, c.must(1, "", "import", "v6", path, "--report", "no/such/folder/report"), "no/such/folder")
+	if got := names(t, c.dir); !slices.Equal(got, []string{"cut.db", "empty.db", "text.db"}) {
+		t.Fatalf("it left %q", got)
+	}
+	has(t, c.must(1, "", "import", "status"), "find database")
+	c.must(0, "", "import", "v6", path, "--report", "r")
+	unlock, err := lock(filepath.Join("data", "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	has(t, c.must(1, "", "import", "v6", path, "--report", "s"), "another server runs", "Stop it first")
+	c.must(0, "", "import", "status") // beside it
+	unlock()
+	if _, err := os.Stat("s.txt"); err == nil {
+		t.Error("a report of nothing was written")
+	}
+}
