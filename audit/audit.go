@@ -31,6 +31,12 @@ const DefaultEvery = 64
 // headAfter is how long lines may wait for a head where few come.
 const headAfter = time.Hour
 
+// headsWaiting is how many heads may wait for a second place that is slow, and closeTime how long Close waits for it.
+const (
+	headsWaiting = 64
+	closeTime    = 5 * time.Second
+)
+
 // reportEvery bounds how often a log that can't be written is complained about.
 const reportEvery = time.Minute
 
@@ -96,13 +102,16 @@ type Log struct {
 
 	mu       sync.Mutex
 	file     *os.File // nil while it can't be opened
-	closed   bool
+	closing  bool     // no more heads
+	closed   bool     // no more lines
 	last     position
 	since    int       // lines after the last head
 	headed   time.Time // when the last head was made
 	lost     int64     // lines that could not be written
 	reported time.Time
 	dirty    chan struct{}
+	heads    chan []byte   // on their way to the second places
+	ended    chan struct{} // closed when all of them are there
 	synced   sync.WaitGroup
 }
 
@@ -128,10 +137,12 @@ func Open(o Options) (*Log, error) {
 	if _, ok := o.Keys.All[o.Keys.Active]; !ok {
 		return nil, errors.New("open server log: the active server key is not among the keys given")
 	}
-	l := &Log{o: o, last: position{size: -1}, headed: o.Now(), dirty: make(chan struct{}, 1)}
+	l := &Log{o: o, last: position{size: -1}, headed: o.Now(), dirty: make(chan struct{}, 1),
+		heads: make(chan []byte, headsWaiting), ended: make(chan struct{})}
 	if err := l.open(); err != nil {
 		l.report(err)
 	}
+	go l.deliver()
 	l.synced.Go(func() {
 		for range l.dirty {
 			l.mu.Lock()
@@ -329,13 +340,22 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.mu.Lock()
-	if l.closed {
+	if l.closing {
 		l.mu.Unlock()
 		return nil
 	}
 	if l.since > 0 {
 		l.head()
 	}
+	l.closing = true
+	close(l.heads)
+	l.mu.Unlock()
+	select {
+	case <-l.ended:
+	case <-time.After(closeTime):
+		l.o.Report(errors.New("close server log: a second place takes no head, so that its last heads are not there"))
+	}
+	l.mu.Lock()
 	l.closed = true
 	close(l.dirty)
 	l.mu.Unlock()
