@@ -261,10 +261,13 @@ func (a *Activity) List(ctx context.Context, u *Unlocked, before Cursor, limit i
 	return events[:limit], &Cursor{Created: last.Created, ID: last.ID}, nil
 }
 
-// Since returns the newest events after a time, 100 at most.
+// MostSince is how many events Since returns at most.
+const MostSince = 100
+
+// Since returns the newest events after a time.
 func (a *Activity) Since(ctx context.Context, u *Unlocked, after time.Time) ([]Event, error) {
 	return a.read(ctx, u, func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.Where("created > ?", millis(after)).Limit(100)
+		return q.Where("created > ?", millis(after)).Limit(MostSince)
 	})
 }
 
