@@ -304,6 +304,17 @@ func TestUnlock(t *testing.T) {
 			t.Fatalf("%d sealed account keys are there, %v", n, err)
 		}
 	})
+	t.Run("PlaceOfAForm", func(t *testing.T) {
+		for referer, want := range map[string]string{
+			s.url + "/vault?new=1": "/account/unlock?next=%2Fvault%3Fnew%3D1", "": "/account/unlock", "https://evil.example/vault": "/account/unlock",
+			s.url + "//evil.example/": "/account/unlock", s.url: "/account/unlock",
+		} {
+			a := s.ask(t, "POST", "/vault", "text=x", "Cookie", "zencrypt="+c.token(), "Referer", referer, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+			if got := a.Header.Get("Location"); got != want {
+				t.Errorf("from %q to %q, want %q", referer, got, want)
+			}
+		}
+	})
 	t.Run("Password", func(t *testing.T) {
 		to := c.get(item+"?x=1").want(t, 303).Header.Get("Location")
 		page := c.get(to).want(t, 200, "sleeper", `name="next"`)
