@@ -68,7 +68,7 @@ func (s *server) busy(login string) {
 	const password = "four quiet horses 1852"
 	c := s.client()
 	c.register(login, password)
-	for range 4 {
+	for range 6 {
 		c.logout()
 		c.must(c.post("/login", "login", login, "password", "wrong"), http.StatusUnprocessableEntity)
 		c.login(login, password)
