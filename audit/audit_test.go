@@ -514,15 +514,35 @@ func TestLog_CannotWrite(t *testing.T) {
 		l := w.open()
 		w.add(l, 11)
 		_ = l.Close()
+		if !bytes.Contains(bytes.Join(w.lines(), nil), []byte("head-failed")) {
+			t.Fatal("the log does not tell that a head failed")
+		}
 		r := w.check()
 		if len(r.Findings) > 0 || r.Heads == 0 || len(w.told) == 0 {
 			t.Fatalf("found %s, %d heads, told %v", found(r), r.Heads, w.told)
 		}
-		if !bytes.Contains(bytes.Join(w.lines(), nil), []byte("head-failed")) {
-			t.Fatal("the log does not tell that a head failed")
+	})
+	t.Run("Hangs", func(t *testing.T) {
+		w := newWorld(t)
+		release := make(chan struct{})
+		w.o.Places = []Place{stuck(release)}
+		l := w.open()
+		w.add(l, 2*DefaultEvery) // nobody waits for the place
+		close(release)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := Check(w.o.Path, w.o.Keys, nil); err != nil || len(r.Findings) > 0 {
+			t.Fatalf("found %s, %v", found(r), err)
 		}
 	})
 }
+
+// stuck takes nothing until it is released.
+type stuck chan struct{}
+
+func (s stuck) Write([]byte) error { <-s; return nil }
+func (s stuck) String() string     { return "a place that hangs" }
 
 type broken struct{}
 

@@ -48,10 +48,10 @@ func (h Head) genuine(keys Keys) bool {
 	return ok && err == nil && ed25519.Verify(k.Public(), h.signed(), sig)
 }
 
-// head writes a line of its own, has it on the disk, and takes its number and MAC to the second places. One that
-// can't be reached is told, in the log too.
+// head writes a line of its own, has it on the disk, and sends its number and MAC to the second places. Nobody waits for
+// these: one that hangs must not stop what adds lines.
 func (l *Log) head() {
-	if len(l.o.Places) == 0 || l.closed {
+	if len(l.o.Places) == 0 || l.closing {
 		return
 	}
 	err := l.locked(func() error {
@@ -70,16 +70,31 @@ func (l *Log) head() {
 		panic("audit: encode head: " + err.Error())
 	}
 	l.since, l.headed = 0, l.o.Now()
-	var failed int64
-	for _, p := range l.o.Places {
-		if err := p.Write(append(b, '\n')); err != nil {
-			failed++
-			l.report(fmt.Errorf("write head of server log to %s: %w", p, err))
+	select {
+	case l.heads <- append(b, '\n'):
+	default:
+		l.failed(1, fmt.Errorf("write head of server log: %d heads wait for a second place already", headsWaiting))
+	}
+}
+
+// deliver takes heads to the second places, in their order. One that can't be reached is told, in the log too.
+func (l *Log) deliver() {
+	defer close(l.ended)
+	for head := range l.heads {
+		for _, p := range l.o.Places {
+			if err := p.Write(head); err != nil {
+				l.mu.Lock()
+				l.failed(1, fmt.Errorf("write head of server log to %s: %w", p, err))
+				l.mu.Unlock()
+			}
 		}
 	}
-	if failed > 0 {
-		_ = l.locked(func() error { return l.write(Event{Name: "head-failed", Counts: map[string]int64{"places": failed}}) })
-	}
+}
+
+// failed notes that a head did not reach some places.
+func (l *Log) failed(places int64, err error) {
+	l.report(err)
+	_ = l.locked(func() error { return l.write(Event{Name: eventHeadFailed, Counts: map[string]int64{"places": places}}) })
 }
 
 // newest is the latest genuine head in the places that can be read back.

@@ -11,9 +11,10 @@ import (
 
 // The log's own events.
 const (
-	eventTorn       = "torn"       // bytes before it are a write that was cut
-	eventLost       = "lost"       // so many lines before it could not be written
-	eventHead       = "head"       // its number and MAC went to the second places
+	eventTorn       = "torn" // bytes before it are a write that was cut
+	eventLost       = "lost" // so many lines before it could not be written
+	eventHead       = "head" // its number and MAC went to the second places
+	eventHeadFailed = "head-failed"
 	eventCheckpoint = "checkpoint" // lines up to a number were forgotten
 )
 

@@ -62,13 +62,13 @@ func bad(lines []diagnosis) string {
 	return strings.Join(all, ", ")
 }
 
-// busy makes events: log-ins, failures, a key.
-func (s *server) busy(login string) {
+// busy makes events: log-ins and failures, as many as are asked for, and a key.
+func (s *server) busy(login string, rounds int) {
 	s.t.Helper()
 	const password = "four quiet horses 1852"
 	c := s.client()
 	c.register(login, password)
-	for range 4 {
+	for range rounds {
 		c.logout()
 		c.must(c.post("/login", "login", login, "password", "wrong"), http.StatusUnprocessableEntity)
 		c.login(login, password)
@@ -91,7 +91,7 @@ func TestServerLog_Tampering(t *testing.T) {
 	heads := filepath.Join(t.TempDir(), "elsewhere", "heads")
 	s := newServer(t, "--log-anchor", heads, "--log-anchor-every", "8")
 	s.env = append(s.env, "ZENCRYPT_LOG_ANCHOR="+heads)
-	s.busy("tampered")
+	s.busy("tampered", 6)
 	if code, lines := s.doctor(); code != 0 || bad(lines) != "" { // while it runs
 		t.Fatalf("exit %d: %+v", code, lines)
 	}
@@ -169,7 +169,7 @@ func TestServerLog_Tampering(t *testing.T) {
 	t.Run("GoesOn", func(t *testing.T) {
 		put(lines[:last-3]...)
 		s.start() // says so, and serves
-		s.busy("later")
+		s.busy("later", 1)
 		s.stop()
 		if !strings.Contains(s.output(), "lines were taken away") {
 			t.Error("the start does not tell that lines were taken away")
@@ -198,7 +198,7 @@ func TestServerLog_Tampering(t *testing.T) {
 func TestServerLog_Killed(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	s.busy("killed")
+	s.busy("killed", 1)
 	s.kill()
 	path := filepath.Join(s.data, "log", "server.jsonl")
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
@@ -218,7 +218,7 @@ func TestServerLog_Killed(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s.busy("after")
+	s.busy("after", 1)
 	s.stop()
 	code, said := s.doctor()
 	if code != 0 || !strings.Contains(fmt.Sprintf("%+v", said), "a write that was cut, as by a crash") {
@@ -234,7 +234,7 @@ func TestServerLog_Killed(t *testing.T) {
 func TestServerLog_Full(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "--server-log", "/dev/full")
-	s.busy("full")
+	s.busy("full", 1)
 	if !strings.Contains(s.output(), "the server log is not complete") {
 		t.Error("it is not told")
 	}
@@ -274,7 +274,7 @@ func TestServerLog_Syslog(t *testing.T) {
 	}()
 	s := newServer(t, "--log-anchor", "syslog:"+socket, "--log-anchor-every", "4")
 	s.env = append(s.env, "ZENCRYPT_LOG_ANCHOR=syslog:"+socket)
-	s.busy("syslogged")
+	s.busy("syslogged", 3)
 	s.stop()
 	conn.Close()
 	if n := <-done; n < 3 {

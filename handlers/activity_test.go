@@ -67,7 +67,7 @@ func (s *server) idle(t *testing.T, d time.Duration) {
 func TestActivity_EveryEvent(t *testing.T) {
 	s, lines := newAudited(t)
 	c := s.client(t)
-	code := c.register("zq-eventful")
+	c.register("zq-eventful")
 	key := regexp.MustCompile(`/keys/[0-9a-f]{32}`)
 	c.post("/keys", "kind", "age", "name", "zq-key").want(t, 303)
 	made := key.FindString(c.get("/keys").want(t, 200, "zq-key").body)
@@ -96,7 +96,7 @@ func TestActivity_EveryEvent(t *testing.T) {
 	c.post("/account/recovery", "current", "umber otter glacier pivot").want(t, 303)
 	c.post("/register/confirm", "code", codePattern.FindString(c.get("/register/confirm").body)).want(t, 303)
 	c.post("/account/renew", "current", "umber otter glacier pivot").want(t, 303)
-	code = codePattern.FindString(c.get("/register/confirm").body)
+	code := codePattern.FindString(c.get("/register/confirm").body)
 	c.post("/register/confirm", "code", code).want(t, 303)
 	c.post("/logout").want(t, 303)
 	c.post("/recover", "login", "zq-eventful", "code", strings.Repeat("AAAA-", 7)+"AAAA", "password", testPassword, "password2", testPassword).want(t, 422)
@@ -302,6 +302,17 @@ func TestUnlock(t *testing.T) {
 		defer db.Close()
 		if err := db.QueryRow("SELECT count(*) FROM sessions WHERE sealed_account_key IS NOT NULL").Scan(&n); err != nil || n != 0 {
 			t.Fatalf("%d sealed account keys are there, %v", n, err)
+		}
+	})
+	t.Run("PlaceOfAForm", func(t *testing.T) {
+		for referer, want := range map[string]string{
+			s.url + "/vault?new=1": "/account/unlock?next=%2Fvault%3Fnew%3D1", "": "/account/unlock", "https://evil.example/vault": "/account/unlock",
+			s.url + "//evil.example/": "/account/unlock", s.url: "/account/unlock",
+		} {
+			a := s.ask(t, "POST", "/vault", "text=x", "Cookie", "zencrypt="+c.token(), "Referer", referer, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+			if got := a.Header.Get("Location"); got != want {
+				t.Errorf("from %q to %q, want %q", referer, got, want)
+			}
 		}
 	})
 	t.Run("Password", func(t *testing.T) {

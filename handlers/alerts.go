@@ -75,11 +75,13 @@ func (c *core) alerts(x *fiber.Ctx) []views.Alert {
 func alertsOf(events []models.Event, own models.ID, known bool) (out []views.Alert) {
 	if !known {
 		before := slices.IndexFunc(events, func(e models.Event) bool { return e.Kind == models.EventLogin && e.Session != own })
-		if before < 0 {
+		switch {
+		case before >= 0:
+			out = append(out, views.Alert{Text: "Your last log-in before this one was", At: events[before].Created, Calm: true})
+			events = events[:before+1]
+		case len(events) < models.MostSince:
 			return nil // the first log-in
 		}
-		out = append(out, views.Alert{Text: "Your last log-in before this one was", At: events[before].Created, Calm: true})
-		events = events[:before+1]
 	}
 	failed, last := 0, time.Time{}
 	for i := range events {
@@ -97,8 +99,9 @@ func alertsOf(events []models.Event, own models.ID, known bool) (out []views.Ale
 			out = append(out, views.Alert{Text: row.Text, Name: row.Name, At: e.Created})
 		}
 	}
-	if failed >= manyFailures {
-		out = append(out, views.Alert{Text: fmt.Sprintf("%d wrong passwords or codes were tried on your account, the last", failed), At: last})
+	if failed >= manyFailures { // above what else there is, of which there may be more than is shown
+		tried := views.Alert{Text: fmt.Sprintf("%d wrong passwords or codes were tried on your account, the last", failed), At: last}
+		out = slices.Insert(out, 0, tried)
 	}
 	return out[:min(len(out), maxAlerts)]
 }

@@ -156,7 +156,7 @@ func (a *auth) Factor(x *fiber.Ctx) error {
 			keep()
 			return err
 		}
-		a.db.Activity.Failed(u.Account.Login, models.EventFactorFailed)
+		a.db.Activity.FailedFor(u.Account.ID, models.EventFactorFailed)
 		if left > 0 {
 			return a.askFactor(x, fiber.StatusUnprocessableEntity, left, next, errs)
 		}

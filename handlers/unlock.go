@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -78,12 +79,24 @@ func (u *unlock) Create(x *fiber.Ctx) error {
 	return redirect(x, orElse(next, "/encrypt"))
 }
 
+// placeOf is the page that a person is on: the one that is asked for, or of what was sent the page it stood on.
+func (c *core) placeOf(x *fiber.Ctx) string {
+	if x.Method() == fiber.MethodGet {
+		return localPath(x.OriginalURL())
+	}
+	from, err := url.Parse(x.Get(fiber.HeaderReferer))
+	if err != nil || !strings.EqualFold(from.Host, string(x.Request().Host())) {
+		return ""
+	}
+	return localPath(from.RequestURI())
+}
+
 // askUnlock sends to the unlock page and back afterwards: 303, or 401 under htmx. A post under htmx came from a page
 // that still holds what was typed, so that page stays and shows a card.
 func (c *core) askUnlock(x *fiber.Ctx) error {
 	to := "/account/unlock"
-	if x.Method() == fiber.MethodGet && localPath(x.OriginalURL()) != "" && x.Path() != "/" {
-		to += "?next=" + url.QueryEscape(x.OriginalURL())
+	if place := c.placeOf(x); place != "" && place != "/" {
+		to += "?next=" + url.QueryEscape(place)
 	}
 	x.Vary("HX-Request")
 	switch {

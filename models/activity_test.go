@@ -254,6 +254,9 @@ func TestActivity_Failures(t *testing.T) {
 		if counts := flush(); len(counts) != 1 || counts[0].N != 2 {
 			t.Fatalf("%+v", counts)
 		}
+		if got := kinds(events(t, db, u)); !strings.HasPrefix(got, EventLoginFailed+" 2, ") {
+			t.Fatalf("what could not be written was counted again: %s", got)
+		}
 	})
 	t.Run("Bounded", func(t *testing.T) {
 		var all sync.WaitGroup

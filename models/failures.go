@@ -19,7 +19,9 @@ const maxFailures = 4096
 type failures struct {
 	mu      sync.Mutex
 	waiting map[failureOf]*failure
-	hours   map[hourOf]*hour // the rows of the hour, which are written anew while it lasts
+	hours   map[hourOf]hour // the rows of the hour, which are written anew while it lasts
+
+	writing sync.Mutex // one flush at a time, since two could write one row
 }
 
 // failureOf is whose failures these are: of a login as it was typed, folded, or of an account.
@@ -138,13 +140,14 @@ func (a *Activity) FlushOf(ctx context.Context, account *Account) ([]FailureCoun
 }
 
 func (a *Activity) flush(ctx context.Context, fits func(failureOf) bool) (counts []FailureCount, err error) {
+	a.failures.writing.Lock()
+	defer a.failures.writing.Unlock()
 	all := a.failures.take(fits)
 	if len(all) == 0 {
 		return nil, nil
 	}
-	unknown := map[string]int{}
+	unknown, rows := map[string]int{}, map[hourOf]hour{}
 	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		counts, unknown = nil, map[string]int{}
 		for of, one := range all {
 			column, value := "id", any(of.account)
 			if of.login != "" {
@@ -164,7 +167,7 @@ func (a *Activity) flush(ctx context.Context, fits func(failureOf) bool) (counts
 				return err
 			}
 			if keeps {
-				if err := a.count(ctx, tx, account, of.kind, one); err != nil {
+				if err := a.count(ctx, tx, account, of.kind, one, rows); err != nil {
 					return err
 				}
 			}
@@ -175,16 +178,23 @@ func (a *Activity) flush(ctx context.Context, fits func(failureOf) bool) (counts
 		a.failures.back(all)
 		return nil, err
 	}
+	a.failures.written(rows)
 	for kind, n := range unknown {
 		counts = append(counts, FailureCount{Kind: kind, N: n})
 	}
 	return counts, nil
 }
 
-// count writes the row of an account's failures in an hour, or writes it anew with more of them.
-func (a *Activity) count(ctx context.Context, tx bun.Tx, account *accountRow, kind string, one *failure) error {
+// count writes the row of an account's failures in an hour, or writes it anew with more of them. rows are those of
+// this flush.
+func (a *Activity) count(ctx context.Context, tx bun.Tx, account *accountRow, kind string, one *failure, rows map[hourOf]hour) error {
 	of := hourOf{account.ID, kind, millis(one.last.UTC().Truncate(time.Hour))}
-	h := a.failures.hour(of, one)
+	h, ok := rows[of]
+	if !ok {
+		h = a.failures.hour(of, one.first)
+	}
+	h.n += one.n
+	rows[of] = h
 	row := eventRow{ID: h.row, AccountID: account.ID, Created: millis(one.last)}
 	e := Event{Kind: kind, Count: h.n, First: h.first}
 	if err := row.close(account.HPKEPublic, &e); err != nil {
@@ -195,23 +205,31 @@ func (a *Activity) count(ctx context.Context, tx bun.Tx, account *accountRow, ki
 	return err
 }
 
-// hour adds to the row of an hour. Rows of hours that are over are forgotten.
-func (f *failures) hour(of hourOf, one *failure) hour {
+// hour is what stands in an hour's row, or a new row.
+func (f *failures) hour(of hourOf, first time.Time) hour {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for old := range f.hours {
-		if old.begin < of.begin {
-			delete(f.hours, old)
-		}
+	if h, ok := f.hours[of]; ok {
+		return h
 	}
-	h := f.hours[of]
-	if h == nil {
-		if f.hours == nil {
-			f.hours = map[hourOf]*hour{}
-		}
-		h = &hour{row: NewID(), first: one.first}
+	return hour{row: NewID(), first: first}
+}
+
+// written remembers rows that stand in the database now, and forgets those of hours that are over.
+func (f *failures) written(rows map[hourOf]hour) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hours == nil {
+		f.hours = map[hourOf]hour{}
+	}
+	newest := int64(0)
+	for of, h := range rows {
 		f.hours[of] = h
+		newest = max(newest, of.begin)
 	}
-	h.n += one.n
-	return *h
+	for of := range f.hours {
+		if of.begin < newest {
+			delete(f.hours, of)
+		}
+	}
 }
