@@ -36,7 +36,8 @@ func (serveCmd) Help() string {
 
 The server key is looked for in --secrets, $CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets and ./secrets:
 the first that holds a file zencrypt_key. It must be readable by its owner only. One is made only together
-with a new database.
+with a new database. As long as nobody has an account, each start leaves a link beside it, in first_admin, that makes
+the administrator's account: once, within an hour.
 
 At most 4096 connections are open at once; one more gets 503. When the process may open no more files
 (ulimit -n), new connections wait and those that are open go on.

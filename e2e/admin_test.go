@@ -227,6 +227,8 @@ func adminPages(_ *testing.T, s *server, tab *tab) {
 	tab.sound("admin-invites-error")
 	tab.open("/admin/server")
 	tab.sound("admin-server")
+	tab.do("unfold the migrations", evaluate(`document.querySelector("main details").open = true`))
+	tab.sound("admin-server-open")
 	tab.allow("status of 409")
 	tab.open(link)
 	tab.sound("invite-logged-in")

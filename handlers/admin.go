@@ -131,5 +131,7 @@ func (a *admin) person(x *fiber.Ctx, status int, m *models.Member, open string, 
 			"factor":   "The second factor is taken away, and the sessions are ended.",
 		}[x.Query("done")]
 	}
-	return a.render(x, status, adminPage("A person of this server"), views.AdminPersonPage(p))
+	page := adminPage("A person of this server")
+	page.Wide = false // forms, as on the account page
+	return a.render(x, status, page, views.AdminPersonPage(p))
 }

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,6 +112,19 @@ func uses(r InviteRow) string {
 		return "for one account"
 	}
 	return count(r.Left, "account", "accounts") + " of " + number(r.Uses) + " left"
+}
+
+// newest is the last migration of each database, in the order in which they came.
+func newest(all []MigrationRow) (out []MigrationRow) {
+	for _, m := range all {
+		i := slices.IndexFunc(out, func(o MigrationRow) bool { return o.Database == m.Database })
+		if i < 0 {
+			out = append(out, m)
+		} else {
+			out[i] = m
+		}
+	}
+	return out
 }
 
 // sameSize tells whether a size for people says all of n.
