@@ -221,3 +221,33 @@ func TestBackup_Noted(t *testing.T) {
 		t.Errorf("noted %s: %v", at, err)
 	}
 }
+
+// TestUser_OlderServer: a command of a newer version does not change the schema under a server of an older one.
+func TestUser_OlderServer(t *testing.T) {
+	dir, _ := vault(t)
+	keys := filepath.Join(t.TempDir(), "secrets")
+	if err := os.CopyFS(keys, os.DirFS(filepath.Join(firstData, "..", "keys"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, filepath.Join(keys, "zencrypt_key")} {
+		if err := os.Chmod(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock, err := lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := func() (int, string) {
+		var out bytes.Buffer
+		code := Run(t.Context(), []string{"user", "list", "--data", dir, "--secrets", keys}, nil, &out, &out)
+		return code, out.String()
+	}
+	if code, said := list(); code != exitError || !strings.Contains(said, "is of an older version") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	unlock()
+	if code, said := list(); code != 0 || !strings.Contains(said, "First@Example.org") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+}
