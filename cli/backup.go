@@ -143,23 +143,30 @@ func (c *backupCmd) seal(e *env) (backup.Seal, error) {
 }
 
 // file writes an archive.
-func (c *backupCmd) file(e *env, run *backupRun, seal backup.Seal, path string) (m *backup.Manifest, err error) {
-	if (path == stdinName) && seal.Wrap == nil && isTerminal(e.stdout) {
+func (c *backupCmd) file(e *env, run *backupRun, seal backup.Seal, path string) (*backup.Manifest, error) {
+	if path == stdinName && seal.Wrap == nil && isTerminal(e.stdout) {
 		return nil, &usageError{errors.New("write to terminal: a backup is binary; name a file with -o")}
 	}
-	err = e.deliver(path, outputOptions{mode: 0o600}, func(w io.Writer) error {
+	var made *backup.Manifest
+	err := e.deliver(path, outputOptions{mode: 0o600}, func(w io.Writer) error {
 		out := io.WriteCloser(keepOpen{w})
 		if seal.Wrap != nil {
+			var err error
 			if out, err = seal.Wrap(w); err != nil {
 				return err
 			}
 		}
-		if m, err = run.write(backup.NewArchive(out, run.began)); err != nil {
+		m, err := run.write(backup.NewArchive(out, run.began))
+		if err != nil {
 			return err
 		}
+		made = m
 		return out.Close()
 	})
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
 }
 
 type keepOpen struct{ io.Writer }
@@ -229,5 +236,5 @@ func keysOf(h backup.Head) string {
 	if len(h.ServerKeys) == 0 {
 		return "no server key"
 	}
-	return "server key " + strings.Join(h.ServerKeys, " and ")
+	return "server key " + oneLine(strings.Join(h.ServerKeys, " and "))
 }

@@ -38,17 +38,16 @@ func vault(t *testing.T) (dir string, ids []string) {
 	return dir, ids
 }
 
-// meddling does something to the data when the n-th file is added.
+// meddling does something to the data whenever a file is added; n counts from 1.
 type meddling struct {
 	sink
-	at int
-	do func()
+	n  int
+	do func(n int, name string)
 }
 
 func (m *meddling) Add(name string, size int64, src io.Reader) error {
-	if m.at--; m.at == 0 {
-		m.do()
-	}
+	m.n++
+	m.do(m.n, name)
 	return m.sink.Add(name, size, src)
 }
 
@@ -93,26 +92,54 @@ func newRun(t *testing.T, dir string) (*backupRun, *bytes.Buffer) {
 	return run, &stderr
 }
 
+// add saves another file.
+func add(t *testing.T, dir, id string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "blobs", id), []byte("a new one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	changeRow(t, dir, `INSERT INTO items (id, account_id, kind, size, disk, created, seal_version, blob_id, sealed_title, sealed_meta)
+		SELECT unhex(?1), id, 'file', 1, 1, 1, 1, unhex(?1), x'00', x'00' FROM accounts LIMIT 1`, id)
+}
+
 // TestBackupRun_Meanwhile changes the data between the steps of a backup: what it holds fits together all the same.
 func TestBackupRun_Meanwhile(t *testing.T) {
 	const fresh = "00112233445566778899aabbccddeeff"
+	late := [2]string{strings.Repeat("a", 32), strings.Repeat("b", 32)}
+	type change func(t *testing.T, dir string, ids []string, name string)
+	// The two late files are copied in the second round, after the database; while one is, something happens to the other.
+	both := func(t *testing.T, dir string, _ []string, _ string) { add(t, dir, late[0]); add(t, dir, late[1]) }
+	other := func(name string) string {
+		if strings.HasSuffix(name, late[0]) {
+			return late[1]
+		}
+		return late[0]
+	}
 	for name, tt := range map[string]struct {
-		at   int // 1 is the first file, 4 the database
-		do   func(t *testing.T, dir string, ids []string)
-		want int // files of the vault
+		at   map[int]change // by the number of the file that is added: 1 to 3 are those that are there at the beginning
+		want int            // files of the vault
 	}{
-		"Nothing":          {1, func(*testing.T, string, []string) {}, 3},
-		"Rewrapped":        {1, func(t *testing.T, dir string, ids []string) { rewrap(t, dir, ids[2], fresh) }, 3},
-		"RewrappedCopied":  {3, func(t *testing.T, dir string, ids []string) { rewrap(t, dir, ids[0], fresh) }, 3},
-		"RewrappedLate":    {4, func(t *testing.T, dir string, ids []string) { rewrap(t, dir, ids[0], fresh) }, 3},
-		"DeletedBefore":    {1, func(t *testing.T, dir string, ids []string) { remove(t, dir, ids[1]) }, 2},
-		"DeletedWhenThere": {3, func(t *testing.T, dir string, ids []string) { remove(t, dir, ids[0]) }, 2},
+		"Nothing":             {nil, 3},
+		"Saved":               {map[int]change{2: both}, 5},
+		"Rewrapped":           {map[int]change{1: func(t *testing.T, dir string, ids []string, _ string) { rewrap(t, dir, ids[2], fresh) }}, 3},
+		"RewrappedWhenCopied": {map[int]change{3: func(t *testing.T, dir string, ids []string, _ string) { rewrap(t, dir, ids[0], fresh) }}, 3},
+		"RewrappedAtTheEnd":   {map[int]change{4: func(t *testing.T, dir string, ids []string, _ string) { rewrap(t, dir, ids[0], fresh) }}, 3},
+		"Deleted":             {map[int]change{1: func(t *testing.T, dir string, ids []string, _ string) { remove(t, dir, ids[1]) }}, 2},
+		"DeletedWhenCopied":   {map[int]change{3: func(t *testing.T, dir string, ids []string, _ string) { remove(t, dir, ids[0]) }}, 2},
+		"RewrappedAfterTheDatabase": {map[int]change{1: both,
+			4: func(t *testing.T, dir string, _ []string, name string) { rewrap(t, dir, other(name), fresh) }}, 5},
+		"DeletedAfterTheDatabase": {map[int]change{1: both,
+			4: func(t *testing.T, dir string, _ []string, name string) { remove(t, dir, other(name)) }}, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, ids := vault(t)
 			run, _ := newRun(t, dir)
 			var b bytes.Buffer
-			m, err := run.write(&meddling{sink: backup.NewArchive(&b, run.began), at: tt.at, do: func() { tt.do(t, dir, ids) }})
+			m, err := run.write(&meddling{sink: backup.NewArchive(&b, run.began), do: func(n int, name string) {
+				if change := tt.at[n]; change != nil {
+					change(t, dir, ids, name)
+				}
+			}})
 			if err != nil || len(run.lost) > 0 {
 				t.Fatal(err, run.lost)
 			}
@@ -219,5 +246,35 @@ func TestBackup_Noted(t *testing.T) {
 	}
 	if noted, err := time.Parse(time.RFC3339, at); err != nil || noted.Before(before.Truncate(time.Second)) {
 		t.Errorf("noted %s: %v", at, err)
+	}
+}
+
+// TestUser_OlderServer: a command of a newer version does not change the schema under a server of an older one.
+func TestUser_OlderServer(t *testing.T) {
+	dir, _ := vault(t)
+	keys := filepath.Join(t.TempDir(), "secrets")
+	if err := os.CopyFS(keys, os.DirFS(filepath.Join(firstData, "..", "keys"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, filepath.Join(keys, "zencrypt_key")} {
+		if err := os.Chmod(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock, err := lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := func() (int, string) {
+		var out bytes.Buffer
+		code := Run(t.Context(), []string{"user", "list", "--data", dir, "--secrets", keys}, nil, &out, &out)
+		return code, out.String()
+	}
+	if code, said := list(); code != exitError || !strings.Contains(said, "is of an older version") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	unlock()
+	if code, said := list(); code != 0 || !strings.Contains(said, "First@Example.org") {
+		t.Errorf("exit %d: %s", code, said)
 	}
 }

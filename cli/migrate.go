@@ -227,3 +227,20 @@ func (c *migrateDownCmd) loses(e *env, name string) (string, error) {
 	}
 	return " and removes " + strings.Join(parts, ", "), nil
 }
+
+// notUnderServer refuses to change the schema while a server of an older version works with it.
+func notUnderServer(e *env, data string) error {
+	if !models.Exists(data) {
+		return nil
+	}
+	states, _, _, _, err := dataPlace{Data: data}.status(e)
+	if err != nil || !slices.ContainsFunc(states, func(s models.MigrationState) bool { return s.Applied == nil }) {
+		return err
+	}
+	unlock, err := lock(filepath.Join(data, "lock"))
+	if err != nil {
+		return fmt.Errorf("open database: the server that runs on %s is of an older version. Start this version in its place first", absolute(data))
+	}
+	unlock()
+	return nil
+}

@@ -82,6 +82,9 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 	if err := makeData(cfg.Data); err != nil {
 		return nil, cfg, err
 	}
+	if err := notUnderServer(e, cfg.Data); err != nil {
+		return nil, cfg, err
+	}
 	ring, err := openKeys(cfg, e.stderr)
 	if err != nil {
 		return nil, cfg, err

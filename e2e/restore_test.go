@@ -191,7 +191,7 @@ func TestBackup_Killed(t *testing.T) {
 	rand.Read(seed[:])
 	kills, finished := 0, 0
 	fill(12)
-	for i := 0; kills < 10; i++ {
+	for i := 0; kills < 6; i++ {
 		target := targets[i%2]
 		cmd := exec.Command(bin, "backup", "--data", s.data, "-o", target)
 		cmd.Dir = dir
