@@ -114,7 +114,8 @@ func (k *circle) judge(s pgp.Signature) views.Signature {
 		v.Class, v.Headline = "warn", "Signed by a key that is not known here"
 		v.Detail = "It could not be checked. Paste the certificate under Verify, or add its owner to your people."
 	case pgp.Expired:
-		v.Class, v.Headline, v.Detail = "warn", "Expired signature"+by, sentence(s.Reason)
+		v.Class, v.Headline = "warn", "Expired signature"+by
+		v.Detail = sentence(s.Reason) + " The content is as it was signed; ask them whether it still stands."
 	case pgp.Revoked:
 		v.Headline, v.Detail = "Signature"+by+" with a revoked key", sentence(s.Reason)+" It does not count."
 	case pgp.Weak, pgp.Unchecked:
