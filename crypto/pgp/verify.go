@@ -145,7 +145,7 @@ func judge(c *openpgp.SignatureCandidate, now time.Time) (Status, string) {
 	case errors.Is(err, pgperrors.ErrSignatureExpired) && c.CorrespondingSig != nil && c.CorrespondingSig.CreationTime.After(now):
 		return Bad, "it is dated in the future"
 	case errors.Is(err, pgperrors.ErrSignatureExpired):
-		return Expired, "its own time has run out, over what is as it was signed"
+		return Expired, "its own time has run out; the content is as it was signed"
 	case errors.Is(err, pgperrors.ErrKeyExpired):
 		// go-crypto looks for a key that was valid then, and checks nothing when there is none.
 		return Expired, "its key had expired when it was made, so that the content was not compared with it"
