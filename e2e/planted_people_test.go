@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -26,6 +27,12 @@ func (p *planted) people(c *client) {
 		if a := c.must(c.get(to), http.StatusOK); !strings.Contains(a.body, name) {
 			p.t.Errorf("%s does not show the name", to)
 		}
+	}
+	c.must(c.post(path+"/describe", "name", p.value("later name of a person"), "note", p.value("later note on a person")), http.StatusSeeOther)
+	c.must(c.post(path+"/describe", "name", "", "note", p.value("refused note on a person")), http.StatusUnprocessableEntity)
+	name = p.values["later name of a person"]
+	for _, list := range []string{"/people", "/keys"} {
+		c.must(c.get(list+"?q="+url.QueryEscape(p.value("search in "+list))), http.StatusOK)
 	}
 	p.plantText("fingerprint of a person's key", outside.Fingerprint())
 	c.must(c.post("/people", "name", name, "note", p.value("note of a refused person"), "public_key", titled.Certificate().Armor()), http.StatusUnprocessableEntity)

@@ -108,9 +108,9 @@ func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k openKeys) {
 		k.typed.Add(one)
 	}
 	if u := visitorOf(x).user; u != nil {
-		k.ring = func(f crypto.Format) (crypto.Keys, error) {
+		k.ring = func(f crypto.Format) (*ownKeys, error) {
 			list, err := c.db.Keys.ListKinds(x.UserContext(), u, kindsFor(f)...)
-			return c.ownKeys(list).of(f), err
+			return c.ownKeys(list), err
 		}
 	}
 	return k
@@ -137,7 +137,7 @@ func (c *core) unseal(x *fiber.Ctx, src io.Reader, k openKeys) (*crypto.Plain, e
 	br := bufio.NewReaderSize(src, crypto.Sniff)
 	start, _ := br.Peek(crypto.Sniff) // what fails here fails again where it is read
 	format, _ := crypto.Detect(start)
-	keys, err := k.of(format)
+	keys, src, err := k.of(format, br)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (c *core) unseal(x *fiber.Ctx, src io.Reader, k openKeys) (*crypto.Plain, e
 			return nil, err
 		}
 	}
-	return crypto.Decrypt(br, keys, crypto.Options{Now: c.opt.Now, Verify: known.certs, Acquire: func(n int64) (func(), error) {
+	return crypto.Decrypt(src, keys, crypto.Options{Now: c.opt.Now, Verify: known.certs, Acquire: func(n int64) (func(), error) {
 		release, err := c.budget.Acquire(x.UserContext(), class(visitorOf(x)), n)
 		if err != nil || n < largeHash {
 			return release, err

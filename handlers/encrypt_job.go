@@ -51,7 +51,7 @@ func (e *encrypt) job(x *fiber.Ctx, f *form, vm *views.EncryptForm, own []models
 		return job, nil
 	}
 	if vm.SignWith != "" {
-		s := pickSigner(signers(own, e.opt.Now()), vm.SignWith)
+		s := pickSigner(own, vm.SignWith, e.opt.Now())
 		if s == nil {
 			vm.Errors["sign_with"] = "This key can't sign any more. Choose another, or no signature."
 			return job, nil

@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 	"zencrypt/crypto/agefile"
 	"zencrypt/crypto/fernet"
 	"zencrypt/crypto/legacy"
+	"zencrypt/crypto/pgp"
 	"zencrypt/models"
 )
 
@@ -132,17 +135,48 @@ func addKey(o *crypto.Keys, k *models.Key, v *models.KeyVersion) error {
 // its format can use. A ring may hold a thousand.
 type openKeys struct {
 	typed crypto.Keys
-	ring  func(crypto.Format) (crypto.Keys, error) // nil for a guest
+	ring  func(crypto.Format) (*ownKeys, error) // nil for a guest
 }
 
-func (k openKeys) of(f crypto.Format) (crypto.Keys, error) {
+// manyKeys is from how many versions of OpenPGP keys on those alone are read that a message names. With fewer all are,
+// so that it can be said how many were tried.
+const manyKeys = 16
+
+// of returns the keys for a format, and src, of which it may have to look at the beginning.
+func (k openKeys) of(f crypto.Format, src io.Reader) (crypto.Keys, io.Reader, error) {
 	all := k.typed
 	if k.ring == nil {
-		return all, nil
+		return all, src, nil
 	}
 	own, err := k.ring(f)
-	all.Add(own)
-	return all, err
+	if err != nil {
+		return all, src, err
+	}
+	if f == crypto.FormatPGP && own.count() > manyKeys {
+		var seen bytes.Buffer
+		ids, any := pgp.Recipients(io.TeeReader(src, &seen))
+		if src = io.MultiReader(&seen, src); !any {
+			own.keep(ids)
+		}
+	}
+	all.Add(own.of(f))
+	return all, src, nil
+}
+
+func (o *ownKeys) count() (n int) {
+	for i := range o.list {
+		n += len(o.list[i].Versions)
+	}
+	return n
+}
+
+// keep leaves of an OpenPGP ring those versions that hold one of these keys.
+func (o *ownKeys) keep(ids []string) {
+	for i := range o.list {
+		o.list[i].Versions = slices.DeleteFunc(o.list[i].Versions, func(v models.KeyVersion) bool {
+			return !slices.ContainsFunc(pgp.KeyIDs(v.Secret), func(id string) bool { return slices.Contains(ids, id) })
+		})
+	}
 }
 
 // maxOthers bounds what an item notes of whom else it is for, in bytes: 63 short age keys have 4 KiB. Beyond it

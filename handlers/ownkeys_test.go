@@ -10,6 +10,7 @@ import (
 
 	"zencrypt/crypto/fernet"
 	"zencrypt/crypto/pgp"
+	"zencrypt/models"
 )
 
 // TestDecrypt_OnlyItsKeys: a format reads the keys that it can use and no others. A key that can't be read tells by its
@@ -41,6 +42,69 @@ func TestDecrypt_OnlyItsKeys(t *testing.T) {
 		t.Error("an OpenPGP key was read for what it can't open")
 	}
 	c.post("/decrypt", "text", pgpMessage(t, "by OpenPGP", whole)).want(t, 200, "by OpenPGP", "Opened with your key “Whole”")
+}
+
+// TestDecrypt_ManyKeys: with many OpenPGP keys those are read that a message names, of all versions; and all of them for
+// one that names none.
+func TestDecrypt_ManyKeys(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("ring")
+	u := s.unlock(t, "ring")
+	var keys []*pgp.Key
+	var pairs []models.Pair
+	for i := range 40 {
+		k := newPGP(t, pgp.KeyParams{Name: fmt.Sprintf("Key %02d", i)})
+		found, err := models.ReadPairs(k.Bytes(), models.ReadOptions{Now: s.opt.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, pairs = append(keys, k), append(pairs, found...)
+	}
+	done, err := s.db.Keys.Import(t.Context(), u, "", pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.givePGP(t, "ring", newPGP(t, pgp.KeyParams{Name: "Broken"}), []byte("no key at all"))
+	before := pgpMessage(t, "to the first version", keys[20])
+	if err := s.db.Keys.Rotate(t.Context(), u, done[20].Key); err != nil {
+		t.Fatal(err)
+	}
+	ring, err := s.db.Keys.Get(t.Context(), u, done[20].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := ring.Newest().PGP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []*pgp.Key{keys[0], keys[39]} {
+		c.post("/decrypt", "text", pgpMessage(t, "for "+k.Fingerprint(), k, keys[7])).want(t, 200, "for "+k.Fingerprint(), "Good signature by you", "Key 07")
+	}
+	c.post("/decrypt", "text", before).want(t, 200, "to the first version", "“Key 20”, version 1")
+	c.post("/decrypt", "text", pgpMessage(t, "to the second", rotated)).want(t, 200, "to the second", "“Key 20”, version 2")
+	large := strings.Repeat("a longer file ", 20_000)
+	page := c.upload("/decrypt", []string{"mode", "files"}, [2]string{"large.asc", pgpMessage(t, large, keys[30])}).want(t, 200, "Opened with your key “Key 30”")
+	if got := c.get(resultPath(t, page.body)+"/file").want(t, 200).body; got != large {
+		t.Errorf("%d bytes came out", len(got))
+	}
+	stranger := newPGP(t, pgp.KeyParams{Name: "Stranger"})
+	c.post("/decrypt", "text", pgpMessage(t, "x", stranger)).want(t, 422, "No key fits", "a private key is needed")
+	c.post("/decrypt", "identity", stranger.Armor(), "text", pgpMessage(t, "with a pasted key", stranger)).want(t, 200, "with a pasted key")
+	const tried = "a key of a ring can't be read"
+	if strings.Contains(s.log.String(), tried) {
+		t.Error("keys were read that the message does not name")
+	}
+	c.post("/decrypt", "text", strings.Replace(before, "\n\n", "\n\nAAAA", 1)).want(t, 422)
+	if _, err := exec.LookPath("gpg"); err != nil {
+		t.Skip("gpg is not here")
+	}
+	g := newGPG(t)
+	g.run(keys[5].Certificate().Armor(), "--import")
+	c.post("/decrypt", "text", g.run("to nobody by name", "-a", "--throw-keyids", "-e", "-r", keys[5].Fingerprint())).want(t, 200, "to nobody by name", "“Key 05”")
+	if !strings.Contains(s.log.String(), tried) {
+		t.Error("this test would not see it")
+	}
 }
 
 // TestOpenPGP_Names: a message that the page makes of a file carries neither its name nor a time, since the name of the

@@ -29,8 +29,8 @@ type people struct {
 var peoplePage = views.Page{Title: "People", Active: "people", Wide: true, NoStore: true}
 
 const (
-	peopleShown = 100 // how many people the list shows at once
-	mostAlarms  = 20  // of how many on other pages it says that a key has changed
+	peopleShown = 50 // how many people the list shows at once
+	mostAlarms  = 20 // of how many on other pages it says that a key has changed
 )
 
 // List handles GET /people: everybody by name, or (q) those whose name, login, note or fingerprint holds a text, and

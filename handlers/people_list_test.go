@@ -120,7 +120,7 @@ func TestPeople_Pages(t *testing.T) {
 	for _, p := range pages {
 		all = append(all, p...)
 	}
-	if len(pages) != 3 || len(pages[0]) != 100 || strings.Join(all, "|") != strings.Join(want, "|") {
+	if len(pages) != 5 || len(pages[0]) != 50 || strings.Join(all, "|") != strings.Join(want, "|") {
 		t.Errorf("%d pages, of %d people: %q", len(pages), len(all), all)
 	}
 	// A search finds names, logins, notes and fingerprints, and its pages stay within it.

@@ -20,7 +20,7 @@ var signPage = views.Page{Title: "Sign", Active: "sign", NoStore: true}
 
 // New handles GET /sign: the empty form, or how to make a key.
 func (s *sign) New(x *fiber.Ctx) error {
-	vm, _, err := s.form(x, nil)
+	vm, _, _, err := s.form(x, nil)
 	if err != nil {
 		return err
 	}
@@ -30,12 +30,13 @@ func (s *sign) New(x *fiber.Ctx) error {
 	return s.render(x, fiber.StatusOK, signPage, views.Sign(vm, views.Outcome{}))
 }
 
-func (s *sign) form(x *fiber.Ctx, f *form) (views.SignForm, []signer, error) {
+// form also returns the ring, and what of it can sign.
+func (s *sign) form(x *fiber.Ctx, f *form) (views.SignForm, []models.Key, []signer, error) {
 	v := visitorOf(x)
 	vm := views.SignForm{Mode: "text", MaxUpload: s.opt.MaxUpload, Quota: s.quota(v), QuotaUsed: s.files.Used(owner(v)), Errors: views.Fields{}}
 	own, err := s.ringOf(x)
 	if err != nil {
-		return vm, nil, err
+		return vm, nil, nil, err
 	}
 	keys := signers(own, s.opt.Now())
 	vm.Keys = signerChoices(keys)
@@ -43,7 +44,7 @@ func (s *sign) form(x *fiber.Ctx, f *form) (views.SignForm, []signer, error) {
 		vm.Key, vm.Armor, vm.Text, vm.Mode = printable(f.get("key")), f.on("armor"), shown(f.text), f.mode()
 		f.check(v, vm.Errors)
 	}
-	return vm, keys, nil
+	return vm, own, keys, nil
 }
 
 // Create handles POST /sign: 200 with the signed text or the signatures, 422 with the form when a field is wrong.
@@ -55,7 +56,7 @@ func (s *sign) Create(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	vm, keys, err := s.form(x, f)
+	vm, own, keys, err := s.form(x, f)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (s *sign) Create(x *fiber.Ctx) error {
 	case vm.Key == "":
 		with = &keys[0]
 	default:
-		if with = pickSigner(keys, vm.Key); with == nil {
+		if with = pickSigner(own, vm.Key, s.opt.Now()); with == nil {
 			vm.Errors["key"] = "This key can't sign any more. Choose another."
 		}
 	}

@@ -98,6 +98,8 @@ func TestSignature_Expired(t *testing.T) {
 	ada.post("/verify", "certificate", ended.Certificate().Armor(), "text", signedAt(t, text, ended, year.AddDate(0, 0, 3), 0)).
 		want(t, 200, "Good signature, by a key that you do not know")
 
+	ada.post("/verify", "certificate", ended.Certificate().Armor(), "text", strings.Replace(late, "18:40", "19:40", 1)).want(t, 200, "Expired signature by Edith", "was not compared with it")
+
 	sealed := sealedAt(t, text, lasting, adaKey, now.Add(-48*time.Hour), 24*time.Hour)
 	a := ada.post("/decrypt", "encoding", "base64", "text", base64Of(sealed))
 	check("a message", a.want(t, 200, text), "Grace", itsTime)
@@ -108,6 +110,23 @@ func TestSignature_Expired(t *testing.T) {
 	if got := ada.get(result+"/file").want(t, 200).body; got != text {
 		t.Errorf("it opened as %q", got)
 	}
+}
+
+// TestSignature_Newest: what one has signed is judged by the newest version of the key, which lasts longer than the first.
+func TestSignature_Newest(t *testing.T) {
+	s := newServer(t)
+	ada := s.client(t)
+	ada.register("ada")
+	year := time.Now().AddDate(-1, 0, 0)
+	old := newPGP(t, pgp.KeyParams{Name: "Ada", Now: func() time.Time { return year }, Expires: year.AddDate(0, 1, 0)})
+	path := keyLink.FindString(ada.post("/keys/import", "text", old.Armor()).want(t, 200).body)
+	ada.post(path+"/expiry", "expires", time.Now().AddDate(1, 0, 0).Format(time.DateOnly)).want(t, 303)
+	ada.post(path+"/rotate").want(t, 303)
+	ada.post(path+"/expiry", "expires", "").want(t, 303)
+	signed := signedOf(t, ada.post("/sign", "text", "zq still here").want(t, 200))
+	ada.post("/verify", "text", signed).want(t, 200, "Good signature by you", "zq still here")
+	ada.post(path+"/versions/2/revoke", "reason", "2").want(t, 303)
+	ada.post("/verify", "text", signed).want(t, 200, "with a revoked key")
 }
 
 // TestSignature_Vault: a signed text that is kept shows how gpg checks it, under the name that its download has, and is

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"slices"
+
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/crypto"
@@ -33,17 +35,16 @@ func (c *core) circle(x *fiber.Ctx) (*circle, error) {
 	if u == nil {
 		return k, nil
 	}
-	own, err := c.ringOf(x)
+	own, err := c.db.Keys.ListKinds(x.UserContext(), u, models.KindPGP)
 	if err != nil {
 		return nil, err
 	}
+	// What stands in seals was checked when it came, and is parsed when a signature names it. Of one's own versions,
+	// which share a primary key, the newest says how long the key lasts and whether it is revoked.
 	for i := range own {
-		for _, v := range own[i].Versions {
-			if own[i].Kind != models.KindPGP {
-				continue
-			}
-			if key, err := ownPGP(v); err == nil {
-				k.add(key.Certificate(), known{name: own[i].Name, own: true})
+		for _, v := range slices.Backward(own[i].Versions) {
+			if cert, err := pgp.KnownCertificate(v.Public); err == nil {
+				k.add(cert, known{name: own[i].Name, own: true})
 			}
 		}
 	}
@@ -58,7 +59,10 @@ func (c *core) circle(x *fiber.Ctx) (*circle, error) {
 			keys = p.Keys // what they signed before stays theirs
 		}
 		for j := range keys {
-			if cert, err := keys[j].Certificate(); err == nil && cert != nil {
+			if keys[j].Kind != models.KindPGP {
+				continue
+			}
+			if cert, err := pgp.KnownCertificate(keys[j].Public); err == nil {
 				k.add(cert, known{name: p.Name, person: p})
 			}
 		}
@@ -114,7 +118,8 @@ func (k *circle) judge(s pgp.Signature) views.Signature {
 		v.Class, v.Headline = "warn", "Signed by a key that is not known here"
 		v.Detail = "It could not be checked. Paste the certificate under Verify, or add its owner to your people."
 	case pgp.Expired:
-		v.Class, v.Headline, v.Detail = "warn", "Expired signature"+by, sentence(s.Reason)
+		v.Class, v.Headline = "warn", "Expired signature"+by
+		v.Detail = sentence(s.Reason) + " Do not rely on it alone: ask who signed."
 	case pgp.Revoked:
 		v.Headline, v.Detail = "Signature"+by+" with a revoked key", sentence(s.Reason)+" It does not count."
 	case pgp.Weak, pgp.Unchecked:

@@ -26,31 +26,41 @@ type signer struct {
 	pgp *pgp.Key
 }
 
-// signers are all of them, the default first.
+// mostSigners is how many keys a form offers to sign with: each is parsed for it.
+const mostSigners = 48
+
+// signers are those that a form offers, the default first.
 func signers(keys []models.Key, now time.Time) (all []signer) {
-	for i := range keys {
-		k := &keys[i]
-		v := activeVersion(k)
-		if k.Kind != models.KindPGP || v.N == 0 || v.N < k.MinVersion {
-			continue
-		}
-		key, err := ownPGP(v)
-		if err != nil || key.CheckSign(now) != nil {
-			continue
-		}
-		if s := (signer{k, key}); k.Default {
-			all = append([]signer{s}, all...)
-		} else {
-			all = append(all, s)
+	for _, first := range []bool{true, false} {
+		for i := range keys {
+			if k := &keys[i]; k.Default == first && len(all) < mostSigners {
+				if s := signerOf(k, now); s != nil {
+					all = append(all, *s)
+				}
+			}
 		}
 	}
 	return all
 }
 
-func pickSigner(all []signer, id string) *signer {
-	for i := range all {
-		if all[i].key.ID.String() == id {
-			return &all[i]
+// signerOf is a key if it can sign, else nil.
+func signerOf(k *models.Key, now time.Time) *signer {
+	v := activeVersion(k)
+	if k.Kind != models.KindPGP || v.N == 0 || v.N < k.MinVersion {
+		return nil
+	}
+	key, err := ownPGP(v)
+	if err != nil || key.CheckSign(now) != nil {
+		return nil
+	}
+	return &signer{k, key}
+}
+
+// pickSigner finds the key that a form named, offered or not.
+func pickSigner(keys []models.Key, id string, now time.Time) *signer {
+	for i := range keys {
+		if keys[i].ID.String() == id {
+			return signerOf(&keys[i], now)
 		}
 	}
 	return nil

@@ -93,9 +93,9 @@ type HeldItem struct {
 func leftText(why string, n int) string {
 	switch why {
 	case "shared":
-		return "also for other people, whose public keys are not known here: encrypting anew would leave them out."
+		return "also for other people, whose public keys are not known here, so that encrypting anew would leave them out."
 	case "signed":
-		return "signed: encrypting anew would lose the signature."
+		return "signed, and encrypting anew would lose the signature."
 	}
 	return "the content or its seal was changed or is damaged, so that " + plural(n, "it does", "they do") + " not open."
 }

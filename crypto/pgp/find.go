@@ -135,7 +135,7 @@ func (f *finder) candidates(p *packet.EncryptedKey) []candidate {
 	var all []candidate
 	cfg := config(nil)
 	for i, k := range f.o.Keys {
-		if k == nil {
+		if k == nil || p.KeyId != 0 && !k.holds(p.KeyId) {
 			continue
 		}
 		e := f.entity(i)

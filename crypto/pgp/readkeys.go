@@ -103,6 +103,7 @@ type keyReader struct {
 	private bool
 	o       ReadOptions
 	add     func([]byte, *openpgp.Entity) error
+	light   func([]*packet.OpaquePacket) error // instead of add, for what is not checked
 
 	n, skipped int
 	current    []*packet.OpaquePacket
@@ -208,6 +209,12 @@ func (k *keyReader) packet(p *packet.OpaquePacket) error {
 func (k *keyReader) finish() error {
 	if len(k.current) == 0 {
 		return nil
+	}
+	if k.light != nil {
+		k.n++
+		packets := k.current
+		k.current = nil
+		return k.light(packets)
 	}
 	raw, e, err := assemble(k.current)
 	k.current = nil

@@ -49,20 +49,6 @@ type VerifyOptions struct {
 	Now func() time.Time
 }
 
-// ring is what go-crypto looks signers up in.
-func ring(certs []*Certificate) openpgp.EntityList {
-	var el openpgp.EntityList
-	seen := make(map[string]bool)
-	for _, c := range certs {
-		if c == nil || seen[c.fingerprint] {
-			continue
-		}
-		seen[c.fingerprint] = true
-		el = append(el, c.entity())
-	}
-	return el
-}
-
 // Verify reads all of signed and checks the detached signatures over it, binary or armored.
 // Its verdicts are in the order of the signatures; at most [MaxSignatures] are looked at.
 // Errors are [ErrFormat] when signature holds none, [ErrDamaged], [ErrRefused], and those of
@@ -159,9 +145,10 @@ func judge(c *openpgp.SignatureCandidate, now time.Time) (Status, string) {
 	case errors.Is(err, pgperrors.ErrSignatureExpired) && c.CorrespondingSig != nil && c.CorrespondingSig.CreationTime.After(now):
 		return Bad, "it is dated in the future"
 	case errors.Is(err, pgperrors.ErrSignatureExpired):
-		return Expired, "its own time has run out"
+		return Expired, "its own time has run out; the content is as it was signed"
 	case errors.Is(err, pgperrors.ErrKeyExpired):
-		return Expired, "its key had expired when it was made"
+		// go-crypto looks for a key that was valid then, and checks nothing when there is none.
+		return Expired, "its key had expired when it was made, so that the content was not compared with it"
 	case errors.Is(err, pgperrors.ErrKeyRevoked):
 		return Revoked, "its key was revoked"
 	case errors.Is(err, pgperrors.ErrSignatureOlderThanKey):
