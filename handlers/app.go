@@ -126,7 +126,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 			device:      limits.NewLimiter(10, time.Minute, keys, o.Now).Growing(freeGuesses, time.Second),
 			register:    limits.NewLimiter(300, 12*time.Second, keys, o.Now),
 			typo:        limits.NewLimiter(300, time.Second, keys, o.Now),
-			password:    limits.NewLimiter(10, time.Minute, keys, o.Now).Growing(freeGuesses, time.Second),
+			password:    limits.NewLimiter(10, time.Minute, keys, o.Now),
 			factor:      limits.NewLimiter(10, time.Minute, keys, o.Now).Growing(freeGuesses, time.Second),
 			meter:       limits.NewLimiter(60, 250*time.Millisecond, keys, o.Now),
 			find:        limits.NewLimiter(30, 2*time.Minute, keys, o.Now),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"zencrypt/crypto/passkey"
 )
@@ -16,6 +17,7 @@ func TestPasskeys(t *testing.T) {
 	if err != nil || len(codes) != oneTimeCodes {
 		t.Fatalf("%d codes, %v", len(codes), err)
 	}
+	c.add(time.Second) // the list is in the order of time
 	if more, err := db.Passkeys.Add(t.Context(), ada, "", credential(t, 2), prf[:31]); err != nil || more != nil {
 		t.Fatalf("%v, %v", more, err)
 	}
@@ -48,7 +50,7 @@ func TestPasskeys(t *testing.T) {
 		})
 	}
 
-	c.add(1)
+	c.add(time.Second)
 	if err := db.Passkeys.Used(t.Context(), ada, all[0].ID, all[0].Credential, false); err != nil {
 		t.Fatal(err)
 	}
