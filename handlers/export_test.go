@@ -66,13 +66,13 @@ func TestExport(t *testing.T) {
 	mira.post("/vault", "title", "../Dinner", "text", "cake\n").want(t, 303)
 	mira.upload("/vault", nil, [2]string{"big.bin", big}).want(t, 303)
 	trash := mira.post("/vault", "title", "gone", "text", "zq-gone").want(t, 303).Header.Get("Location")
-	mira.post(trash + "/delete").want(t, 303)
+	mira.post(trash+"/delete").want(t, 303)
 	mira.post("/people", "login", "bob").want(t, 303)
 	page := mira.post("/encrypt", "to", "me", "text", "for me").want(t, 200)
 	armor := regexp.MustCompile(`(?s)-----BEGIN AGE.*END AGE ENCRYPTED FILE-----`).FindString(page.body)
 	mira.post("/vault", "kind", "ciphertext", "title", "kept", "text", armor).want(t, 303)
 	key := regexp.MustCompile(`/keys/[0-9a-f]{32}`).FindString(mira.get("/keys").body)
-	mira.post(key + "/rotate").want(t, 303)
+	mira.post(key+"/rotate").want(t, 303)
 
 	mira.get("/account/export").want(t, 200, "4 items", "2 keys with 3 versions", "1 person", "Download everything")
 	good := []string{"current", testPassword, "to", "passphrase", "passphrase", exportPhrase, "passphrase2", exportPhrase}

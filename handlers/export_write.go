@@ -58,6 +58,10 @@ func (e *exports) writeKeys(ctx context.Context, u *models.Unlocked, w *archive.
 		folder := archive.Numbered("keys", i+1, 2, k.Kind+"-"+k.Name, "")
 		for j := range k.Versions {
 			v, err := writeVersion(w, folder, k, &k.Versions[j])
+			if errors.Is(err, errNoSecret) {
+				w.Problem(fmt.Sprintf("Version %d of the key “%s”: its private part can't be read. It is not here.", k.Versions[j].N, k.Name))
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -69,6 +73,9 @@ func (e *exports) writeKeys(ctx context.Context, u *models.Unlocked, w *archive.
 	}
 	return nil
 }
+
+// errNoSecret is a version whose private part no OpenPGP program would read.
+var errNoSecret = errors.New("read own key: it is no OpenPGP key")
 
 // writeVersion writes the files of one version, as the programs for its kind read them.
 func writeVersion(w *archive.Writer, folder string, k *models.Key, v *models.KeyVersion) (*archive.KeyVersion, error) {
@@ -91,7 +98,7 @@ func writeVersion(w *archive.Writer, folder string, k *models.Key, v *models.Key
 	}
 	key, err := v.PGP()
 	if err != nil {
-		return nil, err
+		return nil, errNoSecret
 	}
 	if out.Private, err = w.AddText(base+".secret.asc", key.Armor()); err != nil {
 		return nil, err
