@@ -245,7 +245,6 @@ func TestWriter_Overflow(t *testing.T) {
 	}
 }
 
-
 // What breaks off in the middle of a damaged file is zeros, and the rest of the archive is whole.
 func TestWriter_Unsure(t *testing.T) {
 	bad := errors.New("damaged")

@@ -183,7 +183,7 @@ func (m *member) end() (File, error) {
 // Key, Person and Item note in the manifest what the members before it are.
 func (w *Writer) Key(k Key) error {
 	if k.Unreadable {
-		w.problem("The key made on " + k.Created.Format(time.DateOnly) + " does not open on the server: it is not here.")
+		w.Problem("The key made on " + k.Created.Format(time.DateOnly) + " does not open on the server: it is not here.")
 	}
 	return w.element(0, k)
 }
@@ -191,7 +191,7 @@ func (w *Writer) Key(k Key) error {
 // Person notes a person, see Key.
 func (w *Writer) Person(p Person) error {
 	if p.Unreadable {
-		w.problem("An entry of your list of people, made on " + p.Created.Format(time.DateOnly) + ", does not open on the server: it is not here.")
+		w.Problem("An entry of your list of people, made on " + p.Created.Format(time.DateOnly) + ", does not open on the server: it is not here.")
 	}
 	return w.element(1, p)
 }
@@ -203,12 +203,13 @@ func (w *Writer) Item(i Item) error {
 		if name == "" {
 			name = "An item made on " + i.Created.Format(time.DateOnly)
 		}
-		w.problem(name + ": " + i.Problem)
+		w.Problem(name + ": " + i.Problem)
 	}
 	return w.element(2, i)
 }
 
-func (w *Writer) problem(line string) {
+// Problem notes in PROBLEMS.txt what could not be read.
+func (w *Writer) Problem(line string) {
 	if len(w.problems) == maxProblems {
 		w.lost++
 		return

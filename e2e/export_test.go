@@ -444,3 +444,67 @@ func TestExport_Damaged(t *testing.T) {
 		runTool(t, m.dir, 3, "", "import", "export", "--data", s.data, "--secrets", s.secrets, "--password-file", "weak", "-i", "key", "whole.tar.age")
 	})
 }
+
+// An import that is killed on the way, again and again, is typed again until it is done: then all is there once.
+func TestExport_Killed(t *testing.T) {
+	t.Parallel()
+	bin, err := failpointBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMover(t)
+	s := newServer(t)
+	s.client().register("neighbour", exportPassword)
+	c := s.client()
+	c.register("mira", exportPassword)
+	settleIn(t, c, m)
+	for i := range 5 {
+		c.must(c.upload("/vault", file(fmt.Sprintf("%d.bin", i), random(t, 70_000))), http.StatusSeeOther)
+	}
+	m.export(c, "first.tar.age")
+	first := m.unpack("first.tar.age")
+	s.stop()
+	other := stopped(t)
+	secret := filepath.Join(m.dir, "password")
+	if err := os.WriteFile(secret, []byte(exportPassword+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seed, kills := random(t, 4), 0
+	for run := 0; ; run++ {
+		if run == 40 {
+			t.Fatal("it is not done after 40 runs")
+		}
+		cmd := exec.Command(bin, "import", "export", "--data", other.data, "--secrets", other.secrets, "-i", "key", "--password-file", secret, "first.tar.age")
+		cmd.Dir = m.dir
+		cmd.Env = append(os.Environ(), fmt.Sprintf("ZENCRYPT_FAILPOINT=%x-%d:3", seed, run))
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			break
+		}
+		if !strings.Contains(string(out), "failpoint export-") {
+			t.Fatalf("run %d ended in another way (seed %x): %v\n%s", run, seed, err, out)
+		}
+		kills++
+	}
+	t.Logf("killed %d times, seed %x", kills, seed)
+	other.start()
+	d := other.client()
+	d.login("mira", exportPassword)
+	d.confirm()
+	m.export(d, "second.tar.age")
+	m.equal("killed on the way", first, m.unpack("second.tar.age"))
+	if n := len(blobFiles(t, other)); n != 8 {
+		t.Errorf("%d files are in the vault's folder, want 8: those of the kills are swept at the start", n)
+	}
+}
+
+func blobFiles(t *testing.T, s *server) (names []string) {
+	entries, err := os.ReadDir(filepath.Join(s.data, "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}

@@ -4,12 +4,15 @@ package e2e
 
 import (
 	"html"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"filippo.io/age"
 )
 
 var (
@@ -112,6 +115,44 @@ func TestHelp_Links(t *testing.T) {
 		t.Errorf("only %d links were found", len(seen))
 	}
 	c.must(c.get("/help/nothing"), http.StatusNotFound)
+}
+
+// takeAlong is what the page advises before an account is deleted: everything in one archive, with the passphrase that
+// the page suggests.
+func (w *walk) takeAlong() {
+	w.t.Helper()
+	w.follow("form[action='/account/delete'] a[href='/account/export']")
+	phrase := w.text("#export-suggestion")
+	w.fill("#export-current", w.password)
+	w.fill("#export-passphrase", phrase)
+	w.fill("#export-passphrase2", phrase+"x")
+	w.look("export")
+	w.follow("form.exportform button.end")
+	w.reads("#export-passphrase2-error", "differ")
+	w.look("export-error")
+	w.fill("#export-current", w.password)
+	w.fill("#export-passphrase", phrase)
+	w.fill("#export-passphrase2", phrase)
+	name, path := w.download("form.exportform button.end")
+	if name != "zencrypt-export.tar.age" {
+		w.t.Errorf("the archive is named %q", name)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer f.Close()
+	id, err := age.NewScryptIdentity(phrase)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r, err := age.Decrypt(f, id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if b, err := io.ReadAll(r); err != nil || !strings.Contains(string(b), "tannenzapfen") {
+		w.t.Errorf("the archive holds %d bytes without the note (%v)", len(b), err)
+	}
 }
 
 // helpPages looks at each page of the help.

@@ -58,6 +58,10 @@ func (e *exporting) writeKeys(ctx context.Context, u *models.Unlocked, w *archiv
 		folder := archive.Numbered("keys", i+1, 2, k.Kind+"-"+k.Name, "")
 		for j := range k.Versions {
 			v, err := writeVersion(w, folder, k, &k.Versions[j])
+			if errors.Is(err, errNoSecret) {
+				w.Problem(fmt.Sprintf("Version %d of the key “%s”: its private part can't be read. It is not here.", k.Versions[j].N, k.Name))
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -69,6 +73,9 @@ func (e *exporting) writeKeys(ctx context.Context, u *models.Unlocked, w *archiv
 	}
 	return nil
 }
+
+// errNoSecret is a version whose private part no OpenPGP program would read.
+var errNoSecret = errors.New("read own key: it is no OpenPGP key")
 
 // writeVersion writes the files of one version, as the programs for its kind read them.
 func writeVersion(w *archive.Writer, folder string, k *models.Key, v *models.KeyVersion) (*archive.KeyVersion, error) {
@@ -91,7 +98,7 @@ func writeVersion(w *archive.Writer, folder string, k *models.Key, v *models.Key
 	}
 	key, err := v.PGP()
 	if err != nil {
-		return nil, err
+		return nil, errNoSecret
 	}
 	if out.Private, err = w.AddText(base+".secret.asc", key.Armor()); err != nil {
 		return nil, err
@@ -285,49 +292,4 @@ func ageRecipient(k *models.Key, now func() time.Time) string {
 		return v.Public
 	}
 	return ""
-}
-
-// overflowMax bounds what one export keeps beside memory, in bytes: a manifest and the sums of a million items.
-const overflowMax = 2 << 30
-
-// overflow is a part of an export that does not fit into memory. It lies in the spool, wrapped like everything there,
-// and does not count on the person's quota: who has used all of it must be able to leave.
-func (e *exporting) overflow(u *models.Unlocked) (archive.Overflow, error) {
-	space, err := e.files.Reserve("export:"+u.Account.ID.String(), overflowMax, -1)
-	if err != nil {
-		return nil, err
-	}
-	w, err := e.files.Create(blobs.Spool)
-	if err != nil {
-		space.Release()
-		return nil, err
-	}
-	w.Charge(space)
-	return &overflow{Writer: w, files: e.files, space: space}, nil
-}
-
-type overflow struct {
-	*blobs.Writer
-	files *blobs.Store
-	space *blobs.Reservation
-	ref   blobs.Ref
-}
-
-// Open ends the writing and reads from the beginning.
-func (o *overflow) Open() (io.ReadCloser, error) {
-	ref, err := o.Commit()
-	if err != nil {
-		return nil, err
-	}
-	o.ref = ref
-	return o.files.Open(blobs.Spool, ref)
-}
-
-// Remove takes it off the disk.
-func (o *overflow) Remove() {
-	_ = o.Abort()
-	if o.ref.ID != (blobs.ID{}) {
-		_ = o.files.Remove(blobs.Spool, o.ref.ID)
-	}
-	o.space.Release()
 }

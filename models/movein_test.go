@@ -21,6 +21,7 @@ func luggage(t *testing.T, u *Unlocked, db *DB) Belongings {
 	}
 	b := Belongings{Keys: []Key{*getRing(t, db, u, one.ID), *getRing(t, db, u, two.ID)}}
 	b.Keys[0].Default = true
+	b.Keys[1].Created = b.Keys[0].Created.Add(time.Second) // lists go by it
 	for _, name := range []string{"mira", "jonas"} {
 		b.People = append(b.People, *addPerson(t, db, u, name))
 	}
