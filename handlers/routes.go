@@ -55,7 +55,7 @@ func (a *App) table() []Route {
 		unlock   = &unlock{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions}
 		invites  = &invites{auth: auth, store: c.db.Invitations}
 		admin    = &admin{core: c, accounts: c.db.Accounts, sessions: c.db.Sessions, invitations: c.db.Invitations}
-		exports  = &exporting{core: c, accounts: c.db.Accounts, gate: limits.NewGate(1)}
+		exports  = &exporting{core: c, accounts: c.db.Accounts, gate: limits.NewGate(1), parts: []exportPart{{"activity/activity.json", c.writeActivity}}, told: c.noteTakeout}
 		help     = &help{c}
 	)
 	return []Route{
