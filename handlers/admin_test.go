@@ -243,7 +243,7 @@ func (s *server) sealedOf(t testing.TB, id models.ID) (out [][]byte) {
 	rows.Close()
 	for _, c := range columns {
 		owner := "account_id"
-		if c[0] == "accounts" {
+		if c[0] == "accounts" || c[0] == "waiting_accounts" {
 			owner = "id"
 		}
 		rows, err := db.Query("SELECT "+c[1]+" FROM "+c[0]+" WHERE "+owner+" = ? AND "+c[1]+" IS NOT NULL", id[:])

@@ -211,18 +211,20 @@ func TestExport_Damaged(t *testing.T) {
 	c.register("mira")
 	c.post("/vault", "title", "note", "text", "n").want(t, 303)
 	c.upload("/vault", nil, [2]string{"middle.bin", strings.Repeat("m", 500_000)}).want(t, 303)
+	flipped := map[string]bool{}
 	flip := func(at func(n int64) int64) {
 		files, err := os.ReadDir(filepath.Join(s.dir, "blobs"))
 		if err != nil || len(files) == 0 {
 			t.Fatal(err)
 		}
 		newest := ""
-		var when time.Time
 		for _, f := range files {
-			if info, _ := f.Info(); newest == "" || info.ModTime().After(when) {
-				newest, when = filepath.Join(s.dir, "blobs", f.Name()), info.ModTime()
+			if !flipped[f.Name()] {
+				newest = f.Name()
 			}
 		}
+		flipped[newest] = true
+		newest = filepath.Join(s.dir, "blobs", newest)
 		b, err := os.ReadFile(newest)
 		if err != nil {
 			t.Fatal(err)

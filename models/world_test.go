@@ -287,6 +287,11 @@ var openers = map[string]func(w *sealedWorld, i int) error{
 				return err
 			}
 		}
+		for _, s := range w.waiting[i] {
+			if _, _, err := w.db.Sessions.OpenPending(context.Background(), s); err != nil {
+				return err
+			}
+		}
 		return nil
 	},
 	"results.sealed_meta": func(w *sealedWorld, i int) error {
