@@ -315,7 +315,7 @@ func (in *installer) start(e *env, c *installCmd) error {
 		if err := eventually(ctx, ask); err != nil {
 			return fmt.Errorf("ask the server on %s: %w. 'journalctl -u zencrypt' says more", addr, err)
 		}
-		fmt.Fprintf(in.out, "Zencrypt runs on %s. Its settings: %s; make an account: zencrypt user add --data %s LOGIN\n", addr, systemEnv, systemData)
+		fmt.Fprintf(in.out, "Zencrypt runs on %s. Its settings: %s; make the first account: zencrypt user add --admin --data %s LOGIN\n", addr, systemEnv, systemData)
 		return nil
 	}, "ask %s whether it answers", addr)
 }
