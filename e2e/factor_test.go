@@ -162,7 +162,7 @@ func TestFactorRequired(t *testing.T) {
 	tab := b.tab(s.named(), false)
 	tab.logIn("mira", walkPassword)
 	tab.at("/account/factor")
-	tab.reads(".notice", "This server asks everybody")
+	tab.reads("#main", "This server asks everybody")
 	for _, path := range []string{"/vault", "/keys", "/encrypt", "/account", "/people", "/sign"} {
 		tab.open(path)
 		tab.at("/account/factor")
