@@ -76,10 +76,7 @@ func (a *auth) Register(x *fiber.Ctx) error {
 		})
 	}
 	if err == nil {
-		a.noteEvent(x.UserContext(), u, nil, models.Event{Kind: models.EventMade})
-		a.rememberDevice(x, login)
-		x.Locals(localMade, true)
-		return a.settled(x, a.begin(x, u, "/register/confirm"))
+		return a.registered(x, u)
 	}
 	errs, err := fieldErrors(err)
 	if err != nil {
@@ -108,6 +105,14 @@ func (a *auth) register(x *fiber.Ctx, login, pw string, create func(context.Cont
 		return err
 	})
 	return u, err
+}
+
+// registered notes a new account and lets its person in.
+func (a *auth) registered(x *fiber.Ctx, u *models.Unlocked) error {
+	a.noteEvent(x.UserContext(), u, nil, models.Event{Kind: models.EventMade})
+	a.rememberDevice(x, u.Account.Login)
+	x.Locals(localMade, true)
+	return a.settled(x, a.begin(x, u, "/register/confirm"))
 }
 
 // ShowRecovery handles GET /register/confirm: the code that still has to be confirmed.
