@@ -286,6 +286,9 @@ func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 func (a *auth) admit(x *fiber.Ctx, token string, s *models.Session, u *models.Unlocked, next string) error {
 	a.setCookie(x, a.cookieName(), token, 0)
 	a.noteLogin(x, u, s)
+	// What an import left: the password takes it in as it opens the account, a passkey or a recovery code here. What does
+	// not come for want of space comes at the next log-in.
+	_, _ = a.db.Imports.Receive(x.UserContext(), u)
 	if x.Cookies(a.guestCookie()) != "" {
 		a.clearCookie(x, a.guestCookie())
 	}
