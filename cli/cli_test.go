@@ -94,7 +94,7 @@ func TestUser(t *testing.T) {
 	if strings.Contains(list, "jonas") {
 		t.Errorf("an account that was refused is listed:\n%s", list)
 	}
-	has(t, c.must(0, "", "user", "reset-factor", "MIRA"), "has no second factor")
+	has(t, c.must(1, "", "user", "reset-factor", "MIRA"), "has no second factor")
 	has(t, c.must(1, "", "user", "reset-factor", "nobody"), "no such login")
 	has(t, c.must(1, "nobody\n", "user", "delete", "mira"), "Nothing was deleted")
 	has(t, c.must(0, "Mira\n", "user", "delete", "mira"), "deleted")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"zencrypt/audit"
 	"zencrypt/importer"
 	"zencrypt/models"
 )
@@ -122,6 +123,7 @@ func (o *importOptions) run(e *env, name string, open func(context.Context, impo
 		failed = err
 	}
 	job.bar.wipe()
+	o.told(e, job)
 	models.Failpoint("import-report")
 	job.report.end(failed)
 	if err := files.write(job.report); err != nil {
@@ -131,6 +133,13 @@ func (o *importOptions) run(e *env, name string, open func(context.Context, impo
 		return errors.Join(failed, err)
 	}
 	return failed
+}
+
+// told puts into the server log how many accounts came, also when it was cut.
+func (o *importOptions) told(e *env, job *importJob) {
+	if n := job.report.Accounts; !o.DryRun && n.New+n.Known > 0 {
+		o.note(e, audit.Event{Name: models.EventImported, Counts: map[string]int64{"new": int64(n.New), "known": int64(n.Known)}})
+	}
 }
 
 // importError gives what is no source of the kind that was named its exit code.

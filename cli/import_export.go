@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"zencrypt/archive"
+	"zencrypt/audit"
 	"zencrypt/blobs"
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
@@ -221,10 +222,24 @@ func (t *taking) account() error {
 	if err != nil {
 		return err
 	}
+	if !t.cmd.DryRun {
+		t.noted()
+	}
 	m := t.moved
 	r := &t.report
 	r.Keys, r.Versions, r.KnownKeys, r.People, r.Known, r.Renamed, r.Outside = m.Keys, m.Versions, m.KnownKeys, m.People, m.KnownPeople, m.Renamed, m.Outside
 	return nil
+}
+
+// noted tells the account's person and the server log that somebody brought data in.
+func (t *taking) noted() {
+	if t.report.NewAccount {
+		t.cmd.recordAct(t.env, t.db, models.ActAdd, t.u.Account.ID)
+	}
+	if err := t.db.Activity.Note(t.ctx, t.u, &models.Event{Kind: models.EventImported}); err != nil {
+		t.warn("this could not be noted in the account's list: " + err.Error())
+	}
+	t.cmd.note(t.env, audit.Event{Name: models.EventImported, Account: t.u.Account.ID.String()})
 }
 
 func (t *taking) make(login string, b models.Belongings) (err error) {

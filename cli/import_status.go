@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"zencrypt/audit"
 	"zencrypt/models"
 )
 
@@ -121,6 +122,11 @@ func (c *importPurgeCmd) Run(e *env) error {
 		}
 	}
 	gone := 0
+	defer func() {
+		if gone > 0 {
+			c.note(e, audit.Event{Name: "imports-purged", Counts: map[string]int64{"accounts": int64(gone)}})
+		}
+	}()
 	for _, id := range ids {
 		if e.ctx.Err() != nil {
 			break

@@ -90,6 +90,15 @@ func TestImport(t *testing.T) {
 	has(t, c.must(1, "8\n", "import", "purge", "--older-than", "0h"), "9 accounts with 54 items", "Nothing was deleted")
 	has(t, c.must(0, "9\n", "import", "purge", "--older-than", "0h"), "9 accounts are deleted")
 	has(t, c.must(0, "", "import", "status"), "No account here")
+	log, err := os.ReadFile(filepath.Join("data", "log", "server.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{`"event":"old-data-imported","by":"command line","counts":{"known":0,"new":10}`, `"event":"imports-purged","by":"command line","counts":{"accounts":9}`} {
+		if strings.Count(string(log), line) != 1 {
+			t.Errorf("the server log lacks %s:\n%s", line, log)
+		}
+	}
 	has(t, c.must(0, "", "import", "v6", path, "--report", "fourth"), "10 deleted here since")
 }
 

@@ -93,7 +93,8 @@ takes the key that is there for its own. Then:
 
   - passwords that were set under the lost key open nothing. Each person needs the recovery code, once, at
     /recover: it opens everything, and the new password stands under the new key. The log-in page says so;
-  - who has neither the recovery code nor a live session has lost what the account holds, unless the key is found;
+  - who has neither the recovery code nor a live session has lost what the account holds, unless the key is found. So
+    have all who came by 'zencrypt import' and did not log in yet: they have no code;
   - logins that were given up under the lost key can be registered again.
 
 Should the key be found, put it beside the new one as zencrypt_key.1 and restart the server: passwords work again.
@@ -170,12 +171,16 @@ func named(use []models.KeyUse) string {
 
 // consequences says in one line what giving up keys means.
 func consequences(verb string, use []models.KeyUse) string {
-	var accounts, logins int
+	var accounts, waiting, logins int
 	for _, u := range use {
-		accounts, logins = accounts+u.Accounts, logins+u.RetiredLogins
+		accounts, waiting, logins = accounts+u.Accounts-u.Waiting, waiting+u.Waiting, logins+u.RetiredLogins
 	}
-	return fmt.Sprintf("This would %s %s: %d accounts then open with their recovery code only, and %d logins that were given up can be registered again.",
-		verb, named(use), accounts, logins)
+	lost := ""
+	if waiting > 0 {
+		lost = fmt.Sprintf(" %d accounts that came by an import and wait for their people, who have no code yet, then open by nothing,", waiting)
+	}
+	return fmt.Sprintf("This would %s %s: %d accounts then open with their recovery code only,%s and %d logins that were given up can be registered again.",
+		verb, named(use), accounts, lost, logins)
 }
 
 // confirm asks for a word to be typed.

@@ -68,6 +68,10 @@ func (secretsRemoveCmd) Help() string {
 	return `An older server key can go when no password and no login that was given up depends on it, as 'zencrypt secrets
 check' counts. Logins that were given up never move to a newer key: nobody logs in by them any more.
 
+Two things go by an old key besides, and end with it: an import that was made under it is not known again, so that the
+same 'zencrypt import' would bring everybody a second time; and 'zencrypt doctor --log' can't check the lines of the
+server log from then, which are not forgotten either (--log-keep).
+
 --force removes it all the same. The accounts that are left then open with their recovery code only, and the given-up
 logins can be registered by others. No server may run then.
 

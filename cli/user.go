@@ -46,6 +46,13 @@ type place struct {
 	LogAnchor     []string      `name:"log-anchor" env:"ZENCRYPT_LOG_ANCHOR" placeholder:"PLACE" help:"Second places of the server log, as 'serve' has them."`
 }
 
+// note is log for what is done and stays so.
+func (p place) note(e *env, event audit.Event) {
+	if err := p.log(event); err != nil {
+		e.warn("this is done, and could not be noted in the server log: " + err.Error())
+	}
+}
+
 func (p place) config() config.Config {
 	cfg := config.Default()
 	cfg.Data, cfg.Secrets, cfg.SharedSecrets, cfg.ServerLog, cfg.LogAnchor = p.Data, p.Secrets, p.SharedSecrets, p.ServerLog, p.LogAnchor

@@ -34,7 +34,7 @@ func (c *one) change(e *env, what, text string, fields map[string]any, do func(d
 	}
 	c.recordAct(e, db, what, a.ID)
 	fields["login"] = a.Login
-	return c.answer(e, fmt.Sprintf(text, a.Login), fields)
+	return c.answer(e, fmt.Sprintf(text, oneLine(a.Login)), fields)
 }
 
 type userSuspendCmd struct {

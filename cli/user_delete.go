@@ -40,12 +40,14 @@ func (c *userDeleteCmd) Run(e *env) error {
 		return err
 	}
 	if !c.Yes {
-		fmt.Fprintf(e.stderr, "This deletes %s with %d items (%d bytes), for good. Type the login to go on: ", a.Login, items, size)
+		fmt.Fprintf(e.stderr, "This deletes %s with %d items (%d bytes), for good. Type the login to go on: ", oneLine(a.Login), items, size)
 		typed, err := answer(e.ctx, func() (string, error) { return firstLine(e.stdin) })
 		if err != nil {
 			return err
 		}
-		if typed != a.Login {
+		// As the pages ask: in any spelling that leads there, since an old login may hold what can't be typed.
+		own, _ := models.LoginKey(a.Login)
+		if key, ok := models.LoginKey(typed); !ok || key != own {
 			return errors.New("delete account: what was typed is not the login. Nothing was deleted")
 		}
 	}
@@ -75,5 +77,5 @@ func (c *userDeleteCmd) Run(e *env) error {
 		return err
 	}
 	c.recordAct(e, db, models.ActDelete, a.ID)
-	return c.answer(e, fmt.Sprintf("Account %s is deleted. Its login is not given again.", a.Login), map[string]any{"login": a.Login, "deleted": true, "items": items})
+	return c.answer(e, fmt.Sprintf("Account %s is deleted. Its login is not given again.", oneLine(a.Login)), map[string]any{"login": a.Login, "deleted": true, "items": items})
 }

@@ -71,7 +71,7 @@ func (c *userListCmd) line(out io.Writer, m *models.Member) error {
 				notes += n.text
 			}
 		}
-		_, err := fmt.Fprintf(out, "%s  seen %-10s  %6d items  %10s  %s%s\n", m.Created.UTC().Format(time.DateOnly), seen, m.Items, humanize.IBytes(uint64(m.Bytes)), m.Login, notes)
+		_, err := fmt.Fprintf(out, "%s  seen %-10s  %6d items  %10s  %s%s\n", m.Created.UTC().Format(time.DateOnly), seen, m.Items, humanize.IBytes(uint64(m.Bytes)), oneLine(m.Login), notes)
 		return err
 	}
 	line := map[string]any{"login": m.Login, "created": m.Created.UTC().Format(time.RFC3339), "role": m.Role, "suspended": m.Suspended,

@@ -94,7 +94,7 @@ func (m *mover) unpack(name string) string {
 	return filepath.Join(into, "zencrypt-export")
 }
 
-// takeIn runs zencrypt import export on a stopped installation, and returns the report.
+// takeIn runs zencrypt import export on a stopped installation, and returns the report. The server log tells of it.
 func (m *mover) takeIn(s *server, name, login string, more ...string) map[string]any {
 	m.t.Helper()
 	secret := filepath.Join(m.dir, "password")
@@ -114,6 +114,12 @@ func (m *mover) takeIn(s *server, name, login string, more ...string) map[string
 	report := map[string]any{}
 	if err := json.Unmarshal(out, &report); err != nil {
 		m.t.Fatalf("read the report %q: %v", out, err)
+	}
+	if report["dry_run"] == false {
+		log, err := os.ReadFile(filepath.Join(s.data, "log", "server.jsonl"))
+		if err != nil || !strings.Contains(string(log), `"event":"old-data-imported","account":"`) {
+			m.t.Errorf("the server log tells nothing of it: %v", err)
+		}
 	}
 	return report
 }

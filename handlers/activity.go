@@ -122,7 +122,7 @@ var eventWords = map[string]words{
 	models.EventKeyDeleted:      {text: "A key was deleted"},
 	models.EventItemExported:    {text: "An item was downloaded from the vault"},
 	models.EventAccountExported: {text: "Everything was exported", alarm: true},
-	models.EventImported:        {text: "Data of an older version was imported"},
+	models.EventImported:        {text: "Data was brought in, from an export or an older version"},
 	models.EventSettings:        {text: "Session length or lock was changed"},
 	models.EventHistoryOn:       {text: "This list was turned on"},
 	models.EventHistoryOff:      {text: "This list was turned off", detail: "What happened until it was turned on again is not in it.", alarm: true},

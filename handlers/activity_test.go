@@ -396,3 +396,19 @@ func TestSettings(t *testing.T) {
 		}
 	})
 }
+
+// A locked session opens by the password of its own account, and never tries one on those who share an old spelling.
+func TestUnlock_SharedSpelling(t *testing.T) {
+	s, _ := newAudited(t)
+	c := s.client(t)
+	c.register("ada")
+	s.comes(t, "2", "ADA", "same password", 1)
+	c.post("/settings", "what", "session", "session", "0", "lock", "10", "current", testPassword).want(t, 303)
+	s.idle(t, 11*time.Minute)
+	c.post("/account/unlock", "password", "same password").want(t, 422, "The password is wrong")
+	if _, waiting, err := s.db.Imports.Tally(t.Context()); err != nil || waiting != 1 {
+		t.Errorf("%d wait, %v: somebody else's account was moved", waiting, err)
+	}
+	c.post("/account/unlock", "password", testPassword).want(t, 303)
+	c.get("/vault").want(t, 200)
+}

@@ -171,10 +171,11 @@ func (a *admin) Delete(x *fiber.Ctx) error {
 		if err := own(x, m); err != nil {
 			return "", err
 		}
-		_, typed, err := models.NormalizeLogin(f.get("login"))
-		if _, login, _ := models.NormalizeLogin(m.Login); err != nil || typed != login {
+		typed, ok := models.LoginKey(f.get("login"))
+		if login, _ := models.LoginKey(m.Login); !ok || typed != login {
 			return "", models.Errorf(models.Invalid, "login", "type the login of this account, %s, to confirm", m.Login)
 		}
+		var err error
 		files, err = a.accounts.DeleteByAdmin(ctx, m.ID)
 		return models.ActDelete, err
 	})

@@ -26,7 +26,7 @@ func (a *admin) Server(x *fiber.Ctx) error {
 		vm.Migrations = append(vm.Migrations, views.MigrationRow{Database: m.Database, Name: m.Name, At: m.At})
 	}
 	for _, k := range st.ServerKeys {
-		vm.Keys = append(vm.Keys, views.ServerKeyRow{Fingerprint: k.Fingerprint, Active: k.Active, Accounts: k.Accounts, Retired: k.Retired})
+		vm.Keys = append(vm.Keys, views.ServerKeyRow{Fingerprint: k.Fingerprint, Active: k.Fingerprint == st.ActiveKey, Accounts: k.Accounts, Retired: k.RetiredLogins})
 	}
 	return a.render(x, fiber.StatusOK, adminPage("This server"), views.AdminServerPage(vm))
 }

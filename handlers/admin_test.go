@@ -474,3 +474,17 @@ func TestAdmin_CutSuspended(t *testing.T) {
 		t.Error("a guest's was stopped")
 	}
 }
+
+// An administrator can delete an account whose old login breaks today's rules.
+func TestAdmin_DeleteOddLogin(t *testing.T) {
+	s := newServer(t)
+	admin, _ := s.administrator(t, "root")
+	id := s.comes(t, "1", " Odd Login ", "old", 0).Account
+	path := "/admin/people/" + id.String() + "/delete"
+	admin.post(path, "login", "another", "current", testPassword).want(t, 422)
+	admin.post(path, "login", "", "current", testPassword).want(t, 422)
+	admin.post(path, "login", "odd login", "current", testPassword).want(t, 303)
+	if _, err := s.db.Accounts.Get(t.Context(), id); models.ErrorCode(err) != models.NotFound {
+		t.Errorf("it is there: %v", err)
+	}
+}

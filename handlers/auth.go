@@ -76,10 +76,7 @@ func (a *auth) Register(x *fiber.Ctx) error {
 		})
 	}
 	if err == nil {
-		a.noteEvent(x.UserContext(), u, nil, models.Event{Kind: models.EventMade})
-		a.rememberDevice(x, login)
-		x.Locals(localMade, true)
-		return a.settled(x, a.begin(x, u, "/register/confirm"))
+		return a.registered(x, u)
 	}
 	errs, err := fieldErrors(err)
 	if err != nil {
@@ -108,6 +105,14 @@ func (a *auth) register(x *fiber.Ctx, login, pw string, create func(context.Cont
 		return err
 	})
 	return u, err
+}
+
+// registered notes a new account and lets its person in.
+func (a *auth) registered(x *fiber.Ctx, u *models.Unlocked) error {
+	a.noteEvent(x.UserContext(), u, nil, models.Event{Kind: models.EventMade})
+	a.rememberDevice(x, u.Account.Login)
+	x.Locals(localMade, true)
+	return a.settled(x, a.begin(x, u, "/register/confirm"))
 }
 
 // ShowRecovery handles GET /register/confirm: the code that still has to be confirmed.
@@ -281,6 +286,9 @@ func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 func (a *auth) admit(x *fiber.Ctx, token string, s *models.Session, u *models.Unlocked, next string) error {
 	a.setCookie(x, a.cookieName(), token, 0)
 	a.noteLogin(x, u, s)
+	// What an import left: the password takes it in as it opens the account, a passkey or a recovery code here. What does
+	// not come for want of space comes at the next log-in.
+	_, _ = a.db.Imports.Receive(x.UserContext(), u)
 	if x.Cookies(a.guestCookie()) != "" {
 		a.clearCookie(x, a.guestCookie())
 	}

@@ -172,3 +172,19 @@ func TestDecrypt_OldFile(t *testing.T) {
 		t.Errorf("%d files in the vault", len(files))
 	}
 }
+
+// What an import left for somebody is taken in at the next log-in by whichever door.
+func TestImported_InboxByRecovery(t *testing.T) {
+	s := newServer(t)
+	s.comes(t, "1", "ada", "an old password", 0)
+	c := s.client(t)
+	c.post("/login", "login", "ada", "password", "an old password").want(t, 303)
+	code := codePattern.FindString(c.get("/register/confirm").want(t, 200).body)
+	c.post("/register/confirm", "code", code).want(t, 303)
+	s.comes(t, "1", "ada", "an old password", 0, models.Record{Ref: "late", Kind: models.RecordNote, Body: []byte("it came later")})
+	lost := s.client(t)
+	lost.post("/recover", "login", "ada", "code", code, "password", otherPassword, "password2", otherPassword).want(t, 303)
+	next := codePattern.FindString(lost.get("/register/confirm").want(t, 200).body)
+	lost.post("/register/confirm", "code", next).want(t, 303)
+	lost.get("/vault").want(t, 200, "it came later")
+}

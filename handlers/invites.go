@@ -75,7 +75,7 @@ func (i *invites) Register(x *fiber.Ctx) error {
 		})
 	}
 	if err == nil {
-		return i.settled(x, i.begin(x, u, "/register/confirm"))
+		return i.registered(x, u)
 	}
 	errs, err := fieldErrors(err)
 	if err != nil {

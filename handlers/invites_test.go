@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,4 +101,29 @@ func (c *client) join(path, login string) {
 	}
 	code := codePattern.FindString(c.get("/register/confirm").body)
 	c.post("/register/confirm", "code", code).want(c.t, 303)
+}
+
+var newBrowser = regexp.MustCompile(`from a browser that was new`)
+
+// Who comes in by an invitation is noted, and its browser known, as of any registration.
+func TestInvites_Noted(t *testing.T) {
+	s, lines := newAudited(t, func(o *Options) { o.Invites = true })
+	token, _, err := s.db.Invitations.Create(t.Context(), nil, 1, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.client(t)
+	c.join("/invite/"+token, "mira")
+	c.get("/activity").want(t, 200, "The account was made")
+	if newBrowser.MatchString(c.get("/activity").body) {
+		t.Error("the browser in which the account was made is told as new")
+	}
+	if !slices.ContainsFunc(lines(), func(l map[string]any) bool { return l["event"] == models.EventMade }) {
+		t.Error("the server log says nothing")
+	}
+	c.post("/logout").want(t, 303)
+	c.post("/login", "login", "mira", "password", testPassword).want(t, 303)
+	if newBrowser.MatchString(c.get("/activity").want(t, 200).body) {
+		t.Error("the browser is new at its second log-in")
+	}
 }

@@ -14,7 +14,7 @@ import (
 
 type unlockStore interface {
 	LoginOf(ctx context.Context, id models.ID) (string, error)
-	Authenticate(ctx context.Context, login, password string) (*models.Unlocked, error)
+	AuthenticateAs(ctx context.Context, id models.ID, password string) (*models.Unlocked, error)
 }
 
 // unlock is the door of a session that locked itself: its sealed account key is gone, and the password makes it anew.
@@ -50,17 +50,13 @@ func (u *unlock) Create(x *fiber.Ctx) error {
 		return err
 	}
 	ctx, s, next := x.UserContext(), visitorOf(x).session, localPath(f.get("next"))
-	login, err := u.accounts.LoginOf(ctx, *s.Account)
-	if err != nil {
-		return err
-	}
 	key := [16]byte(*s.Account)
 	if ok, wait := u.rates.password.Take(key); !ok {
 		return tooMany(wait, "A wrong password was tried too often.")
 	}
 	var who *models.Unlocked
 	err = u.slow(x, limits.Login, func() error {
-		who, err = u.accounts.Authenticate(ctx, login, f.get("password"))
+		who, err = u.accounts.AuthenticateAs(ctx, *s.Account, f.get("password"))
 		return err
 	})
 	if models.ErrorCode(err) == models.Unauthorized {

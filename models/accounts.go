@@ -217,7 +217,7 @@ func (a *Accounts) register(ctx context.Context, login, pw string, fill filling)
 		return nil, passwordField("password", err)
 	}
 	// Before the slow part, for a quick answer; the INSERT decides.
-	if err := a.free(ctx, a.db.main.r, loginKey); err != nil {
+	if err := a.choosable(ctx, a.db.main.r, loginKey, ID{}); err != nil {
 		return nil, storeError(err)
 	}
 	creds, unlock, err := a.db.kdf.create(a.db.opts.Pepper, pw)
@@ -237,7 +237,7 @@ func (a *Accounts) register(ctx context.Context, login, pw string, fill filling)
 	}
 	u.Account = row.account()
 	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if err := a.free(ctx, tx, loginKey); err != nil {
+		if err := a.choosable(ctx, tx, loginKey, ID{}); err != nil {
 			return err
 		}
 		if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {

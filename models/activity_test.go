@@ -193,7 +193,9 @@ func TestActivity_Failures(t *testing.T) {
 		db.Activity.Failed("ada", EventLoginFailed)
 		db.Activity.Failed("ADA", EventLoginFailed)
 		db.Activity.Failed("nobody", EventLoginFailed)
-		db.Activity.Failed("\x00", EventLoginFailed)
+		db.Activity.Failed(strings.Repeat("long", 1000), EventLoginFailed)
+		db.Activity.Failed("\xff", EventLoginFailed)
+		db.Activity.Failed(" ", EventLoginFailed)
 	}
 	if queries != 0 {
 		t.Fatalf("counting asked the database %d times", queries)
@@ -348,5 +350,32 @@ func TestActivity_HistoryOff(t *testing.T) {
 	}
 	if s, err := db.Accounts.Settings(t.Context(), u); err != nil || !s.HistoryDiffers || !s.History {
 		t.Fatalf("%+v, %v", s, err)
+	}
+}
+
+// What fails by an old login is told to whom it leads to, though today's rules refuse such a login.
+func TestActivity_FailuresOfOldLogins(t *testing.T) {
+	db, _ := newTestDB(t)
+	bring(t, db, incoming(t, "1", "a b", "old password"))
+	odd := enter(t, db, "a b", "old password")
+	renamed := renamedAda(t, db)
+	db.Activity.Failed(" A B", EventLoginFailed)
+	counts, err := db.Activity.FlushOf(t.Context(), odd.Account)
+	if err != nil || len(counts) != 1 || counts[0].Account != odd.Account.ID || counts[0].N != 1 {
+		t.Fatalf("odd: %+v, %v", counts, err)
+	}
+	db.Activity.Failed("Ada", EventLoginFailed)
+	counts, err = db.Activity.Flush(t.Context())
+	if err != nil || len(counts) != 1 || counts[0].Account != renamed.Account.ID {
+		t.Fatalf("renamed: %+v, %v", counts, err)
+	}
+	both := register(t, db, "eve")
+	in := incoming(t, "3", "EVE", "old password")
+	in.Rank = 1
+	other := bring(t, db, in)
+	db.Activity.Failed("eve", EventLoginFailed)
+	counts, err = db.Activity.Flush(t.Context())
+	if err != nil || len(counts) != 2 || counts[0].Account != both.Account.ID || counts[1].Account != other.Account {
+		t.Fatalf("tried on both: %+v, %v", counts, err)
 	}
 }

@@ -45,7 +45,6 @@ func (a *Accounts) retire(ctx context.Context, id ID) error { return a.retireIf(
 
 // retireIf is retire for an account of which something must hold, Conflict when it does not.
 func (a *Accounts) retireIf(ctx context.Context, id ID, holds func(*accountRow) bool) error {
-	pepper := a.db.opts.Pepper
 	return a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, err := accountBy(ctx, tx, "id", id)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -66,8 +65,7 @@ func (a *Accounts) retireIf(ctx context.Context, id ID, holds func(*accountRow) 
 		if _, err := tx.NewDelete().Model((*invitationRow)(nil)).Where("created_by = ?", id).Exec(ctx); err != nil {
 			return err
 		}
-		retired := retiredRow{Digest: pepper.Keys[pepper.Active].retiredDigest(row.LoginKey), Pepper: pepper.Active}
-		if _, err := tx.NewInsert().Model(&retired).On("CONFLICT DO NOTHING").Exec(ctx); err != nil {
+		if err := a.giveUp(ctx, tx, row, ""); err != nil {
 			return err
 		}
 		if _, err := tx.NewDelete().Model((*accountKeyRow)(nil)).Where("account_id = ?", id).Exec(ctx); err != nil {

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/uptrace/bun"
 )
 
-// maxFailures bounds the logins whose failures wait to be written, about 2 MB. Each failure costs a slow hash, of
+// maxFailures bounds the logins whose failures wait to be written, about 2 MB as people type, 8 MB at most. Each failure costs a slow hash, of
 // which the server does some twenty a second, and they are written once a minute: nobody fills this up to hide one.
 const maxFailures = 4096
 
@@ -55,9 +56,10 @@ type FailureCount struct {
 	N       int
 }
 
-// Failed counts a failure of a login that was typed, whether it exists or not. It touches no database.
+// Failed counts a failure of a login that was typed, whether it exists or not. It touches no database. What no log-in
+// takes, or has more bytes than any login of today's, is not counted.
 func (a *Activity) Failed(login, kind string) {
-	if _, key, err := NormalizeLogin(login); err == nil {
+	if key, ok := LoginKey(login); ok && key != "" && len(key) <= 8*maxLogin && utf8.ValidString(login) {
 		a.failures.add(failureOf{login: key, kind: kind}, a.db.now())
 	}
 }
@@ -135,8 +137,8 @@ func (a *Activity) Flush(ctx context.Context) ([]FailureCount, error) {
 // FlushOf writes the failures of one account. Nothing else may be written while a person waits: how long it takes
 // would tell whether a login exists.
 func (a *Activity) FlushOf(ctx context.Context, account *Account) ([]FailureCount, error) {
-	_, key, err := NormalizeLogin(account.Login)
-	return a.flush(ctx, func(of failureOf) bool { return of.account == account.ID || err == nil && of.login == key })
+	key, ok := LoginKey(account.Login)
+	return a.flush(ctx, func(of failureOf) bool { return of.account == account.ID || ok && of.login == key })
 }
 
 func (a *Activity) flush(ctx context.Context, fits func(failureOf) bool) (counts []FailureCount, err error) {
@@ -149,26 +151,24 @@ func (a *Activity) flush(ctx context.Context, fits func(failureOf) bool) (counts
 	unknown, rows := map[string]int{}, map[hourOf]hour{}
 	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		for of, one := range all {
-			column, value := "id", any(of.account)
-			if of.login != "" {
-				column, value = "login_key", of.login
+			accounts, err := of.accounts(ctx, tx)
+			if err != nil {
+				return err
 			}
-			account, err := accountBy(ctx, tx, column, value)
-			if errors.Is(err, sql.ErrNoRows) {
+			if len(accounts) == 0 {
 				unknown[of.kind] += one.n
-				continue
 			}
-			if err != nil {
-				return err
-			}
-			counts = append(counts, FailureCount{Account: account.ID, Kind: of.kind, N: one.n})
-			keeps, err := keepsHistory(ctx, tx, account.ID)
-			if err != nil {
-				return err
-			}
-			if keeps {
-				if err := a.count(ctx, tx, account, of.kind, one, rows); err != nil {
+			for i := range accounts {
+				account := &accounts[i]
+				counts = append(counts, FailureCount{Account: account.ID, Kind: of.kind, N: one.n})
+				keeps, err := keepsHistory(ctx, tx, account.ID)
+				if err != nil {
 					return err
+				}
+				if keeps {
+					if err := a.count(ctx, tx, account, of.kind, one, rows); err != nil {
+						return err
+					}
 				}
 			}
 		}
@@ -183,6 +183,21 @@ func (a *Activity) flush(ctx context.Context, fits func(failureOf) bool) (counts
 		counts = append(counts, FailureCount{Kind: kind, N: n})
 	}
 	return counts, nil
+}
+
+// accounts are those that a failure was a try on: an old spelling may lead to several.
+func (of failureOf) accounts(ctx context.Context, tx bun.Tx) ([]accountRow, error) {
+	if of.login != "" {
+		return candidatesOf(ctx, tx, of.login)
+	}
+	row, err := accountBy(ctx, tx, "id", of.account)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []accountRow{*row}, nil
 }
 
 // count writes the row of an account's failures in an hour, or writes it anew with more of them. rows are those of

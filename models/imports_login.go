@@ -43,16 +43,18 @@ func (a *Accounts) candidates(ctx context.Context, login string) (rows []account
 	if !ok || !utf8.ValidString(login) {
 		return nil, nil
 	}
-	aliased := a.db.main.r.NewSelect().Model((*aliasRow)(nil)).Column("account_id").Where("alias_key = ?", key)
-	err = withStanding(a.db.main.r.NewSelect().Model(&rows)).Where("deleted IS NULL").
+	rows, err = candidatesOf(ctx, a.db.main.r, key)
+	return rows, storeError(err)
+}
+
+func candidatesOf(ctx context.Context, db bun.IDB, key string) (rows []accountRow, err error) {
+	aliased := db.NewSelect().Model((*aliasRow)(nil)).Column("account_id").Where("alias_key = ?", key)
+	err = withStanding(db.NewSelect().Model(&rows)).Where("deleted IS NULL").
 		WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
 			return q.Where("login_key = ?", key).WhereOr("id IN (?)", aliased)
 		}).
 		OrderExpr("login_key <> ?, created, id", key).Limit(maxTries).Scan(ctx)
-	if err != nil {
-		return nil, storeError(err)
-	}
-	return rows, nil
+	return rows, err
 }
 
 // waits tells whether an account's person has not come since an import.

@@ -26,6 +26,7 @@ type LostKeys struct {
 type KeyUse struct {
 	Fingerprint   string `json:"fingerprint"`
 	Accounts      int    `json:"accounts"`       // whose password was last set, or raised, under it
+	Waiting       int    `json:"waiting"`        // of these, who came by an import and have no recovery code yet
 	RetiredLogins int    `json:"retired_logins"` // logins that were given up, kept from others by it
 	Lost          bool   `json:"lost"`
 }
@@ -69,6 +70,7 @@ func keyUse(ctx context.Context, tx bun.Tx) (use []KeyUse, active string, err er
 		note         func(*KeyUse, int)
 	}{
 		{"accounts", "deleted IS NULL", func(u *KeyUse, n int) { u.Accounts = n }},
+		{"accounts", "deleted IS NULL AND verifier = ''", func(u *KeyUse, n int) { u.Waiting = n }}, // in a database of any version
 		{"retired_logins", "true", func(u *KeyUse, n int) { u.RetiredLogins = n }},
 	} {
 		var rows []struct {

@@ -103,3 +103,21 @@ func TestLoseServerKeys(t *testing.T) {
 		t.Error("nothing depends on the lost key any more")
 	}
 }
+
+// An account that waits for its person is opened by the server key alone that it came under.
+func TestKeyUses_Waiting(t *testing.T) {
+	o := testOptions(t, t.TempDir(), newClock())
+	db := openTest(t, o)
+	register(t, db, "bob")
+	for i, login := range []string{"ada", "eve"} {
+		bring(t, db, incoming(t, string(rune('1'+i)), login, "old password"))
+	}
+	enter(t, db, "eve", "old password")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	use, active, err := KeyUses(t.Context(), o.Dir)
+	if want := []KeyUse{{Fingerprint: active, Accounts: 3, Waiting: 1}}; err != nil || !reflect.DeepEqual(use, want) {
+		t.Fatalf("use: %+v: %v", use, err)
+	}
+}

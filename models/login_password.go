@@ -51,6 +51,19 @@ func (a *Accounts) Authenticate(ctx context.Context, login, pw string) (u *Unloc
 	return u, err
 }
 
+// AuthenticateAs opens one account with its password, for who is known by a session that locked itself: no spelling leads
+// to another's. Unauthorized when the password is wrong or the account is gone.
+func (a *Accounts) AuthenticateAs(ctx context.Context, id ID, pw string) (*Unlocked, error) {
+	row, err := accountBy(ctx, a.db.main.r, "id", id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errWrongLogin()
+	}
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return a.authenticate(ctx, row, pw)
+}
+
 // authenticateOne tries a password on one account, whether its person came before or not.
 func (a *Accounts) authenticateOne(ctx context.Context, row *accountRow, pw string) (*Unlocked, error) {
 	if row.waits() {

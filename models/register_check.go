@@ -16,5 +16,5 @@ func (a *Accounts) CanRegister(ctx context.Context, login, pw string) error {
 	if err := password.Check(pw, spelling); err != nil {
 		return passwordField("password", err)
 	}
-	return storeError(a.free(ctx, a.db.main.r, loginKey))
+	return storeError(a.choosable(ctx, a.db.main.r, loginKey, ID{}))
 }

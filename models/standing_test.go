@@ -315,7 +315,7 @@ func TestDB_Status(t *testing.T) {
 	if !names["zencrypt.db 20260101000600"] || !names["sessions.db 20260101000000"] {
 		t.Errorf("migrations %v", st.Migrations)
 	}
-	if len(st.ServerKeys) != 1 || !st.ServerKeys[0].Active || st.ServerKeys[0].Accounts != 2 || st.ServerKeys[0].Retired != 1 {
+	if len(st.ServerKeys) != 1 || st.ServerKeys[0].Fingerprint != st.ActiveKey || st.ServerKeys[0].Accounts != 2 || st.ServerKeys[0].RetiredLogins != 1 {
 		t.Errorf("server keys %+v", st.ServerKeys)
 	}
 }

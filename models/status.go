@@ -18,7 +18,8 @@ type Status struct {
 	ItemBytes                   int64
 	MainBytes, SessionsBytes    int64 // the databases with their logs
 	Migrations                  []Migrated
-	ServerKeys                  []ServerKeyUse
+	ServerKeys                  []KeyUse
+	ActiveKey                   string // its fingerprint
 }
 
 // Migrated is a change of the schema that was applied.
@@ -26,14 +27,6 @@ type Migrated struct {
 	Database string // "zencrypt.db"
 	Name     string
 	At       time.Time
-}
-
-// ServerKeyUse is what depends on a version of the server key.
-type ServerKeyUse struct {
-	Fingerprint string
-	Active      bool
-	Accounts    int // whose passwords it peppers
-	Retired     int // logins that were given up under it
 }
 
 // Status looks at both databases.
@@ -52,7 +45,8 @@ func (db *DB) Status(ctx context.Context) (*Status, error) {
 		if err != nil {
 			return err
 		}
-		return st.serverKeys(ctx, tx, db.opts.Pepper)
+		st.ServerKeys, st.ActiveKey, err = keyUse(ctx, tx)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -83,42 +77,6 @@ func (db *DB) Status(ctx context.Context) (*Status, error) {
 		}
 	}
 	return st, nil
-}
-
-// serverKeys counts what stands under each version of the server key: those that were given, and any other that the
-// database names.
-func (st *Status) serverKeys(ctx context.Context, tx bun.Tx, keys PepperKeys) error {
-	at := map[string]int{}
-	use := func(fingerprint string) *ServerKeyUse {
-		i, ok := at[fingerprint]
-		if !ok {
-			i = len(st.ServerKeys)
-			at[fingerprint] = i
-			st.ServerKeys = append(st.ServerKeys, ServerKeyUse{Fingerprint: fingerprint, Active: fingerprint == keys.Active})
-		}
-		return &st.ServerKeys[i]
-	}
-	use(keys.Active)
-	for _, q := range []struct {
-		table, where string
-		count        func(*ServerKeyUse) *int
-	}{
-		{"accounts", "deleted IS NULL", func(u *ServerKeyUse) *int { return &u.Accounts }},
-		{"retired_logins", "true", func(u *ServerKeyUse) *int { return &u.Retired }},
-	} {
-		var rows []struct {
-			Pepper string
-			N      int
-		}
-		err := tx.NewSelect().Table(q.table).Column("pepper").ColumnExpr("count(*) AS n").Where(q.where).Group("pepper").Order("pepper").Scan(ctx, &rows)
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			*q.count(use(row.Pepper)) = row.N
-		}
-	}
-	return nil
 }
 
 // size is what a database takes on the disk, its log included.
