@@ -39,8 +39,10 @@ func (importExportCmd) Help() string {
     zencrypt import export --login mira -i my.key zencrypt-export.tar.age
 
 Takes all of an exported account into an account here: keys in every version, people, notes, files, digests and
-ciphertexts, with their dates. Everything is sealed under that account, so that its password is needed: of an
-account that is here already, or a new one, whose recovery code is printed. The second factor is not asked for.
+ciphertexts, with their dates. What happened to the account there can be read in the export, and is not taken in: the
+activity list here is of what happens here. Everything is sealed under that account, so that its password is
+needed: of an account that is here already, or a new one, whose recovery code is printed. The second factor is
+not asked for.
 
 The export is read to its end and compared with its sums before anything is written, so that it has to be a
 regular file. A new account comes with its keys and people whole or not at all; items follow one by one. After an

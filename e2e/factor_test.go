@@ -248,6 +248,8 @@ func TestPasskey_PRF(t *testing.T) {
 	tab.open("/account/factor")
 	tab.reads(".fobs", "Laptop")
 	tab.reads(".fobs", "opens without the password")
+	tab.open("/activity")
+	tab.reads("main", "A passkey was let open the account without the password")
 	tab.logOut()
 
 	// Without login and password.

@@ -112,6 +112,7 @@ var eventWords = map[string]words{
 	models.EventFactorCodes:     {text: "New one-time codes were made"},
 	models.EventFactorCodeUsed:  {text: "A one-time code was used to log in", alarm: true},
 	models.EventPasskeyAdded:    {text: "A passkey was added", alarm: true},
+	models.EventPasskeyUnlocks:  {text: "A passkey was let open the account without the password", alarm: true},
 	models.EventPasskeyRemoved:  {text: "A passkey was removed"},
 	models.EventKeyMade:         {text: "A key was made"},
 	models.EventKeyImported:     {text: "A key was imported"},

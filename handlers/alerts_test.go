@@ -73,7 +73,7 @@ func slicesOf(e models.Event, n int) (out []models.Event) {
 func TestEventRow_Words(t *testing.T) {
 	for _, kind := range []string{models.EventMade, models.EventLogin, models.EventLogout, models.EventSessionEnded, models.EventUnlocked, models.EventPassword,
 		models.EventRecovery, models.EventRecoveryCode, models.EventRenewed, models.EventLoginChanged, models.EventFactorOn, models.EventFactorOff,
-		models.EventFactorCodes, models.EventFactorCodeUsed, models.EventPasskeyAdded, models.EventPasskeyRemoved, models.EventKeyMade, models.EventKeyImported,
+		models.EventFactorCodes, models.EventFactorCodeUsed, models.EventPasskeyAdded, models.EventPasskeyUnlocks, models.EventPasskeyRemoved, models.EventKeyMade, models.EventKeyImported,
 		models.EventKeyExported, models.EventKeyRotated, models.EventKeyRetired, models.EventKeyRevoked, models.EventKeyDeleted, models.EventItemExported,
 		models.EventAccountExported, models.EventImported, models.EventSettings, models.EventHistoryOn, models.EventHistoryOff, models.EventHistoryCleared,
 		models.EventListed, models.EventUnlisted, models.EventPairExchanged, models.EventAdminSessions, models.EventAdminFactor, models.EventAdminSuspended,

@@ -260,8 +260,7 @@ func (a *auth) Passkey(x *fiber.Ctx) error {
 	u, err := a.byPasskey(x, f)
 	if models.ErrorCode(err) == models.Unauthorized {
 		errs, _ := fieldErrors(err)
-		return a.render(x, fiber.StatusUnprocessableEntity, loginPage, views.Login(views.LoginForm{
-			Next: next, Register: a.opt.Registration, Guests: a.opt.Guests, Passkey: a.askAnybody(x, next), Errors: errs}))
+		return a.showLogin(x, fiber.StatusUnprocessableEntity, views.LoginForm{Next: next, Errors: errs})
 	}
 	a.rates.loginClient.Return(client)
 	if err != nil {

@@ -38,7 +38,7 @@ func forOperator(kind string) bool {
 	case models.EventMade, models.EventLogin, models.EventLogout, models.EventSessionEnded, models.EventUnlocked,
 		models.EventPassword, models.EventRecovery, models.EventRecoveryCode, models.EventRenewed, models.EventLoginChanged,
 		models.EventFactorOn, models.EventFactorOff, models.EventFactorCodes, models.EventFactorCodeUsed, models.EventPasskeyAdded,
-		models.EventPasskeyRemoved, models.EventAccountExported, models.EventImported, models.EventPairExchanged:
+		models.EventPasskeyUnlocks, models.EventPasskeyRemoved, models.EventAccountExported, models.EventImported, models.EventPairExchanged:
 		return true
 	}
 	return false

@@ -99,6 +99,9 @@ func (p *passkeys) Add(x *fiber.Ctx) error {
 		return p.show(x, fiber.StatusUnprocessableEntity, "", "passkey", errs)
 	}
 	p.note(x, models.EventPasskeyAdded, what.Name)
+	if prf != nil {
+		p.note(x, models.EventPasskeyUnlocks, what.Name)
+	}
 	var unlock *views.PasskeyAsk
 	if prf == nil && offersPRF([]byte(f.get("credential"))) {
 		if unlock, err = p.askUnlock(x, made); err != nil {
@@ -222,6 +225,7 @@ func (p *passkeys) unlocked(x *fiber.Ctx, id models.ID, f *form) error {
 		}
 		return p.show(x, fiber.StatusUnprocessableEntity, "", "passkey", errs)
 	}
+	p.note(x, models.EventPasskeyUnlocks, k.Name)
 	return redirect(x, "/account/factor?done=unlocks")
 }
 

@@ -25,6 +25,7 @@ const (
 	EventFactorCodes     = "factor-codes-made"
 	EventFactorCodeUsed  = "factor-code-used"
 	EventPasskeyAdded    = "passkey-added"
+	EventPasskeyUnlocks  = "passkey-unlocks" // it opens the account without the password from then on
 	EventPasskeyRemoved  = "passkey-removed"
 	EventKeyMade         = "key-made"
 	EventKeyImported     = "key-imported"
