@@ -203,13 +203,30 @@ func (db *DB) LastBackup(ctx context.Context) (b Backup, ok bool, err error) {
 // Restored says that a database came from a backup: at which time, and from when that was.
 type Restored struct{ At, Of time.Time }
 
-// MarkRestored notes in a database file what it came from.
+// MarkRestored notes in a database file what it came from, and takes back its invitations: of one that has been used
+// or taken back since the backup nothing tells.
 func MarkRestored(ctx context.Context, path string, r Restored) error {
 	value, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
+	if err := dropInvitations(ctx, path); err != nil {
+		return err
+	}
 	return noteIn(ctx, path, metaRestored, string(value))
+}
+
+func dropInvitations(ctx context.Context, path string) error {
+	db, err := openPlain(path)
+	if err != nil {
+		return err
+	}
+	// A backup of an earlier version has no such table.
+	there, err := db.NewSelect().TableExpr("sqlite_schema").Where("type = 'table'").Where("name = 'invitations'").Exists(ctx)
+	if err == nil && there {
+		_, err = db.NewDelete().Model((*invitationRow)(nil)).Where("TRUE").Exec(ctx)
+	}
+	return storeError(errors.Join(err, db.Close()))
 }
 
 // Restored returns when this database was restored; ok is false when it never was.

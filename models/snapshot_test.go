@@ -145,11 +145,21 @@ func TestBackupNotes(t *testing.T) {
 	if got, ok, err := db.LastBackup(t.Context()); !ok || err != nil || !got.Time.Equal(want.Time) || got.Bytes != 5 || !got.Encrypted {
 		t.Error(got, ok, err)
 	}
+	token, _, err := db.Invitations.Create(t.Context(), nil, 1, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Invitations.Lookup(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
 	if err := MarkRestored(t.Context(), filepath.Join(db.opts.Dir, mainFile), Restored{At: c.now(), Of: want.Time}); err != nil {
 		t.Fatal(err)
 	}
 	if got, ok, err := db.Restored(t.Context()); !ok || err != nil || !got.At.Equal(c.now()) || !got.Of.Equal(want.Time) {
 		t.Error(got, ok, err)
+	}
+	if _, err := db.Invitations.Lookup(t.Context(), token); ErrorCode(err) != NotFound {
+		t.Errorf("an invitation of before the backup: %v", err)
 	}
 }
 
