@@ -52,7 +52,8 @@ func ExampleNewRing() {
 }
 
 func ExampleNewKey() {
-	fmt.Println(seal.NewKey() == seal.NewKey())
+	one, two := seal.NewKey(), seal.NewKey()
+	fmt.Println(one == two)
 	// Output: false
 }
 
