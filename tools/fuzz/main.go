@@ -162,7 +162,7 @@ func (t target) run(each budget) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, t.binary, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+each.String(), "-test.fuzzcachedir="+t.cache)
+	cmd := exec.CommandContext(ctx, t.binary, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+each.String(), "-test.fuzzcachedir="+t.cache, "-test.fuzzminimizetime=1s") // a large input is minimized for a minute else
 	cmd.Dir = t.folder
 	// Garbage is collected before it counts: what is above this limit is in use, and shows in the peak.
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=160MiB")
