@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"html"
 	"io"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -183,9 +182,7 @@ func signOnlyKey(t *testing.T, k *pgp.Key) string {
 
 // TestEncrypt_GnuPG: gpg opens what is encrypted to a key that it made, with the command that the page shows.
 func TestEncrypt_GnuPG(t *testing.T) {
-	if _, err := exec.LookPath("gpg"); err != nil {
-		t.Skip("gpg is not here")
-	}
+	needGPG(t)
 	s := newServer(t)
 	c := s.client(t)
 	c.register("ada")

@@ -47,3 +47,16 @@ func ed25519Public(t *testing.T) ed25519.PublicKey {
 	}
 	return public
 }
+
+// needGPG skips a test where there is no gpg, and fails it under CI, which installs one.
+func needGPG(t testing.TB) {
+	t.Helper()
+	_, err := exec.LookPath("gpg")
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatal("gpg is not here, and CI needs it")
+	default:
+		t.Skip("gpg is not here")
+	}
+}

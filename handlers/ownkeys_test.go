@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -96,9 +95,7 @@ func TestDecrypt_ManyKeys(t *testing.T) {
 		t.Error("keys were read that the message does not name")
 	}
 	c.post("/decrypt", "text", strings.Replace(before, "\n\n", "\n\nAAAA", 1)).want(t, 422)
-	if _, err := exec.LookPath("gpg"); err != nil {
-		t.Skip("gpg is not here")
-	}
+	needGPG(t)
 	g := newGPG(t)
 	g.run(keys[5].Certificate().Armor(), "--import")
 	c.post("/decrypt", "text", g.run("to nobody by name", "-a", "--throw-keyids", "-e", "-r", keys[5].Fingerprint())).want(t, 200, "to nobody by name", "“Key 05”")
@@ -154,9 +151,7 @@ func TestOpenPGP_Names(t *testing.T) {
 			t.Errorf("%q: downloaded as %q", name, got)
 		}
 	}
-	if _, err := exec.LookPath("gpg"); err != nil {
-		t.Skip("gpg is not here")
-	}
+	needGPG(t)
 	g := newGPG(t)
 	g.run(key.Certificate().Armor(), "--import")
 	write(t, g.home, "from gpg.txt", "x")

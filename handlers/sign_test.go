@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime/multipart"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -38,9 +37,7 @@ func write(t *testing.T, dir, name, content string) string {
 
 // TestSign_GnuPG: what is signed here passes gpg --verify, texts and files.
 func TestSign_GnuPG(t *testing.T) {
-	if _, err := exec.LookPath("gpg"); err != nil {
-		t.Skip("gpg is not here")
-	}
+	needGPG(t)
 	s := newServer(t)
 	ada, key := s.account(t, "ada")
 	g, dir := newGPG(t), t.TempDir()

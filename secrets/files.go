@@ -163,7 +163,7 @@ func Create(dir string) (*Keyring, error) {
 		return nil, err
 	}
 	secret := make([]byte, KeySize)
-	rand.Read(secret) //nolint:errcheck // never fails (Go 1.24)
+	rand.Read(secret) // it never fails (crypto/rand)
 	path := filepath.Join(dir, KeyFile)
 	if err := writeNew(path, base64.StdEncoding.EncodeToString(secret)+"\n"); err != nil {
 		return nil, fmt.Errorf("make server key: %w", err)

@@ -19,7 +19,7 @@ func Rotate(k *Keyring) (*Keyring, error) {
 		return nil, err
 	}
 	secret := make([]byte, KeySize)
-	rand.Read(secret) //nolint:errcheck // never fails (Go 1.24)
+	rand.Read(secret) // it never fails (crypto/rand)
 	active := filepath.Join(k.Dir, KeyFile)
 	// A try that was cut short may have kept the active key already.
 	old, kept := olderWith(k, k.Active.Fingerprint)
