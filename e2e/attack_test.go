@@ -22,7 +22,8 @@ const (
 	crowd         = 200       // accounts that log in at once
 	crowdMemory   = 600 << 20 // bytes that the server may have at its peak
 	crowdPassword = "nine lorries at the ford 77"
-	// pageTime is how long a page without a slow hash may take meanwhile.
+	// pageTime is how long a page without a slow hash may take meanwhile, half of the times. The slowest
+	// page says more of the machine than of the server: answerTime bounds it.
 	pageTime = 250 * time.Millisecond
 	// answerTime is what nobody waits longer for: 5 s in the queue, the hashes themselves, and much room
 	// for a machine that does other things.
@@ -87,7 +88,8 @@ func TestBulkAttack_Crowd(t *testing.T) {
 	s := newServer(t)
 	begin := time.Now()
 	makeCrowd(t, s)
-	t.Logf("%d accounts made in %v", crowd, time.Since(begin).Round(time.Second))
+	made := time.Since(begin)
+	t.Logf("%d accounts made in %v", crowd, made.Round(time.Second))
 	s.restart() // VmHWM never falls: a fresh process
 	s.waitReady()
 
@@ -142,8 +144,10 @@ func TestBulkAttack_Crowd(t *testing.T) {
 			t.Errorf("log-in %d: %d: %s", i, r.status, words(r.body))
 		}
 	}
-	if in < 20 {
-		t.Errorf("%d log-ins succeeded, want 20 at least", in)
+	// What this machine hashes without a crowd, in the 5 s that somebody waits at most: half of that must
+	// get in, or the crowd costs the server its work.
+	if able := int(crowd * 5 * time.Second / made); in < max(3, able/2) {
+		t.Errorf("%d log-ins succeeded, want half of %d at least", in, able)
 	}
 	_, peak := s.memory()
 	if peak > crowdMemory {
@@ -154,8 +158,8 @@ func TestBulkAttack_Crowd(t *testing.T) {
 		t.Fatal("no page was asked for meanwhile")
 	}
 	last := polled[len(polled)-1]
-	if last > pageTime {
-		t.Errorf("a page took %v meanwhile, allowed are %v", last, pageTime)
+	if half := polled[len(polled)/2]; half > pageTime {
+		t.Errorf("half of the pages took %v and more meanwhile, allowed are %v", half, pageTime)
 	}
 	t.Logf("%d log-ins in %v: %d in, %d asked to wait, slowest answer %v; peak %d MiB; %d pages meanwhile: p50 %v, p99 %v, max %v",
 		crowd, took.Round(time.Millisecond), in, busy, slowest.Round(time.Millisecond), peak>>20, len(polled),
@@ -200,8 +204,8 @@ func pollPage(t *testing.T, address string, stop <-chan struct{}) (took []time.D
 	}
 }
 
-// TestAttack_Costly sends what would cost much to look at. Each is refused quickly, and the server's
-// memory stays where it was.
+// TestAttack_Costly sends what would cost much to look at. Each is refused with little of the processor's
+// time, and the server's memory stays where it was.
 func TestAttack_Costly(t *testing.T) {
 	s := newServer(t)
 	c := s.client()
@@ -260,16 +264,16 @@ func TestAttack_Costly(t *testing.T) {
 		if after == 0 && tc.limit > time.Second {
 			_, after = s.memory()
 		}
-		begin := time.Now()
+		spent := s.cpu() // the processor's time, which other programs of the machine don't change
 		a := tc.do()
-		took := time.Since(begin)
+		took := s.cpu() - spent
 		if tc.status != 0 && a.status != tc.status || a.status >= 500 || !strings.Contains(a.body, tc.says) {
 			t.Errorf("%s: %d, want %d saying %q: %s", tc.name, a.status, tc.status, tc.says, words(a.body))
 		}
 		if took > tc.limit {
 			t.Errorf("%s took %v, allowed are %v", tc.name, took, tc.limit)
 		}
-		t.Logf("%s: %d in %v", tc.name, a.status, took.Round(100*time.Microsecond))
+		t.Logf("%s: %d in %v", tc.name, a.status, took)
 	}
 	if after-before > 16<<20 {
 		t.Errorf("the peak rose from %d to %d MiB", before>>20, after>>20)
