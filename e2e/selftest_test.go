@@ -140,6 +140,10 @@ func TestSelf_BrowserSeesFaults(t *testing.T) {
 	if found := strings.Join(tab.axe(), "\n"); !strings.Contains(found, "label") {
 		t.Errorf("axe finds %q on a page with an input without label", found)
 	}
+	tab.do("hide a text", evaluate(`document.body.insertAdjacentHTML("beforeend", "<main style='color: #fff; background: #fff'><p>Nobody sees this.</p></main>")`))
+	if found := strings.Join(tab.axe(), "\n"); !strings.Contains(found, "color-contrast") {
+		t.Errorf("axe finds %q on a page with white text on white", found)
+	}
 	want := []string{"127.0.0.2:9/away.png", `console: log: "said" 1`, "Error: thrown", "dialog: boo"}
 	eventually(t, actionTimeout, "all faults are seen", func() bool {
 		all := strings.Join(tab.problems(), "\n")
