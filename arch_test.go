@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"migrations": {},
 	"archive":    {},
 	"embed":      {},
+	"lang":       {}, // what people read on the pages, by language
 	"deploy":     {},
 
 	// One format or one job a package, none imports another: crypto.go tells the
@@ -50,12 +51,13 @@ var arrows = map[string][]string{
 	"crypto/totp":     {}, // what the models ask for a second factor
 	"crypto/passkey":  {},
 
-	"models":   {"crypto/..."},
-	"blobs":    {"crypto/..."},
-	"importer": {"crypto/..."},
-	"views":    {"embed"},
-	"handlers": {"models", "crypto/...", "views", "blobs", "limits", "audit", "archive"},
-	"e2e":      {},
+	"models":        {"crypto/..."},
+	"blobs":         {"crypto/..."},
+	"importer":      {"crypto/..."},
+	"views":         {"embed", "lang"},
+	"lang/langtest": {"lang"},
+	"handlers":      {"models", "crypto/...", "views", "lang", "blobs", "limits", "audit", "archive"},
+	"e2e":           {},
 }
 
 // owners lists which packages may import what of others'. A framework stays where
@@ -82,6 +84,7 @@ var owners = map[string][]string{
 	"github.com/go-webauthn/":    {"crypto/passkey"},
 	"github.com/fxamacker/":      {"crypto/passkey"},
 	"golang.org/x/crypto/argon2": {"crypto/password", "crypto/legacy"},
+	"github.com/nicksnyder/":     {"lang"},
 	"math/rand":                  {},
 	"C":                          {},
 	"unsafe":                     {},

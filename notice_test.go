@@ -27,6 +27,7 @@ var licences = map[string]string{
 	"github.com/golang-jwt/jwt/v5":                 "MIT",
 	"github.com/google/go-tpm":                     "Apache-2.0",
 	"github.com/philhofer/fwd":                     "MIT",
+	"github.com/nicksnyder/go-i18n/v2":             "MIT",
 	"github.com/pquerna/otp":                       "Apache-2.0",
 	"github.com/tinylib/msgp":                      "MIT, with parts under BSD-3-Clause",
 	"github.com/x448/float16":                      "MIT",

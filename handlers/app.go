@@ -20,6 +20,7 @@ import (
 	"zencrypt/audit"
 	"zencrypt/blobs"
 	"zencrypt/crypto/passkey"
+	"zencrypt/lang"
 	"zencrypt/limits"
 	"zencrypt/models"
 )
@@ -44,8 +45,9 @@ type Options struct {
 	LoginCost      int64    // bytes that one log-in's slow hashes hold
 	Now            func() time.Time
 	Log            *slog.Logger
-	Audit          *audit.Log  // the server log; nil keeps none
-	Acts           ActRecorder // is told what administrators do; may be nil
+	Audit          *audit.Log      // the server log; nil keeps none
+	Acts           ActRecorder     // is told what administrators do; may be nil
+	Languages      *lang.Catalogue // of the pages; nil takes the program's own
 }
 
 // App is the web server: routes, their shared state, and the fasthttp server below them.
@@ -132,6 +134,9 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 			find:        limits.NewLimiter(30, 2*time.Minute, keys, o.Now),
 		},
 	}
+	if c.opt.Languages == nil {
+		c.opt.Languages = lang.Default()
+	}
 	a := &App{core: c, links: newLinks(defaultConnLimits, shortage(o.Log, o.Now))}
 	a.fiber = fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
@@ -146,7 +151,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		CaseSensitive:                true,
 		ErrorHandler:                 c.fail,
 	})
-	a.fiber.Use(c.observe, c.checkHost, c.checkOrigin, c.visit)
+	a.fiber.Use(c.observe, c.speak, c.checkHost, c.checkOrigin, c.visit)
 	a.routes = a.table()
 	for _, r := range a.routes {
 		a.fiber.Add(r.Method, r.Path, c.guard(r.Access), r.Handler)

@@ -69,6 +69,7 @@ func (a *App) table() []Route {
 		{"GET", "/favicon.ico", Public, pages.Favicon},
 		{"GET", "/robots.txt", Public, pages.Robots},
 		{"POST", "/theme", Public, pages.Theme},
+		{"POST", "/language", Public, pages.Language},
 		{"POST", "/meter", Public, pages.Meter},
 
 		{"GET", "/register", Public, auth.NewAccount},

@@ -9,7 +9,7 @@ import (
 // declared is who may use which route. A route that is missing here fails TestRoutes/Declared.
 var declared = map[string]Access{
 	"GET /": Public, "GET /about": Public, "GET /help": Public, "GET /help/:topic": Public, "GET /healthz": Public, "GET /readyz": Public, "GET /static/*": Public,
-	"GET /favicon.ico": Public, "GET /robots.txt": Public, "POST /theme": Public, "POST /meter": Public,
+	"GET /favicon.ico": Public, "GET /robots.txt": Public, "POST /theme": Public, "POST /language": Public, "POST /meter": Public,
 	"GET /invite/:token": Public, "POST /invite/:token": Public,
 	"GET /admin": Admin, "GET /admin/server": Admin, "GET /admin/invites": Admin, "POST /admin/invites": Admin, "POST /admin/invites/:id/delete": Admin,
 	"GET /admin/people/:id": Admin, "POST /admin/people/:id/suspend": Admin, "POST /admin/people/:id/resume": Admin,

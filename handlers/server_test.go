@@ -98,10 +98,11 @@ func newServerOf(t testing.TB, cost password.Params, change ...func(*Options)) *
 // client is a browser as far as the server can tell: it keeps cookies and says where a post came from.
 type client struct {
 	*http.Client
-	t    testing.TB
-	base string
-	htmx bool
-	site string
+	t      testing.TB
+	base   string
+	htmx   bool
+	site   string
+	accept string // Accept-Language
 }
 
 func (s *server) client(t testing.TB) *client {
@@ -131,6 +132,9 @@ func (c *client) do(method, path, kind string, body io.Reader) answer {
 	}
 	if c.site != "" {
 		req.Header.Set("Sec-Fetch-Site", c.site)
+	}
+	if c.accept != "" {
+		req.Header.Set("Accept-Language", c.accept)
 	}
 	if c.htmx {
 		req.Header.Set("HX-Request", "true")

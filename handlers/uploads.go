@@ -47,14 +47,14 @@ func class(v *visitor) limits.Class {
 // checkSize refuses an upload by its Content-Length, before anything of it is read.
 func (c *core) checkSize(x *fiber.Ctx) error {
 	if bodyLength(x) > c.bodyLimit() {
-		return c.tooLarge()
+		return c.tooLarge(x)
 	}
 	return nil
 }
 
-func (c *core) tooLarge() error {
+func (c *core) tooLarge(x *fiber.Ctx) error {
 	return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The upload is too large",
-		"Files may have "+views.Bytes(c.opt.MaxUpload)+" in all, and this is more. Nothing was stored.",
+		"Files may have "+views.Bytes(x.UserContext(), c.opt.MaxUpload)+" in all, and this is more. Nothing was stored.",
 		"Send fewer files at a time, or ask whoever runs this server for a higher ZENCRYPT_MAX_UPLOAD.")}
 }
 
@@ -110,7 +110,7 @@ func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, name string, content io.Reader) error) error {
 	// The fields are read by now, so what is to come is files, but for their parts' headers.
 	if n := bodyLength(x); n-f.body.Count() > c.opt.MaxUpload+maxParts*partHeader {
-		return c.tooLarge()
+		return c.tooLarge(x)
 	}
 	u, err := c.startUpload(x, space)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, 
 		err = one(u, fileName(p), u.open(body))
 		switch {
 		case errors.Is(body.err, errTooLarge):
-			return c.tooLarge()
+			return c.tooLarge(x)
 		case body.err != nil:
 			return bodyError(body.err)
 		case errors.Is(err, errCut):

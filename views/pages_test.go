@@ -267,7 +267,7 @@ func TestLayout_Tabs(t *testing.T) {
 
 func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1 KiB", 1536: "1.5 KiB", 1<<20 - 1: "1 MiB", 10 << 30: "10 GiB", -1: "unknown size"} {
-		if got := size(n); got != want {
+		if got := size(context.Background(), n); got != want {
 			t.Errorf("size(%d) = %q, want %q", n, got, want)
 		}
 	}

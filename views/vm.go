@@ -1,6 +1,9 @@
 package views
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Page is what the layout needs around any body.
 type Page struct {
@@ -318,4 +321,4 @@ type About struct {
 type AssetSum struct{ Path, Sum string }
 
 // Bytes writes a number of bytes for people, in binary units.
-func Bytes(n int64) string { return size(n) }
+func Bytes(ctx context.Context, n int64) string { return size(ctx, n) }

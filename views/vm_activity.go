@@ -1,6 +1,10 @@
 package views
 
-import "time"
+import (
+	"time"
+
+	"zencrypt/lang"
+)
 
 // Alert is what a person should know at once, shown once above a page.
 type Alert struct {
@@ -39,7 +43,8 @@ type ActivityRow struct {
 // SettingsPage is the state of /settings. Times in minutes are texts, "0" for none.
 type SettingsPage struct {
 	Login          string
-	Theme          string // "system", "dark", "light"
+	Theme          string           // "system", "dark", "light"
+	Languages      []*lang.Language // offered when there are several
 	History        bool
 	HistoryDiffers bool
 	Unreadable     bool   // the seal of the settings does not open

@@ -1,0 +1,140 @@
+// Package langtest helps tests to find what people read on a page and does not come from the catalogue.
+package langtest
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"unicode"
+
+	"zencrypt/lang"
+)
+
+// Tag is the pseudo-language's, by the custom for such: English whose every text stands between ⟦ and ⟧.
+const Tag = "en-XA"
+
+const (
+	begin = "⟦"
+	end   = "⟧"
+)
+
+// Pseudo is the program's English beside the pseudo-language that is made of it.
+func Pseudo(t testing.TB) *lang.Catalogue {
+	t.Helper()
+	var texts map[string]any
+	if err := json.Unmarshal(lang.English(), &texts); err != nil {
+		t.Fatal(err)
+	}
+	for id, text := range texts {
+		switch text := text.(type) {
+		case string:
+			texts[id] = begin + text + end
+		case map[string]any:
+			for form, s := range text {
+				if form != "description" {
+					text[form] = fmt.Sprint(begin, s, end)
+				}
+			}
+		}
+	}
+	pseudo, err := json.Marshal(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := lang.Load(fstest.MapFS{"en.json": {Data: lang.English()}, Tag + ".json": {Data: pseudo}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range c.Problems {
+		t.Error(p)
+	}
+	return c
+}
+
+// read are the attributes that people read or hear, and those whose words the script shows.
+var read = regexp.MustCompile(`^(aria-label|placeholder|title|alt|data-say(-.*)?)$`)
+
+// verbatim are elements whose content is data in any language: commands, keys, what a person typed.
+var verbatim = []string{"code", "kbd", "pre", "script", "textarea"}
+
+// units and names are the same in every language.
+var names = []string{"Zencrypt", "OpenPGP", "GnuPG", "Fernet", "age", "SSH"}
+
+// Outside gives what people read in a page in the pseudo-language and does not come from the catalogue, but for what
+// the caller says is data. Digits and signs are no words.
+func Outside(page string, data ...string) (found []string) {
+	data = slices.Concat(data, names)
+	slices.SortFunc(data, func(a, b string) int { return len(b) - len(a) }) // a name within a longer one must not cut it
+	report := func(where, text string) {
+		for _, d := range data {
+			if d != "" {
+				text = strings.ReplaceAll(text, d, " ")
+			}
+		}
+		if text = strings.Join(strings.Fields(text), " "); strings.ContainsFunc(text, unicode.IsLetter) {
+			found = append(found, where+": "+text)
+		}
+	}
+	d := xml.NewDecoder(strings.NewReader(strings.TrimPrefix(page, "<!doctype html>")))
+	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+	var open []string
+	depth := 0
+	for {
+		token, err := d.Token()
+		switch {
+		case errors.Is(err, io.EOF):
+			if depth != 0 {
+				found = append(found, "a text does not end: the page is no whole one")
+			}
+			return found
+		case err != nil:
+			return append(found, err.Error())
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			open = append(open, token.Name.Local)
+			for _, a := range token.Attr {
+				if name := a.Name.Local; read.MatchString(name) {
+					text, _ := outside(a.Value, 0)
+					report("<"+token.Name.Local+" "+name+">", text)
+				}
+			}
+		case xml.EndElement:
+			if len(open) > 0 {
+				open = open[:len(open)-1]
+			}
+		case xml.CharData:
+			var text string
+			text, depth = outside(string(token), depth)
+			if !slices.ContainsFunc(open, func(name string) bool { return slices.Contains(verbatim, name) }) && len(open) > 0 {
+				report("<"+open[len(open)-1]+">", text)
+			}
+		}
+	}
+}
+
+// outside drops what stands between the marks; depth is how many are open before and after. A text in a text's element
+// opens another pair.
+func outside(text string, depth int) (string, int) {
+	var b strings.Builder
+	for _, r := range text {
+		switch string(r) {
+		case begin:
+			depth++
+		case end:
+			depth--
+		default:
+			if depth <= 0 {
+				b.WriteRune(r)
+			}
+		}
+	}
+	return b.String(), depth
+}
