@@ -69,7 +69,7 @@ func (secretsRemoveCmd) Help() string {
 check' counts. Logins that were given up never move to a newer key: nobody logs in by them any more.
 
 Two things go by an old key besides, and end with it: an import that was made under it is not known again, so that the
-same 'zencrypt import' would bring everybody a second time; and 'zencrypt doctor --log' can't check the lines of the
+same 'zencrypt import' can tell by the logins alone who is here, and refuses those; and 'zencrypt doctor --log' can't check the lines of the
 server log from then, which are not forgotten either (--log-keep).
 
 --force removes it all the same. The accounts that are left then open with their recovery code only, and the given-up
@@ -105,6 +105,9 @@ func (c *secretsRemoveCmd) Run(e *env) error {
 	}
 	if err := secrets.Remove(ring, c.N); err != nil {
 		return err
+	}
+	if !twice && u >= 0 && use[u].Imported > 0 {
+		fmt.Fprintf(e.stderr, "%d accounts that came by an import under this key are known by their logins alone now, should the import be repeated.\n", use[u].Imported)
 	}
 	fmt.Fprintf(e.stdout, "Server key %s is removed from %s. Remove its copies too.\n", key.Fingerprint, absolute(ring.Dir))
 	return nil
