@@ -37,6 +37,7 @@ const (
 	EventItemExported    = "item-exported"
 	EventAccountExported = "account-exported"
 	EventImported        = "old-data-imported"
+	EventImportDamaged   = "old-data-damaged" // some of what an import left does not open
 	EventSettings        = "settings-changed"
 	EventHistoryOn       = "history-on"
 	EventHistoryOff      = "history-off"

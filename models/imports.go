@@ -141,6 +141,14 @@ type inboxRow struct {
 	SealedRecord []byte
 }
 
+type damagedRow struct {
+	bun.BaseModel `bun:"table:imported_damaged"`
+
+	ID        ID `bun:",pk"`
+	AccountID ID
+	Found     int64
+}
+
 type aliasRow struct {
 	bun.BaseModel `bun:"table:login_aliases"`
 

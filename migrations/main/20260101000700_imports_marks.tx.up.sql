@@ -8,3 +8,12 @@ CREATE TABLE IF NOT EXISTS imported_under (
 
 INSERT OR IGNORE INTO imported_under (id, pepper)
 SELECT i.id, a.pepper FROM imported_accounts AS i JOIN accounts AS a ON a.id = i.account_id WHERE a.verifier = '';
+
+-- What lies in the inbox and does not open, since somebody changed it: set aside, so that it is tried and told once.
+CREATE TABLE IF NOT EXISTS imported_damaged (
+  id         BLOB    NOT NULL PRIMARY KEY REFERENCES imported_inbox (id) ON DELETE CASCADE,
+  account_id BLOB    NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+  found      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS imported_damaged_account ON imported_damaged (account_id);
