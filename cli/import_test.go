@@ -110,6 +110,7 @@ func TestImport_KeyGone(t *testing.T) {
 	c.must(0, "", "secrets", "rotate", "--secrets", "secrets")
 	has(t, c.must(0, "", "import", "v6", path, "--report", "second"), "3 here already")
 	has(t, c.must(0, "", "secrets", "remove", "1", "--force", "--yes", "--secrets", "secrets"), "3 accounts that came by an import under this key are known by their logins alone")
+	has(t, c.must(0, "", "doctor", "--log", "--secrets", "secrets"), "each is as it was written", "as they were when their server key")
 	has(t, c.must(0, "", "import", "v6", path, "--report", "third"), "0 new, 0 here already, 0 deleted here since, 3 refused",
 		"3 accounts here came by an import under a server key that is not here", "server_key_gone", "owner_rejected")
 	var report importReport
