@@ -18,7 +18,7 @@ func (a *auth) enter(x *fiber.Ctx, u *models.Unlocked, next string) error {
 		return err
 	}
 	if !on {
-		a.rememberDevice(x, u.Account.Login)
+		a.rememberDevice(x, u.Account.ID)
 		return a.begin(x, u, orElse(next, "/encrypt"))
 	}
 	token, _, err := a.sessions.Create(x.UserContext(), u, true)
@@ -170,7 +170,7 @@ func (a *auth) Factor(x *fiber.Ctx) error {
 	if f.get("credential") == "" && models.IsOneTimeCode(f.get("code")) {
 		a.noteEvent(ctx, u, nil, models.Event{Kind: models.EventFactorCodeUsed})
 	}
-	a.rememberDevice(x, u.Account.Login)
+	a.rememberDevice(x, u.Account.ID)
 	if r != nil {
 		if err := a.sessions.Claim(ctx, s); err != nil {
 			return a.tooLate(x, err)
@@ -266,7 +266,7 @@ func (a *auth) Passkey(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	a.rememberDevice(x, u.Account.Login)
+	a.rememberDevice(x, u.Account.ID)
 	return a.begin(x, u, orElse(next, "/encrypt"))
 }
 

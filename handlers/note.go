@@ -50,7 +50,7 @@ func (c *core) audit(e audit.Event) { _ = c.opt.Audit.Append(e) }
 // noteLogin notes that a session began, and first what failed before it, so that the person sees both at once.
 func (c *core) noteLogin(x *fiber.Ctx, u *models.Unlocked, s *models.Session) {
 	c.noteCounts(c.db.Activity.FlushOf(x.UserContext(), u.Account))
-	_, known := c.knownDevice(x, c.loginKey(u.Account.Login))
+	_, known := c.knownDevice(x, u.Account.ID)
 	c.noteEvent(x.UserContext(), u, s, models.Event{Kind: models.EventLogin, New: !known && x.Locals(localMade) == nil})
 }
 

@@ -143,7 +143,7 @@ func chosen(s string) (time.Duration, error) {
 }
 
 // changeLogin gives the account another login. Whether one is taken can be asked as often as a person may look for
-// logins. The tries of the old one are left behind, and this browser is known under the new one at once.
+// logins. The tries of the old one are left behind; browsers are known by the account.
 func (s *settings) changeLogin(x *fiber.Ctx, f *form, u *models.Unlocked) error {
 	if ok, wait := s.rates.find.Take([16]byte(u.Account.ID)); !ok {
 		return tooMany(wait, "Many logins were tried within the last hour. Nothing was changed.")
@@ -152,7 +152,6 @@ func (s *settings) changeLogin(x *fiber.Ctx, f *form, u *models.Unlocked) error 
 	if err := s.db.Accounts.ChangeLogin(x.UserContext(), u, f.get("current"), login); err != nil {
 		return err
 	}
-	s.rememberDevice(x, login)
 	s.note(x, models.EventLoginChanged, "")
 	return nil
 }
