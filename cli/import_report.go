@@ -112,7 +112,7 @@ func (r *importReport) brought(a *importer.Account, out *models.Brought) {
 		r.Logins = append(r.Logins, loginLine{line.Collection, line.ID, a.Login, out.Login, out.AsBefore})
 	}
 	if out.State == models.ImportNew && out.Odd {
-		r.Notes = append(r.Notes, noteLine{line.Collection, line.ID, "its login breaks the rules for new ones: it works, and others can't find it"})
+		r.Notes = append(r.Notes, noteLine{line.Collection, line.ID, "its login breaks the rules for new ones; it works"})
 	}
 	r.Records.Keys += out.Keys
 	r.Records.RSA += out.RSA

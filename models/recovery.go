@@ -144,6 +144,10 @@ func (a *Accounts) OpenRecovery(ctx context.Context, login, code, newPw string) 
 	if err != nil {
 		return nil, err
 	}
+	// What was typed may be an old spelling: others know the account by its login.
+	if err := password.Check(newPw, row.Login); err != nil {
+		return nil, passwordField("password", err)
+	}
 	creds, unlock, err := a.db.kdf.create(a.db.opts.Pepper, pw)
 	if err != nil {
 		return nil, fail(Internal, "make verifier", err)

@@ -137,7 +137,7 @@ func Account(a AccountPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else if a.OddLogin {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<div class=\"card notice\" role=\"status\"><p class=\"state info\">Your login came from an older Zencrypt</p><p class=\"hint\">It would not be accepted today, and still works: nothing changes for you. Others can't find you by it to encrypt something for you; give them your public key instead.</p></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<div class=\"card notice\" role=\"status\"><p class=\"state info\">Your login came from an older Zencrypt</p><p class=\"hint\">It would not be accepted today, and still works: nothing changes for you. Where it can't stand among recipients, others find you under People.</p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
