@@ -60,7 +60,7 @@ func eventRow(e *models.Event) views.ActivityRow {
 		return row
 	}
 	if text, ok := failureWords[e.Kind]; ok {
-		row.Text, row.Alarm = fmt.Sprintf(text[0], e.Count), e.Count >= manyFailures
+		row.Text, row.Alarm = fmt.Sprintf(text[0], e.Count), e.Count >= manyFailures || e.Kind == models.EventFactorMissing
 		if e.Count == 1 {
 			row.Text = text[1]
 		} else {
@@ -87,6 +87,7 @@ var failureWords = map[string][2]string{
 	models.EventLoginFailed:    {"%d log-ins failed: wrong password", "A log-in failed: wrong password"},
 	models.EventRecoveryFailed: {"%d recoveries failed: wrong code", "A recovery failed: wrong code"},
 	models.EventFactorFailed:   {"%d times a second factor was wrong, after the right password", "A second factor was wrong, after the right password"},
+	models.EventFactorMissing:  {"%d log-ins stopped at the second factor, after the right password", "A log-in stopped at the second factor, after the right password"},
 	models.EventCurrentFailed:  {"%d times the password was wrong when it was asked again", "The password was wrong when it was asked again"},
 }
 

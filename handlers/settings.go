@@ -38,7 +38,7 @@ func (s *settings) show(x *fiber.Ctx, status int, notice, open string, errs view
 		return err
 	}
 	longest, idle := s.db.Sessions.Bounds()
-	vm := views.SettingsPage{Login: u.Account.Login, Theme: themeOf(x), Notice: notice, Open: open, Errors: errs,
+	vm := views.SettingsPage{Login: u.Account.Login, Theme: s.themeOf(x), Notice: notice, Open: open, Errors: errs,
 		History: now.History, HistoryDiffers: now.HistoryDiffers, Unreadable: now.Unreadable, Keep: span(s.opt.ActivityKeep),
 		Longest: span(longest), Idle: span(idle), Session: minutes(now.SessionLife), Lock: minutes(now.LockAfter)}
 	if f != nil {

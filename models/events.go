@@ -59,6 +59,8 @@ const (
 	EventRecoveryFailed = "recovery-failed"
 	EventFactorFailed   = "factor-failed"
 	EventCurrentFailed  = "current-password-failed"
+	EventFactorMissing  = "factor-missing" // the password or the recovery code was right, and no second factor followed
+	EventPasskeyFailed  = "passkey-failed" // at the log-in page, where nobody has said whose it is: for the server log alone
 )
 
 // Event is one thing that happened to an account.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/uptrace/bun"
 
-	"zencrypt/crypto/password"
 	"zencrypt/crypto/seal"
 )
 
@@ -28,8 +27,8 @@ const adviceWeak = 1
 
 type advice byte
 
-func adviceFor(pw, login string) advice {
-	if password.Check(pw, login) != nil {
+func (a *Accounts) adviceFor(pw, login string) advice {
+	if a.CheckPassphrase(pw, login) != nil {
 		return adviceWeak
 	}
 	return 0

@@ -153,7 +153,7 @@ func (a *Accounts) arrive(ctx context.Context, waiting *accountRow, key seal.Key
 		return nil, fail(Internal, "make verifier", err)
 	}
 	u := &Unlocked{Account: waiting.account(), Ring: seal.NewRing(waiting.KeyVersion, key)}
-	advice := adviceFor(pw, waiting.Login)
+	advice := a.adviceFor(pw, waiting.Login)
 	err = a.change(ctx, u, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
 		if !row.waits() {
 			return errCame

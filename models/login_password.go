@@ -196,7 +196,7 @@ func (a *Accounts) checkCurrent(ctx context.Context, u *Unlocked, current string
 // which ends every session, the asking one too: the caller makes a new one. Items are
 // not touched. Unauthorized for field "current", Invalid for field "password".
 func (a *Accounts) ChangePassword(ctx context.Context, u *Unlocked, current, newPw string) error {
-	if err := password.Check(newPw, u.Account.Login); err != nil {
+	if err := a.CheckPassphrase(newPw, u.Account.Login); err != nil {
 		return passwordField("password", err)
 	}
 	if _, _, err := a.checkCurrent(ctx, u, current); err != nil {
