@@ -66,6 +66,8 @@ func (k Key) Public() ed25519.PublicKey { return k.signer().Public().(ed25519.Pu
 type Keys struct {
 	Active string
 	All    map[string]Key
+	// Lost are those of keys that are gone for good, for the one who says so by Vouch: the chain goes on behind their lines.
+	Lost []string
 }
 
 // Place is a second place, where heads go. Write adds one line, its end included, and returns when it is there.

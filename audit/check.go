@@ -56,27 +56,34 @@ type Report struct {
 // that can't be read. It holds 16 bytes a line in memory; a server may add lines meanwhile.
 func Check(path string, keys Keys, heads []string) (*Report, error) {
 	c := &checker{keys: keys, skipped: sha256.New(), anchors: map[uint64]Head{}, places: len(heads)}
+	f, err := os.Open(path)
+	gone := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !gone {
+		return nil, fmt.Errorf("open server log: %w", err)
+	}
+	var size int64
+	if !gone {
+		defer f.Close()
+		if size, err = settledSize(f); err != nil {
+			return nil, err
+		}
+		if c.vouched, err = readVouches(keys, io.NewSectionReader(f, 0, size)); err != nil {
+			return nil, fmt.Errorf("read server log: %w", err)
+		}
+	}
 	for _, h := range heads {
 		if err := c.readHeads(h); err != nil {
 			return nil, err
 		}
 	}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if gone {
 		c.gone()
 		return &c.r, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open server log: %w", err)
-	}
-	defer f.Close()
-	size, err := settledSize(f)
-	if err != nil {
-		return nil, err
 	}
 	if err := c.read(io.NewSectionReader(f, 0, size)); err != nil {
 		return nil, err
 	}
+	c.told()
 	c.judge()
 	return &c.r, nil
 }
@@ -112,6 +119,7 @@ type checker struct {
 	heads   bool      // the log speaks of heads
 	anchors map[uint64]Head
 	places  int
+	vouched vouches
 }
 
 // goodLine is a genuine line: where it stands and its number.
@@ -142,9 +150,16 @@ func (c *checker) note(format string, args ...any) {
 }
 
 func (c *checker) readHeads(path string) error {
-	heads, bad, err := readHeads(path, c.keys)
+	heads, bad, gone, err := readHeads(path, c.keys)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	for key, n := range gone {
+		if c.vouched.about(key) {
+			c.note("%s in %s can't be checked any more: their server key %s was removed", plural(n, "head", "heads"), path, key)
+		} else {
+			bad += n
+		}
 	}
 	if bad > 0 {
 		c.find(Finding{Kind: BadHead, Text: fmt.Sprintf("%s holds %s that this server did not make, or that were changed", path, plural(bad, "line", "lines"))})
@@ -186,7 +201,7 @@ func (c *checker) read(src io.Reader) error {
 }
 
 func (c *checker) line(text []byte) {
-	l, m, err := decode(c.keys, trimEnd(text))
+	l, m, err := c.vouched.decode(c.keys, trimEnd(text))
 	if err != nil {
 		c.skip(badLine{n: c.n, seq: l.Seq, err: err}, text)
 		return

@@ -104,7 +104,7 @@ func (l *Log) newest() (best Head, ok bool) {
 		if !isFile {
 			continue
 		}
-		heads, _, err := readHeads(string(f), l.o.Keys)
+		heads, _, _, err := readHeads(string(f), l.o.Keys)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			l.report(err)
 		}
@@ -118,19 +118,20 @@ func (l *Log) newest() (best Head, ok bool) {
 }
 
 // readHeads reads a file of heads. Each stands at the end of a line, behind what a syslog writes before it. bad
-// counts what looks like a head of this log and is not genuine.
-func readHeads(path string, keys Keys) (heads []Head, bad int, err error) {
+// counts what looks like a head of this log and is not genuine, gone what names server keys that are not there.
+func readHeads(path string, keys Keys) (heads []Head, bad int, gone map[string]int, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read heads of server log: %w", err)
+		return nil, 0, nil, fmt.Errorf("read heads of server log: %w", err)
 	}
 	if info.Size() > maxHeads {
-		return nil, 0, fmt.Errorf("read heads of server log: %s has more than %d MiB, begin another file", path, maxHeads>>20)
+		return nil, 0, nil, fmt.Errorf("read heads of server log: %s has more than %d MiB, begin another file", path, maxHeads>>20)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read heads of server log: %w", err)
+		return nil, 0, nil, fmt.Errorf("read heads of server log: %w", err)
 	}
+	gone = map[string]int{}
 	for text := range bytes.Lines(b) {
 		at := bytes.Index(text, []byte(`{"seq":`))
 		if at < 0 {
@@ -140,13 +141,18 @@ func readHeads(path string, keys Keys) (heads []Head, bad int, err error) {
 			continue
 		}
 		var h Head
-		if err := json.Unmarshal(bytes.TrimSpace(text[at:]), &h); err != nil || !h.genuine(keys) {
+		err := json.Unmarshal(bytes.TrimSpace(text[at:]), &h)
+		if _, here := keys.All[h.Key]; err == nil && !here {
+			gone[h.Key]++
+			continue
+		}
+		if err != nil || !h.genuine(keys) {
 			bad++
 			continue
 		}
 		heads = append(heads, h)
 	}
-	return heads, bad, nil
+	return heads, bad, gone, nil
 }
 
 // File is a second place: a file to which heads are added.

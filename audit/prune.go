@@ -18,11 +18,28 @@ func (l *Log) prune() error {
 	if first, err := l.oldest(); err != nil || first.IsZero() || first.After(limit.Add(-l.o.Keep/8)) {
 		return err
 	}
-	at, last, err := l.cut(limit)
+	known, err := readVouches(l.o.Keys, io.NewSectionReader(l.file, 0, l.last.size))
+	if err != nil {
+		return fmt.Errorf("prune server log: %w", err)
+	}
+	at, last, err := l.cut(limit, known)
 	if err != nil || at == 0 {
 		return err
 	}
+	// What vouches for lines of which some go does not fit the rest: another one does that.
+	again := map[string]bool{}
+	for _, v := range known {
+		if v.first <= last.seq && last.seq < v.last && v.holds() && !again[v.key] {
+			again[v.key] = true
+			if err := l.vouchFrom(v.key, at, known); err != nil {
+				return err
+			}
+		}
+	}
 	through := Event{Name: eventCheckpoint, Counts: map[string]int64{"through": int64(last.seq)}, Info: map[string]string{"mac": last.mac.String()}}
+	if gone := known.gone(); gone != "" {
+		through.Info[infoGone] = gone
+	}
 	if err := l.write(through); err != nil {
 		return err
 	}
@@ -37,7 +54,7 @@ func (l *Log) oldest() (time.Time, error) {
 		return time.Time{}, nil
 	}
 	first, _, err := decode(l.o.Keys, trimEnd(text))
-	if err != nil {
+	if err != nil && !errors.Is(err, errKey) { // of which cut decides
 		return time.Time{}, nil // Check names it
 	}
 	t, err := time.Parse(time.RFC3339Nano, first.Time)
@@ -49,7 +66,7 @@ func (l *Log) oldest() (time.Time, error) {
 
 // cut finds the first line that is not older than limit, and the one before it. A line that is not genuine stands in
 // the way: nothing is forgotten then that might be asked for.
-func (l *Log) cut(limit time.Time) (at int64, before position, err error) {
+func (l *Log) cut(limit time.Time, known vouches) (at int64, before position, err error) {
 	r := bufio.NewReaderSize(io.NewSectionReader(l.file, 0, l.last.size), maxLine)
 	for {
 		text, err := r.ReadSlice('\n')
@@ -59,7 +76,7 @@ func (l *Log) cut(limit time.Time) (at int64, before position, err error) {
 		if err != nil {
 			return 0, before, fmt.Errorf("prune server log: %w", err)
 		}
-		one, m, err := decode(l.o.Keys, trimEnd(text))
+		one, m, err := known.decode(l.o.Keys, trimEnd(text))
 		if err != nil {
 			return 0, before, fmt.Errorf("prune server log: the line at byte %d is not genuine (%w), so nothing was removed", at, err)
 		}

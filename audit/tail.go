@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // tailWindow is how much of the end is read to find the last genuine line; where that is not enough, four times
@@ -67,7 +69,7 @@ func lastGenuine(keys Keys, b []byte, whole bool) (found bool, end int64, seq ui
 		if start == 0 && !whole {
 			return false, 0, 0, m
 		}
-		if l, m, err := decode(keys, text[start:]); err == nil {
+		if l, m, err := decode(keys, text[start:]); err == nil || errors.Is(err, errKey) && slices.Contains(keys.Lost, l.Key) {
 			return true, int64(len(text)) + 1, l.Seq, m
 		}
 		stop = start

@@ -46,6 +46,10 @@ Logins that are the same here (in another case or Unicode form, or with blanks a
 people: the account that was made first keeps the login, the others get a suffix, -2 and so on, as does one whose
 login exists here already. What they typed before leads them to their account by the password, for up to four of them.
 
+What came is known again by the server key of that day, also after a rotation. Where that key is gone for good, the login
+decides: an account whose login came before, or was given up, is refused, and the report names it. Put the key back as
+zencrypt_key.N, or say --as-new when these are other people.
+
 The report goes to the terminal and into two files, NAME.txt and NAME.json, for their owner alone: counts, each
 record that does not come with the reason, and how to destroy the old database, which holds every key in clear text.
 
@@ -56,6 +60,7 @@ type importOptions struct {
 	DryRun bool   `name:"dry-run" help:"Show what would come and what not, and change nothing. Brings the schema of an existing database up to date."`
 	Report string `name:"report" placeholder:"NAME" help:"Write the report to NAME.txt and NAME.json. Default: zencrypt-import-TIME in this folder; none with --dry-run."`
 	JSON   bool   `name:"json" help:"Print the report as JSON."`
+	AsNew  bool   `name:"as-new" help:"Bring accounts of which nobody can tell whether they came before as other people's, with a suffix."`
 }
 
 type importV6Cmd struct {
@@ -103,7 +108,7 @@ func (o *importOptions) run(e *env, name string, open func(context.Context, impo
 		return err
 	}
 	defer files.abort()
-	job := &importJob{e: e, dry: o.DryRun, report: newImportReport(name, o.DryRun), bar: newCounter(e)}
+	job := &importJob{e: e, dry: o.DryRun, asNew: o.AsNew, report: newImportReport(name, o.DryRun), bar: newCounter(e)}
 	defer job.bar.wipe()
 	src, err := open(e.ctx, importer.Options{Reject: job.reject, Note: job.note, Progress: job.bar.bytes})
 	if err != nil {
@@ -179,6 +184,7 @@ func (o *importOptions) openForImport(e *env) (db *models.DB, done func(), err e
 type importJob struct {
 	e      *env
 	dry    bool
+	asNew  bool
 	db     *models.DB
 	src    *importer.Source
 	report *importReport
@@ -211,7 +217,7 @@ func (j *importJob) all() error {
 			return importError(err)
 		}
 	}
-	return nil
+	return j.report.forgot(j.e.ctx, j.db)
 }
 
 // one takes one account in.
@@ -223,8 +229,9 @@ func (j *importJob) one(a *importer.Account) error {
 	}
 	key, _ := models.LoginKey(a.Login)
 	in.Rank = j.ranks[rankKey(key)]
+	in.AsNew = j.asNew
 	out, err := j.db.Imports.Import(j.e.ctx, in, j.dry)
-	if models.ErrorCode(err) == models.Invalid {
+	if code := models.ErrorCode(err); code == models.Invalid || code == models.Conflict {
 		return j.refuse(a, err)
 	}
 	if err != nil {
@@ -239,8 +246,13 @@ func (j *importJob) one(a *importer.Account) error {
 func (j *importJob) refuse(a *importer.Account, why error) error {
 	reason := "password_not_usable"
 	var e *models.Error
-	if errors.As(why, &e) && e.Field == "login" {
-		reason = "login_not_usable"
+	if errors.As(why, &e) {
+		switch e.Field {
+		case "login":
+			reason = "login_not_usable"
+		case models.FieldOrigin:
+			reason = "server_key_gone"
+		}
 	}
 	j.report.Accounts.Refused++
 	j.report.reject(lineOf(a.Ref, reason, models.ErrorMessage(why)))

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +31,9 @@ type importReport struct {
 	Logins   []loginLine   `json:"logins"`  // that got a suffix
 	Rejects  []rejectLine  `json:"rejects"` // that do not come, or are kept unreadable
 	Notes    []noteLine    `json:"notes"`   // that come, but not just as they were
+
+	Forgotten     int      `json:"forgotten"` // accounts of earlier imports that are known by their login alone
+	ForgottenKeys []string `json:"forgotten_keys,omitempty"`
 }
 
 type foundCounts struct {
@@ -107,7 +112,7 @@ func (r *importReport) brought(a *importer.Account, out *models.Brought) {
 		r.Logins = append(r.Logins, loginLine{line.Collection, line.ID, a.Login, out.Login, out.AsBefore})
 	}
 	if out.State == models.ImportNew && out.Odd {
-		r.Notes = append(r.Notes, noteLine{line.Collection, line.ID, "its login breaks the rules for new ones: it works, and others can't find it"})
+		r.Notes = append(r.Notes, noteLine{line.Collection, line.ID, "its login breaks the rules for new ones; it works"})
 	}
 	r.Records.Keys += out.Keys
 	r.Records.RSA += out.RSA
@@ -120,6 +125,12 @@ func (r *importReport) brought(a *importer.Account, out *models.Brought) {
 		l := lineOf(refused.Ref, "not_usable", refused.Reason)
 		r.reject(l)
 	}
+}
+
+// forgot notes how many accounts of earlier imports are not known again by their ids.
+func (r *importReport) forgot(ctx context.Context, db *models.DB) (err error) {
+	r.Forgotten, r.ForgottenKeys, err = db.Imports.Forgotten(ctx)
+	return err
 }
 
 func (r *importReport) end(failed error) {
@@ -181,6 +192,10 @@ func (r *importReport) write(out io.Writer, most int, files string) error {
 	if r.Records.Later > 0 {
 		w.line("Waiting       %d of those that came belong to accounts that were here. Nobody but their people has the key:", r.Records.Later)
 		w.line("              they lie sealed, and come in when their person logs in next.")
+	}
+	if r.Forgotten > 0 {
+		w.line("Not known     %d accounts here came by an import under a server key that is not here any more (%s).", r.Forgotten, cmp.Or(strings.Join(r.ForgottenKeys, ", "), "older than its note"))
+		w.line("              Of each that comes, the login told whether it is one of them; which were refused so stands below.")
 	}
 	w.list("Logins that got a suffix, since somebody else has the login in other letters", "What these people typed until now still leads them to their account, by their password.", len(r.Logins), func(i int) string {
 		l := r.Logins[i]

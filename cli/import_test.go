@@ -102,6 +102,28 @@ func TestImport(t *testing.T) {
 	has(t, c.must(0, "", "import", "v6", path, "--report", "fourth"), "10 deleted here since")
 }
 
+// After the server key of an import is gone, a second import doubles nobody and says why.
+func TestImport_KeyGone(t *testing.T) {
+	c := newCommand(t)
+	_, path := oldDatabase(t, 3)
+	c.must(0, "", "import", "v6", path, "--report", "first")
+	c.must(0, "", "secrets", "rotate", "--secrets", "secrets")
+	has(t, c.must(0, "", "import", "v6", path, "--report", "second"), "3 here already")
+	has(t, c.must(0, "", "secrets", "remove", "1", "--force", "--yes", "--secrets", "secrets"), "3 accounts that came by an import under this key are known by their logins alone")
+	has(t, c.must(0, "", "doctor", "--log", "--secrets", "secrets"), "each is as it was written", "as they were when their server key")
+	has(t, c.must(0, "", "import", "v6", path, "--report", "third"), "0 new, 0 here already, 0 deleted here since, 3 refused",
+		"3 accounts here came by an import under a server key that is not here", "server_key_gone", "owner_rejected")
+	var report importReport
+	b, err := os.ReadFile("third.json")
+	if err == nil {
+		err = json.Unmarshal(b, &report)
+	}
+	if err != nil || report.Forgotten != 3 || len(report.ForgottenKeys) != 1 || !report.Complete {
+		t.Fatalf("report %+v, %v", report, err)
+	}
+	has(t, c.must(0, "", "import", "v6", path, "--report", "fourth", "--as-new"), "3 new", "got a suffix")
+}
+
 // What can't be read, or not now, leaves nothing half done.
 func TestImport_Refused(t *testing.T) {
 	c := newCommand(t)

@@ -159,7 +159,8 @@ type migrateDownCmd struct {
 func (migrateDownCmd) Help() string {
 	return `Takes back the last migration of zencrypt.db, one at each call, so that an older version can be started. What the
 migration added goes, with what stands in it; a copy of the database is made first. The version that is started next
-must be the older one: this one would apply the migration again. The oldest schema stays. No server may run.
+must be the older one: this one would apply the migration again. The oldest schema stays, and so does the one of the
+imports while accounts of an older Zencrypt wait for their people, whom nothing could let in afterwards. No server may run.
 
 ` + exitCodes
 }
@@ -189,6 +190,9 @@ func (c *migrateDownCmd) Run(e *env) error {
 	}
 	last, err := models.Undoable(applied, main)
 	if err != nil {
+		return err
+	}
+	if err := models.MayUndo(e.ctx, c.Data, last.Name); err != nil {
 		return err
 	}
 	if !c.Yes {

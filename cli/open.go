@@ -55,8 +55,8 @@ func openKeys(cfg config.Config, stderr io.Writer) (*secrets.Keyring, error) {
 	return ring, nil
 }
 
-// openModels opens the databases with the peppers that belong to the server key's versions.
-func openModels(ctx context.Context, cfg config.Config, ring *secrets.Keyring) (*models.DB, error) {
+// openModels opens the databases with the peppers that belong to the server key's versions. No password is made of words.
+func openModels(ctx context.Context, cfg config.Config, ring *secrets.Keyring, words ...string) (*models.DB, error) {
 	main, err := migrations.Main()
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func openModels(ctx context.Context, cfg config.Config, ring *secrets.Keyring) (
 		peppers.Keys[k.Fingerprint] = models.ServerKey{Pepper: k.Derive(pepperInfo), Logins: k.Derive(loginInfo)}
 	}
 	db, err := models.Open(ctx, models.Options{Dir: cfg.Data, Main: main, Sessions: sessions, Pepper: peppers,
-		SessionIdle: cfg.SessionIdle, SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL})
+		SessionIdle: cfg.SessionIdle, SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, Words: words})
 	if errors.Is(err, models.ErrServerKey) {
 		return nil, fmt.Errorf("%w (the key read is %s in %s)", err, ring.Active.Fingerprint, ring.Dir)
 	}

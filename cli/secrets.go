@@ -153,6 +153,9 @@ func (c *secretsInitCmd) goOn(e *env, ring *secrets.Keyring, dir string, gone []
 	if err := models.LoseServerKeys(e.ctx, c.Data, ring.Active.Fingerprint, fingerprints(gone), time.Now()); err != nil {
 		return err
 	}
+	if err := c.vouch(ring, fingerprints(gone), fingerprints(gone)...); err != nil {
+		e.warn("the server log says nothing of its lines under the lost key, which stay until it is moved away: " + err.Error())
+	}
 	fmt.Fprintf(e.stdout, "The database goes on with server key %s in %s.\n", ring.Active.Fingerprint, absolute(ring.Active.Path))
 	fmt.Fprintln(e.stdout, "Start the server and tell everybody: log in by /recover, with the recovery code, and choose a password there.")
 	return nil

@@ -69,8 +69,9 @@ func (secretsRemoveCmd) Help() string {
 check' counts. Logins that were given up never move to a newer key: nobody logs in by them any more.
 
 Two things go by an old key besides, and end with it: an import that was made under it is not known again, so that the
-same 'zencrypt import' would bring everybody a second time; and 'zencrypt doctor --log' can't check the lines of the
-server log from then, which are not forgotten either (--log-keep).
+same 'zencrypt import' can tell by the logins alone who is here, and refuses those; and the lines of the server log from then
+can't be checked one by one. A line under the key that stays vouches for all of them together, so that 'zencrypt
+doctor --log' goes on to tell whether any was changed, and they are forgotten at their time (--log-keep).
 
 --force removes it all the same. The accounts that are left then open with their recovery code only, and the given-up
 logins can be registered by others. No server may run then.
@@ -103,8 +104,18 @@ func (c *secretsRemoveCmd) Run(e *env) error {
 			return err
 		}
 	}
+	if !twice {
+		if err := c.vouch(ring, []string{key.Fingerprint}); err != nil && !c.Force {
+			return fmt.Errorf("remove server key: %w. --force removes it all the same: 'zencrypt doctor --log' can't check its lines then", err)
+		} else if err != nil {
+			e.warn("the server log has nothing to check the lines of this key by from now on: " + err.Error())
+		}
+	}
 	if err := secrets.Remove(ring, c.N); err != nil {
 		return err
+	}
+	if !twice && u >= 0 && use[u].Imported > 0 {
+		fmt.Fprintf(e.stderr, "%d accounts that came by an import under this key are known by their logins alone now, should the import be repeated.\n", use[u].Imported)
 	}
 	fmt.Fprintf(e.stdout, "Server key %s is removed from %s. Remove its copies too.\n", key.Fingerprint, absolute(ring.Dir))
 	return nil

@@ -89,7 +89,8 @@ func (s *serveCmd) Run(e *env) error {
 		return err
 	}
 	defer stopRedirect()
-	db, err := openModels(e.ctx, cfg, ring)
+	origins := originsOf(cfg, ln.Addr())
+	db, err := openModels(e.ctx, cfg, ring, password.PlaceWords(origins...)...)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,6 @@ func (s *serveCmd) Run(e *env) error {
 	defer record.Close()
 	_ = record.Append(audit.Event{Name: "server-started", Info: map[string]string{"version": Version()}})
 	record.Head()
-	origins := originsOf(cfg, ln.Addr())
 	app := handlers.New(handlers.Options{
 		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open", Invites: cfg.Registration != "closed",
 		RequireFactor: bool(cfg.RequireSecondFactor),

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/syslog"
+	"os"
 	"strings"
 	"time"
 
@@ -21,8 +24,10 @@ func auditKeys(ring *secrets.Keyring) audit.Keys {
 }
 
 // openServerLog opens the server log for adding lines. What goes wrong with it is told to report and stops nothing.
-func openServerLog(cfg config.Config, ring *secrets.Keyring, report func(error)) (*audit.Log, error) {
-	o := audit.Options{Path: cfg.ServerLogFile(), Keys: auditKeys(ring), Every: cfg.LogEvery, Keep: cfg.LogKeep, Now: time.Now, Report: report}
+func openServerLog(cfg config.Config, ring *secrets.Keyring, report func(error), lost ...string) (*audit.Log, error) {
+	keys := auditKeys(ring)
+	keys.Lost = lost
+	o := audit.Options{Path: cfg.ServerLogFile(), Keys: keys, Every: cfg.LogEvery, Keep: cfg.LogKeep, Now: time.Now, Report: report}
 	for _, place := range cfg.LogAnchors() {
 		if socket, ok := syslogSocket(place); ok {
 			o.Places = append(o.Places, &syslogPlace{socket: socket})
@@ -31,6 +36,23 @@ func openServerLog(cfg config.Config, ring *secrets.Keyring, report func(error))
 		}
 	}
 	return audit.Open(o)
+}
+
+// vouch lets the server log speak for the lines that were written under keys that go, or are lost.
+func (p place) vouch(ring *secrets.Keyring, fingerprints []string, lost ...string) error {
+	cfg := p.config()
+	cfg.LogKeep = 0 // forgetting is for the server
+	if _, err := os.Stat(cfg.ServerLogFile()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	log, err := openServerLog(cfg, ring, func(error) {}, lost...)
+	if err != nil {
+		return err
+	}
+	for _, fingerprint := range fingerprints {
+		err = errors.Join(err, log.Vouch(fingerprint))
+	}
+	return errors.Join(err, log.Close())
 }
 
 // syslogSocket tells whether a place is a syslog, and its socket, "" for the one that is looked for.

@@ -78,6 +78,7 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 		return err
 	}
 	p.Renamed, p.OddLogin = advice.Renamed, advice.OddLogin
+	p.Damaged = advice.Damaged
 	if p.Factor, err = a.db.Factors.Has(ctx, u.Account.ID); err != nil {
 		return err
 	}

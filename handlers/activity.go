@@ -60,7 +60,7 @@ func eventRow(e *models.Event) views.ActivityRow {
 		return row
 	}
 	if text, ok := failureWords[e.Kind]; ok {
-		row.Text, row.Alarm = fmt.Sprintf(text[0], e.Count), e.Count >= manyFailures
+		row.Text, row.Alarm = fmt.Sprintf(text[0], e.Count), e.Count >= manyFailures || e.Kind == models.EventFactorMissing
 		if e.Count == 1 {
 			row.Text = text[1]
 		} else {
@@ -87,6 +87,7 @@ var failureWords = map[string][2]string{
 	models.EventLoginFailed:    {"%d log-ins failed: wrong password", "A log-in failed: wrong password"},
 	models.EventRecoveryFailed: {"%d recoveries failed: wrong code", "A recovery failed: wrong code"},
 	models.EventFactorFailed:   {"%d times a second factor was wrong, after the right password", "A second factor was wrong, after the right password"},
+	models.EventFactorMissing:  {"%d log-ins stopped at the second factor, after the right password", "A log-in stopped at the second factor, after the right password"},
 	models.EventCurrentFailed:  {"%d times the password was wrong when it was asked again", "The password was wrong when it was asked again"},
 }
 
@@ -124,12 +125,14 @@ var eventWords = map[string]words{
 	models.EventItemExported:    {text: "An item was downloaded from the vault"},
 	models.EventAccountExported: {text: "Everything was exported", alarm: true},
 	models.EventImported:        {text: "Data was brought in, from an export or an older version"},
-	models.EventSettings:        {text: "Session length or lock was changed"},
-	models.EventHistoryOn:       {text: "This list was turned on"},
-	models.EventHistoryOff:      {text: "This list was turned off", detail: "What happened until it was turned on again is not in it.", alarm: true},
-	models.EventHistoryCleared:  {text: "This list was emptied", alarm: true},
-	models.EventListed:          {text: "Others find you by your login again"},
-	models.EventUnlisted:        {text: "You were hidden from who looks for your login"},
+	models.EventImportDamaged: {text: "Some of what came from an older Zencrypt does not open", alarm: true,
+		detail: "Somebody changed it in the database. It is set aside and the rest came. Ask whoever runs this server whether the old database is kept."},
+	models.EventSettings:       {text: "Session length or lock was changed"},
+	models.EventHistoryOn:      {text: "This list was turned on"},
+	models.EventHistoryOff:     {text: "This list was turned off", detail: "What happened until it was turned on again is not in it.", alarm: true},
+	models.EventHistoryCleared: {text: "This list was emptied", alarm: true},
+	models.EventListed:         {text: "Others find you by your login again"},
+	models.EventUnlisted:       {text: "You were hidden from who looks for your login"},
 	models.EventPairExchanged: {text: "Somebody had changed a key of yours in the database", alarm: true,
 		detail: "It is put right. What was noted in between while you were logged out may be missing, and known to them. Tell whoever runs this server."},
 	models.EventAdminSessions:  {text: "An administrator ended your sessions", alarm: true},

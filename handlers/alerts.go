@@ -86,7 +86,7 @@ func alertsOf(events []models.Event, own models.ID, known bool) (out []views.Ale
 	failed, last := 0, time.Time{}
 	for i := range events {
 		e := &events[i]
-		if _, ok := failureWords[e.Kind]; ok {
+		if _, ok := failureWords[e.Kind]; ok && e.Kind != models.EventFactorMissing {
 			failed += e.Count
 			last = latest(last, e.Created)
 			continue

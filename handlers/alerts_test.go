@@ -75,7 +75,7 @@ func TestEventRow_Words(t *testing.T) {
 		models.EventRecovery, models.EventRecoveryCode, models.EventRenewed, models.EventLoginChanged, models.EventFactorOn, models.EventFactorOff,
 		models.EventFactorCodes, models.EventFactorCodeUsed, models.EventPasskeyAdded, models.EventPasskeyUnlocks, models.EventPasskeyRemoved, models.EventKeyMade, models.EventKeyImported,
 		models.EventKeyExported, models.EventKeyRotated, models.EventKeyRetired, models.EventKeyRevoked, models.EventKeyDeleted, models.EventItemExported,
-		models.EventAccountExported, models.EventImported, models.EventSettings, models.EventHistoryOn, models.EventHistoryOff, models.EventHistoryCleared,
+		models.EventAccountExported, models.EventImported, models.EventImportDamaged, models.EventSettings, models.EventHistoryOn, models.EventHistoryOff, models.EventHistoryCleared,
 		models.EventListed, models.EventUnlisted, models.EventPairExchanged, models.EventAdminSessions, models.EventAdminFactor, models.EventAdminSuspended,
 		models.EventAdminResumed, models.EventAdminMade, models.EventLoginFailed, models.EventRecoveryFailed, models.EventFactorFailed, models.EventCurrentFailed} {
 		row := eventRow(&models.Event{Kind: kind, Count: 2})

@@ -16,6 +16,7 @@ type accountStore interface {
 	Register(ctx context.Context, login, password string) (*models.Unlocked, error)
 	RegisterInvited(ctx context.Context, token, login, password string) (*models.Unlocked, error)
 	Authenticate(ctx context.Context, login, password string) (*models.Unlocked, error)
+	AuthenticateAs(ctx context.Context, id models.ID, password string) (*models.Unlocked, error)
 	OpenRecovery(ctx context.Context, login, code, password string) (*models.Recovery, error)
 	FinishRecovery(ctx context.Context, r *models.Recovery) error
 	Pending(ctx context.Context, u *models.Unlocked) (code, reason string, ok bool, err error)
@@ -110,7 +111,7 @@ func (a *auth) register(x *fiber.Ctx, login, pw string, create func(context.Cont
 // registered notes a new account and lets its person in.
 func (a *auth) registered(x *fiber.Ctx, u *models.Unlocked) error {
 	a.noteEvent(x.UserContext(), u, nil, models.Event{Kind: models.EventMade})
-	a.rememberDevice(x, u.Account.Login)
+	a.rememberDevice(x, u.Account.ID)
 	x.Locals(localMade, true)
 	return a.settled(x, a.begin(x, u, "/register/confirm"))
 }
@@ -186,13 +187,17 @@ func (a *auth) Login(x *fiber.Ctx) error {
 		return err
 	}
 	login, next := f.get("login"), localPath(f.get("next"))
-	keep, err := a.guess(x, login)
+	only, keep, err := a.guess(x, login)
 	if err != nil {
 		return err
 	}
 	var u *models.Unlocked
 	err = a.slow(x, limits.Login, func() error {
-		u, err = a.accounts.Authenticate(x.UserContext(), login, f.get("password"))
+		if only != nil {
+			u, err = a.accounts.AuthenticateAs(x.UserContext(), *only, f.get("password"))
+		} else {
+			u, err = a.accounts.Authenticate(x.UserContext(), login, f.get("password"))
+		}
 		return err
 	})
 	if models.ErrorCode(err) == models.Unauthorized {
@@ -224,7 +229,7 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 		form.Errors = views.Fields{"password2": "The two passwords differ. Type the same one twice."}
 		return a.render(x, fiber.StatusUnprocessableEntity, recoverPage, views.Recover(form))
 	}
-	keep, err := a.guess(x, f.get("login"))
+	_, keep, err := a.guess(x, f.get("login")) // a code of 160 bits is guessed by no device
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ type ceremony struct {
 	Until   int64 // seconds since 1970
 	State   []byte
 	Name    string    // of a new passkey
+	Others  bool      // whether the other sessions end when it is made
 	Passkey models.ID // one that is to unlock
 }
 

@@ -205,7 +205,7 @@ func (c *core) find(x *fiber.Ctx, login string) (*models.Offer, error) {
 }
 
 func personOf(o *models.Offer) *models.Person {
-	return &models.Person{Name: o.Login, Login: o.Login, Account: o.Account, Keys: o.Keys()}
+	return &models.Person{Name: models.NameOfLogin(o.Login), Login: o.Login, Account: o.Account, Keys: o.Keys()}
 }
 
 // shortPrint is enough of a key to find it in a list.

@@ -152,7 +152,7 @@ func (e *exporting) target(ctx context.Context, u *models.Unlocked, f *form) (t 
 		case p != f.get("passphrase2"):
 			return t, models.Errorf(models.Invalid, "passphrase2", "the two passphrases differ; type the same one twice")
 		}
-		if err := password.Check(p, u.Account.Login); err != nil {
+		if err := e.db.Accounts.CheckPassphrase(p, u.Account.Login); err != nil {
 			var policy *password.PolicyError
 			if !errors.As(err, &policy) {
 				return t, err

@@ -117,6 +117,9 @@ func (a *factor) Confirm(x *fiber.Ctx) error {
 		return a.show(x, fiber.StatusUnprocessableEntity, "", "setup", errs)
 	}
 	a.note(x, models.EventFactorOn, "")
+	if err := a.endOthers(x, f.on("others")); err != nil {
+		return err
+	}
 	if codes == nil {
 		return redirect(x, "/account/factor?done=on")
 	}
@@ -152,12 +155,17 @@ func (a *factor) codes(x *fiber.Ctx, v views.FactorCodes) error {
 
 // Off handles POST /account/factor/off: 303.
 func (a *factor) Off(x *fiber.Ctx) error {
+	others := false
 	done, err := a.confirm(x, "off", func(f *form, u *models.Unlocked) error {
+		others = f.on("others")
 		return a.store.TurnOff(x.UserContext(), u, f.get("current"), a.opt.RequireFactor)
 	})
 	if done || err != nil {
 		return err
 	}
 	a.note(x, models.EventFactorOff, "")
+	if err := a.endOthers(x, others); err != nil {
+		return err
+	}
 	return redirect(x, "/account/factor?done=off")
 }

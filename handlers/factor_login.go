@@ -18,7 +18,7 @@ func (a *auth) enter(x *fiber.Ctx, u *models.Unlocked, next string) error {
 		return err
 	}
 	if !on {
-		a.rememberDevice(x, u.Account.Login)
+		a.rememberDevice(x, u.Account.ID)
 		return a.begin(x, u, orElse(next, "/encrypt"))
 	}
 	token, _, err := a.sessions.Create(x.UserContext(), u, true)
@@ -51,6 +51,9 @@ func (a *auth) recovered(x *fiber.Ctx, r *models.Recovery) error {
 	}
 	a.transfers.cutAccount(r.Account.ID, nil)
 	a.noteEvent(x.UserContext(), r.Unlocked, nil, models.Event{Kind: models.EventRecovery})
+	if x.Locals(localFactors) == nil {
+		x.Locals(localFactors, "recovery code")
+	}
 	return a.settled(x, a.begin(x, r.Unlocked, "/register/confirm"))
 }
 
@@ -167,10 +170,11 @@ func (a *auth) Factor(x *fiber.Ctx) error {
 		return redirect(x, "/login?tries=1")
 	}
 	keep()
+	x.Locals(localFactors, factorsOf(r != nil, f))
 	if f.get("credential") == "" && models.IsOneTimeCode(f.get("code")) {
 		a.noteEvent(ctx, u, nil, models.Event{Kind: models.EventFactorCodeUsed})
 	}
-	a.rememberDevice(x, u.Account.Login)
+	a.rememberDevice(x, u.Account.ID)
 	if r != nil {
 		if err := a.sessions.Claim(ctx, s); err != nil {
 			return a.tooLate(x, err)
@@ -182,6 +186,21 @@ func (a *auth) Factor(x *fiber.Ctx) error {
 		return a.tooLate(x, err)
 	}
 	return a.admit(x, token, fresh, u, orElse(next, "/encrypt"))
+}
+
+// factorsOf names what a log-in was done with.
+func factorsOf(recovering bool, f *form) string {
+	first, second := "password", "app"
+	if recovering {
+		first = "recovery code"
+	}
+	switch {
+	case f.get("credential") != "":
+		second = "passkey"
+	case models.IsOneTimeCode(f.get("code")):
+		second = "one-time code"
+	}
+	return first + ", " + second
 }
 
 // checkFactor is nil when a code or a passkey's answer fits; Unauthorized when it does not.
@@ -259,6 +278,7 @@ func (a *auth) Passkey(x *fiber.Ctx) error {
 	}
 	u, err := a.byPasskey(x, f)
 	if models.ErrorCode(err) == models.Unauthorized {
+		a.db.Activity.FailedFor(models.ID{}, models.EventPasskeyFailed)
 		errs, _ := fieldErrors(err)
 		return a.showLogin(x, fiber.StatusUnprocessableEntity, views.LoginForm{Next: next, Errors: errs})
 	}
@@ -266,7 +286,8 @@ func (a *auth) Passkey(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	a.rememberDevice(x, u.Account.Login)
+	a.rememberDevice(x, u.Account.ID)
+	x.Locals(localFactors, "passkey")
 	return a.begin(x, u, orElse(next, "/encrypt"))
 }
 

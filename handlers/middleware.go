@@ -28,7 +28,8 @@ const (
 	localVisitor = "visitor"
 	localRequest = "request"
 	localForm    = "form"
-	localMade    = "made" // this request made the account: its first browser is no stranger
+	localFactors = "factors" // what this log-in was done with, where that is more or other than a password
+	localMade    = "made"    // this request made the account: its first browser is no stranger
 )
 
 func visitorOf(x *fiber.Ctx) *visitor {

@@ -20,6 +20,11 @@ func (c *core) note(x *fiber.Ctx, kind, name string) {
 }
 
 func (c *core) noteEvent(ctx context.Context, u *models.Unlocked, s *models.Session, e models.Event) {
+	c.noteWith(ctx, u, s, e, nil)
+}
+
+// noteWith is noteEvent with facts for the server log.
+func (c *core) noteWith(ctx context.Context, u *models.Unlocked, s *models.Session, e models.Event, info map[string]string) {
 	if s != nil {
 		e.Session = s.ID
 	}
@@ -27,7 +32,7 @@ func (c *core) noteEvent(ctx context.Context, u *models.Unlocked, s *models.Sess
 		c.opt.Log.Warn("an event could not be put into a person's list", "error", errorClass(err))
 	}
 	if forOperator(e.Kind) {
-		c.audit(audit.Event{Name: e.Kind, Account: u.Account.ID.String()})
+		c.audit(audit.Event{Name: e.Kind, Account: u.Account.ID.String(), Info: info})
 	}
 }
 
@@ -50,8 +55,13 @@ func (c *core) audit(e audit.Event) { _ = c.opt.Audit.Append(e) }
 // noteLogin notes that a session began, and first what failed before it, so that the person sees both at once.
 func (c *core) noteLogin(x *fiber.Ctx, u *models.Unlocked, s *models.Session) {
 	c.noteCounts(c.db.Activity.FlushOf(x.UserContext(), u.Account))
-	_, known := c.knownDevice(x, c.loginKey(u.Account.Login))
-	c.noteEvent(x.UserContext(), u, s, models.Event{Kind: models.EventLogin, New: !known && x.Locals(localMade) == nil})
+	_, known := c.knownDevice(x, u.Account.ID)
+	by, ok := x.Locals(localFactors).(string)
+	if !ok {
+		by = "password"
+	}
+	event := models.Event{Kind: models.EventLogin, New: !known && x.Locals(localMade) == nil}
+	c.noteWith(x.UserContext(), u, s, event, map[string]string{"by": by})
 }
 
 // noteCounts takes failures that were written to the server log too. Those of logins that do not exist are one number:

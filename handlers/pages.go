@@ -77,7 +77,7 @@ func (p *pages) Theme(x *fiber.Ctx) error {
 	}
 	switch t := f.get("theme"); t {
 	case "dark", "light", "system":
-		p.setCookie(x, "theme", t, deviceLife)
+		p.setCookie(x, p.themeName(), t, deviceLife)
 	default:
 		return refuse(fiber.StatusUnprocessableEntity, "No such theme", "Choose system, dark or light.", "")
 	}

@@ -56,7 +56,7 @@ func (p *passkeys) Ask(x *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		ask, err = p.ask(visitorOf(x).session.ID, "create", ceremony{State: question, Name: name}, views.PasskeyAsk{
+		ask, err = p.ask(visitorOf(x).session.ID, "create", ceremony{State: question, Name: name, Others: f.on("others")}, views.PasskeyAsk{
 			Kind: "create", Action: "/passkeys", Options: string(options), Button: "Make the passkey"})
 		return err
 	})
@@ -101,6 +101,9 @@ func (p *passkeys) Add(x *fiber.Ctx) error {
 	p.note(x, models.EventPasskeyAdded, what.Name)
 	if prf != nil {
 		p.note(x, models.EventPasskeyUnlocks, what.Name)
+	}
+	if err := p.endOthers(x, what.Others); err != nil {
+		return err
 	}
 	var unlock *views.PasskeyAsk
 	if prf == nil && offersPRF([]byte(f.get("credential"))) {
@@ -235,12 +238,17 @@ func (p *passkeys) Delete(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	others := false
 	done, err := p.confirm(x, "delete-"+id.String(), func(f *form, u *models.Unlocked) error {
+		others = f.on("others")
 		return p.store.Remove(x.UserContext(), u, id, f.get("current"), p.opt.RequireFactor)
 	})
 	if done || err != nil {
 		return err
 	}
 	p.note(x, models.EventPasskeyRemoved, "")
+	if err := p.endOthers(x, others); err != nil {
+		return err
+	}
 	return redirect(x, "/account/factor?done=removed")
 }

@@ -48,7 +48,7 @@ func (c *core) page(x *fiber.Ctx, p views.Page) views.Page {
 	p.Locked = v.session != nil && v.session.Locked
 	p.Alerts = c.alerts(x)
 	p.Guests, p.Register, p.PlainHTTP = c.opt.Guests, c.opt.Registration, c.plainHTTP()
-	p.Theme = themeOf(x)
+	p.Theme = c.themeOf(x)
 	p.Path = "/" + p.Active
 	if x.Method() == fiber.MethodGet {
 		p.Path = x.Path()
@@ -81,8 +81,15 @@ func localPath(p string) string {
 	return p
 }
 
-func themeOf(x *fiber.Ctx) string {
-	switch t := x.Cookies("theme"); t {
+func (c *core) themeName() string {
+	if c.secure() {
+		return "__Host-zencrypt-theme"
+	}
+	return "zencrypt-theme"
+}
+
+func (c *core) themeOf(x *fiber.Ctx) string {
+	switch t := x.Cookies(c.themeName()); t {
 	case "dark", "light":
 		return t
 	}

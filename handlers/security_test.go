@@ -238,7 +238,7 @@ func TestSecurity_Cookies(t *testing.T) {
 			if raw, _ := strings.CutPrefix(token.Raw, tc.prefix+"="); len(strings.SplitN(raw, ";", 2)[0]) != 43 {
 				t.Errorf("the token has not 32 bytes: %q", token.Raw)
 			}
-			check(s.ask(t, "POST", "/theme", "theme=dark", extra...).want(t, 303), "theme", false)
+			check(s.ask(t, "POST", "/theme", "theme=dark", extra...).want(t, 303), tc.prefix+"-theme", false)
 			gone := check(s.ask(t, "POST", "/logout", "", append(extra, "Cookie", tc.prefix+"="+token.Value)...).want(t, 303), tc.prefix, false)
 			if gone.Value != "" || !gone.Expires.Before(time.Now()) {
 				t.Errorf("log-out leaves the cookie: %q", gone.Raw)

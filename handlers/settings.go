@@ -38,7 +38,7 @@ func (s *settings) show(x *fiber.Ctx, status int, notice, open string, errs view
 		return err
 	}
 	longest, idle := s.db.Sessions.Bounds()
-	vm := views.SettingsPage{Login: u.Account.Login, Theme: themeOf(x), Languages: s.opt.Languages.Languages(), Notice: notice, Open: open, Errors: errs,
+	vm := views.SettingsPage{Login: u.Account.Login, Theme: s.themeOf(x), Languages: s.opt.Languages.Languages(), Notice: notice, Open: open, Errors: errs,
 		History: now.History, HistoryDiffers: now.HistoryDiffers, Unreadable: now.Unreadable, Keep: span(s.opt.ActivityKeep),
 		Longest: span(longest), Idle: span(idle), Session: minutes(now.SessionLife), Lock: minutes(now.LockAfter)}
 	if f != nil {
@@ -143,7 +143,7 @@ func chosen(s string) (time.Duration, error) {
 }
 
 // changeLogin gives the account another login. Whether one is taken can be asked as often as a person may look for
-// logins. The tries of the old one are left behind, and this browser is known under the new one at once.
+// logins. The tries of the old one are left behind; browsers are known by the account.
 func (s *settings) changeLogin(x *fiber.Ctx, f *form, u *models.Unlocked) error {
 	if ok, wait := s.rates.find.Take([16]byte(u.Account.ID)); !ok {
 		return tooMany(wait, "Many logins were tried within the last hour. Nothing was changed.")
@@ -152,7 +152,6 @@ func (s *settings) changeLogin(x *fiber.Ctx, f *form, u *models.Unlocked) error 
 	if err := s.db.Accounts.ChangeLogin(x.UserContext(), u, f.get("current"), login); err != nil {
 		return err
 	}
-	s.rememberDevice(x, login)
 	s.note(x, models.EventLoginChanged, "")
 	return nil
 }

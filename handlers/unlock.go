@@ -43,7 +43,8 @@ func (u *unlock) show(x *fiber.Ctx, status int, next, wrong string) error {
 	return u.render(x, status, unlockPage, views.Unlock(form))
 }
 
-// Create handles POST /account/unlock (password, next): 303 to where the person was, 422 when the password is wrong.
+// Create handles POST /account/unlock (password, next): 303 to where the person was, under a new token; 422 when the
+// password is wrong.
 func (u *unlock) Create(x *fiber.Ctx) error {
 	f, err := u.readForm(x, formLimit)
 	if err != nil {
@@ -67,9 +68,11 @@ func (u *unlock) Create(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := u.sessions.Unlock(ctx, s, who); err != nil {
+	token, err := u.sessions.Unlock(ctx, s, who)
+	if err != nil {
 		return err
 	}
+	u.setCookie(x, u.cookieName(), token, 0)
 	u.noteCounts(u.db.Activity.FlushOf(ctx, who.Account))
 	u.noteEvent(ctx, who, s, models.Event{Kind: models.EventUnlocked})
 	return redirect(x, orElse(next, "/encrypt"))

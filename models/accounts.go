@@ -210,7 +210,7 @@ func (a *Accounts) register(ctx context.Context, login, pw string, fill filling)
 	if err != nil {
 		return nil, err
 	}
-	if err := password.Check(pw, spelling); err != nil {
+	if err := a.CheckPassphrase(pw, spelling); err != nil {
 		return nil, passwordField("password", err)
 	}
 	if pw, err = password.Normalize(pw); err != nil {

@@ -6,8 +6,6 @@ import (
 	"errors"
 
 	"github.com/uptrace/bun"
-
-	"zencrypt/crypto/password"
 )
 
 // ChangeLogin gives an account another login. The old one is given up for good, to its owner too: a digest of it stays
@@ -26,7 +24,7 @@ func (a *Accounts) ChangeLogin(ctx context.Context, u *Unlocked, current, login 
 	if spelling == checked.Login {
 		return Errorf(Invalid, "login", "this is your login already")
 	}
-	if err := password.Check(pw, spelling); err != nil && password.Check(pw, checked.Login) == nil {
+	if err := a.CheckPassphrase(pw, spelling); err != nil && a.CheckPassphrase(pw, checked.Login) == nil {
 		return Errorf(Invalid, "login", "your password is too much like this login: change one of the two")
 	}
 	return a.change(ctx, u, func(ctx context.Context, tx bun.Tx, row *accountRow) error {

@@ -39,6 +39,8 @@ type Options struct {
 	// SessionIdle ends a session that nobody uses, SessionMax any session, ResultTTL a
 	// result. Zero: 30 minutes, 12 hours, 1 hour.
 	SessionIdle, SessionMax, ResultTTL time.Duration
+	// Words are those of the place, which no password is made of: see password.PlaceWords.
+	Words []string
 }
 
 // DB is both databases and the stores on them.

@@ -37,6 +37,7 @@ const (
 	EventItemExported    = "item-exported"
 	EventAccountExported = "account-exported"
 	EventImported        = "old-data-imported"
+	EventImportDamaged   = "old-data-damaged" // some of what an import left does not open
 	EventSettings        = "settings-changed"
 	EventHistoryOn       = "history-on"
 	EventHistoryOff      = "history-off"
@@ -58,6 +59,8 @@ const (
 	EventRecoveryFailed = "recovery-failed"
 	EventFactorFailed   = "factor-failed"
 	EventCurrentFailed  = "current-password-failed"
+	EventFactorMissing  = "factor-missing" // the password or the recovery code was right, and no second factor followed
+	EventPasskeyFailed  = "passkey-failed" // at the log-in page, where nobody has said whose it is: for the server log alone
 )
 
 // Event is one thing that happened to an account.

@@ -2,10 +2,6 @@ package models
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -34,8 +30,10 @@ type Incoming struct {
 	Method, Salt string
 	Digest       []byte
 	Created      time.Time // zero: now
-	Keys         []IncomingKey
-	RSA          []IncomingRSA
+	// AsNew takes it for another person's where nobody can tell any more whether it came before.
+	AsNew bool
+	Keys  []IncomingKey
+	RSA   []IncomingRSA
 	// Records are the texts and digests. They are read once, and never all in memory.
 	Records iter.Seq2[Record, error]
 }
@@ -143,6 +141,14 @@ type inboxRow struct {
 	SealedRecord []byte
 }
 
+type damagedRow struct {
+	bun.BaseModel `bun:"table:imported_damaged"`
+
+	ID        ID `bun:",pk"`
+	AccountID ID
+	Found     int64
+}
+
 type aliasRow struct {
 	bun.BaseModel `bun:"table:login_aliases"`
 
@@ -150,59 +156,13 @@ type aliasRow struct {
 	AccountID ID     `bun:",pk"`
 }
 
-// origins makes the digests by which accounts and records are known again, under a key derived from the server key:
-// the database alone shows nothing of the old ids, and cannot be asked about them.
-type origins struct{ key seal.Key }
-
-func (k ServerKey) origins() origins {
-	return origins{seal.Derive(k.Logins[:], "zencrypt/v1/import-origin")}
-}
-
-// digest is the first 16 bytes of HMAC-SHA-256 over the parts, each with its length in 4 bytes.
-func (o origins) digest(parts ...string) (id ID) {
-	mac := hmac.New(sha256.New, o.key[:])
-	for _, p := range parts {
-		var n [4]byte
-		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
-		mac.Write(n[:])
-		mac.Write([]byte(p))
-	}
-	return ID(mac.Sum(nil)[:16])
-}
-
-// find returns the row of an origin and the key that it was noted under: the active server key, or an older one.
-func (im *Imports) find(ctx context.Context, db bun.IDB, origin []string) (*importedAccountRow, origins, error) {
-	pepper := im.db.opts.Pepper
-	active := pepper.Keys[pepper.Active].origins()
-	for _, k := range append([]ServerKey{pepper.Keys[pepper.Active]}, pepper.older()...) {
-		row := &importedAccountRow{ID: k.origins().digest(origin...)}
-		err := db.NewSelect().Model(row).WherePK().Scan(ctx)
-		if err == nil {
-			return row, k.origins(), nil
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return nil, active, err
-		}
-	}
-	return nil, active, nil
-}
-
-// older are the server keys but the active one.
-func (p PepperKeys) older() (out []ServerKey) {
-	for fingerprint, k := range p.Keys {
-		if fingerprint != p.Active {
-			out = append(out, k)
-		}
-	}
-	return out
-}
-
 // errDryRun ends a transaction whose result was only to be seen.
 var errDryRun = errors.New("dry run")
 
 // Import takes one account in: whole, in one transaction, or not at all. Of one that is here already only the
 // records that never came are taken. With dry set nothing is changed, and Brought says what would be. It is Invalid
-// for an account that can't come (a login of blanks alone, a password string that is too costly to try). The
+// for an account that can't come (a login of blanks alone, a password string that is too costly to try), and Conflict for
+// FieldOrigin where nobody can tell any more whether it came before. The
 // errors of in.Records come back as they are.
 func (im *Imports) Import(ctx context.Context, in *Incoming, dry bool) (*Brought, error) {
 	if err := in.check(); err != nil {
@@ -218,6 +178,11 @@ func (im *Imports) Import(ctx context.Context, in *Incoming, dry bool) (*Brought
 		}
 		in := *in
 		in.Records = watched(in.Records, &source)
+		if known == nil && !in.AsNew {
+			if err := im.unsure(ctx, tx, &in); err != nil {
+				return err
+			}
+		}
 		if known == nil {
 			err = im.bringNew(ctx, tx, &in, by, out)
 		} else {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/uptrace/bun"
 
-	"zencrypt/crypto/password"
 	"zencrypt/crypto/seal"
 )
 
@@ -16,6 +15,7 @@ type Advice struct {
 	WeakPassword bool // it breaks today's rules
 	OddLogin     bool // it breaks today's rules; it works
 	Renamed      bool // the login got a suffix, since it is another's in other letters
+	Damaged      int  // records that came and don't open
 }
 
 // Any tells whether there is anything to say.
@@ -27,8 +27,8 @@ const adviceWeak = 1
 
 type advice byte
 
-func adviceFor(pw, login string) advice {
-	if password.Check(pw, login) != nil {
+func (a *Accounts) adviceFor(pw, login string) advice {
+	if a.CheckPassphrase(pw, login) != nil {
 		return adviceWeak
 	}
 	return 0
@@ -82,6 +82,11 @@ func (im *Imports) Advice(ctx context.Context, u *Unlocked) (out Advice, err err
 	if err != nil {
 		return out, storeError(err)
 	}
+	n, err := im.db.main.r.NewSelect().Model((*damagedRow)(nil)).Where("account_id = ?", u.Account.ID).Count(ctx)
+	if err != nil {
+		return out, storeError(err)
+	}
+	out.Damaged = int(n)
 	if plain, err := u.Ring.Open(seal.Account, row.place(), row.SealedAdvice); err == nil && len(plain) == 1 {
 		out.WeakPassword = plain[0]&adviceWeak != 0
 	}

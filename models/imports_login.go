@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -45,6 +46,34 @@ func (a *Accounts) candidates(ctx context.Context, login string) (rows []account
 	}
 	rows, err = candidatesOf(ctx, a.db.main.r, key)
 	return rows, storeError(err)
+}
+
+// Meant are the ids of the accounts that a login may mean, in the order in which a password is tried on them.
+func (a *Accounts) Meant(ctx context.Context, login string) (ids []ID, err error) {
+	rows, err := a.candidates(ctx, login)
+	for i := range rows {
+		ids = append(ids, rows[i].ID)
+	}
+	return ids, err
+}
+
+// WithoutSuffix is a login's key without what an import may have added to it: the spelling that several people had.
+func WithoutSuffix(key string) string {
+	at := strings.LastIndexByte(key, '-')
+	if at <= 0 {
+		return key
+	}
+	n, err := strconv.Atoi(key[at+1:])
+	if err != nil || n < 2 || n > maxSuffix || strconv.Itoa(n) != key[at+1:] {
+		return key
+	}
+	return key[:at]
+}
+
+// AnyAlias tells whether old spellings lead to accounts here.
+func (im *Imports) AnyAlias(ctx context.Context) (bool, error) {
+	any, err := im.db.main.r.NewSelect().Model((*aliasRow)(nil)).Exists(ctx)
+	return any, storeError(err)
 }
 
 func candidatesOf(ctx context.Context, db bun.IDB, key string) (rows []accountRow, err error) {
@@ -124,7 +153,7 @@ func (a *Accounts) arrive(ctx context.Context, waiting *accountRow, key seal.Key
 		return nil, fail(Internal, "make verifier", err)
 	}
 	u := &Unlocked{Account: waiting.account(), Ring: seal.NewRing(waiting.KeyVersion, key)}
-	advice := adviceFor(pw, waiting.Login)
+	advice := a.adviceFor(pw, waiting.Login)
 	err = a.change(ctx, u, func(ctx context.Context, tx bun.Tx, row *accountRow) error {
 		if !row.waits() {
 			return errCame

@@ -8,6 +8,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"zencrypt/crypto/fernet"
 	"zencrypt/crypto/seal"
 )
 
@@ -141,6 +142,24 @@ func (r *inboxRow) open(pairs []sealedPair) (b boxed, err error) {
 	return b, errors.Join(seal.ErrOpen, err)
 }
 
+// check tells whether a record is one that an import leaves: who writes the database can seal anything to an account.
+func (b *boxed) check() error {
+	switch b.Kind {
+	case RecordNote, RecordUnreadable, RecordDigest:
+		if len(b.Body) > MaxRecord {
+			return errors.New("read record: too long")
+		}
+		return nil
+	case KindFernet:
+		_, err := fernet.ParseKey(string(b.Body))
+		return err
+	case KindRSA:
+		_, err := readRSA(b.Body)
+		return err
+	}
+	return errors.New("read record: of no known kind")
+}
+
 // The rows of the inbox that one transaction takes in: other writers wait for it.
 const (
 	receiveRows  = 200
@@ -148,26 +167,38 @@ const (
 )
 
 // Receive takes in what an import has left in the account's inbox, and returns how many records came. A row that does
-// not open was changed by somebody, and stays. It may be cut anywhere: what is left comes at the next log-in.
+// not open, or holds nothing that can be, was changed by somebody: it is set aside with a mark, and its person is told.
+// It may be cut anywhere: what is left comes at the next log-in.
 func (im *Imports) Receive(ctx context.Context, u *Unlocked) (n int, err error) {
-	waits, err := im.db.main.r.NewSelect().Model((*inboxRow)(nil)).Where("account_id = ?", u.Account.ID).Exists(ctx)
+	waits, err := im.inbox(im.db.main.r, u).Exists(ctx)
 	if err != nil || !waits {
 		return 0, storeError(err)
 	}
 	var after ID
+	damaged := 0
 	for {
-		some, last, err := im.receive(ctx, u, after)
-		n += some
-		if err != nil || last.IsZero() {
-			return n, err
+		some, bad, last, err := im.receive(ctx, u, after)
+		n, damaged = n+some, damaged+bad
+		if err == nil && !last.IsZero() {
+			after = last
+			continue
 		}
-		after = last
+		if damaged > 0 {
+			err = errors.Join(err, im.db.Activity.Note(ctx, u, &Event{Kind: EventImportDamaged, Count: damaged}))
+		}
+		return n, err
 	}
 }
 
-func (im *Imports) receive(ctx context.Context, u *Unlocked, after ID) (n int, last ID, err error) {
+// inbox is what waits for a person and was not set aside.
+func (im *Imports) inbox(db bun.IDB, u *Unlocked) *bun.SelectQuery {
+	return db.NewSelect().Model((*inboxRow)(nil)).Where("account_id = ?", u.Account.ID).
+		Where("id NOT IN (?)", db.NewSelect().Model((*damagedRow)(nil)).Column("id").Where("account_id = ?", u.Account.ID))
+}
+
+func (im *Imports) receive(ctx context.Context, u *Unlocked, after ID) (n, damaged int, last ID, err error) {
 	err = im.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		n, last = 0, ID{}
+		n, damaged, last = 0, 0, ID{}
 		account, err := accountBy(ctx, tx, "id", u.Account.ID)
 		if err != nil {
 			return err
@@ -180,8 +211,8 @@ func (im *Imports) receive(ctx context.Context, u *Unlocked, after ID) (n int, l
 			ID    ID
 			Bytes int
 		}
-		err = tx.NewSelect().Model((*inboxRow)(nil)).Column("id").ColumnExpr("length(sealed_record) AS bytes").
-			Where("account_id = ?", u.Account.ID).Where("id > ?", after).Order("id").Limit(receiveRows).Scan(ctx, &sizes)
+		err = im.inbox(tx, u).Column("id").ColumnExpr("length(sealed_record) AS bytes").
+			Where("id > ?", after).Order("id").Limit(receiveRows).Scan(ctx, &sizes)
 		if err != nil {
 			return err
 		}
@@ -196,7 +227,15 @@ func (im *Imports) receive(ctx context.Context, u *Unlocked, after ID) (n int, l
 				return err
 			}
 			b, err := row.open(pairs)
+			if err == nil {
+				err = b.check()
+			}
 			if err != nil {
+				mark := damagedRow{ID: row.ID, AccountID: u.Account.ID, Found: millis(im.db.now())}
+				if _, err := tx.NewInsert().Model(&mark).Exec(ctx); err != nil {
+					return err
+				}
+				damaged++
 				continue
 			}
 			if err := im.unbox(ctx, tx, u, b); err != nil {
@@ -211,9 +250,9 @@ func (im *Imports) receive(ctx context.Context, u *Unlocked, after ID) (n int, l
 		return nil
 	})
 	if err != nil {
-		return 0, ID{}, err
+		return 0, 0, ID{}, err
 	}
-	return n, last, nil
+	return n, damaged, last, nil
 }
 
 // unbox puts a record where it belongs.
@@ -244,7 +283,7 @@ func (im *Imports) unboxKey(ctx context.Context, tx bun.Tx, u *Unlocked, b boxed
 	if b.Kind == KindRSA {
 		pairs, err := readRSA(b.Body)
 		if err != nil {
-			return nil // refused when it came, were it not for the key that sealed it
+			return err
 		}
 		pair = pairs[0]
 		pair.Created = created

@@ -61,7 +61,11 @@ func (im *Imports) bringNew(ctx context.Context, tx bun.Tx, in *Incoming, by ori
 		return err
 	}
 	Failpoint("import-waiting")
-	if _, err := tx.NewInsert().Model(&importedAccountRow{ID: by.digest(in.Origin...), AccountID: &row.ID, Imported: millis(now)}).Exec(ctx); err != nil {
+	origin := by.digest(in.Origin...)
+	if _, err := tx.NewInsert().Model(&importedAccountRow{ID: origin, AccountID: &row.ID, Imported: millis(now)}).Exec(ctx); err != nil {
+		return err
+	}
+	if err := by.noted(ctx, tx, origin); err != nil {
 		return err
 	}
 	if out.Renamed {

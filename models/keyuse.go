@@ -28,6 +28,7 @@ type KeyUse struct {
 	Accounts      int    `json:"accounts"`       // whose password was last set, or raised, under it
 	Waiting       int    `json:"waiting"`        // of these, who came by an import and have no recovery code yet
 	RetiredLogins int    `json:"retired_logins"` // logins that were given up, kept from others by it
+	Imported      int    `json:"imported"`       // accounts that came by an import, and are known again by it
 	Lost          bool   `json:"lost"`
 }
 
@@ -65,14 +66,23 @@ func keyUse(ctx context.Context, tx bun.Tx) (use []KeyUse, active string, err er
 	if active != "" {
 		of(active)
 	}
-	for _, dependent := range []struct {
+	noted, err := tx.NewSelect().Table("sqlite_schema").Where("type = 'table' AND name = 'imported_under'").Exists(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	type dependent struct {
 		table, where string
 		note         func(*KeyUse, int)
-	}{
+	}
+	all := []dependent{
 		{"accounts", "deleted IS NULL", func(u *KeyUse, n int) { u.Accounts = n }},
 		{"accounts", "deleted IS NULL AND verifier = ''", func(u *KeyUse, n int) { u.Waiting = n }}, // in a database of any version
 		{"retired_logins", "true", func(u *KeyUse, n int) { u.RetiredLogins = n }},
-	} {
+	}
+	if noted {
+		all = append(all, dependent{"imported_under", "true", func(u *KeyUse, n int) { u.Imported = n }})
+	}
+	for _, dependent := range all {
 		var rows []struct {
 			Pepper string
 			N      int

@@ -117,7 +117,7 @@ func TestKeyUses_Waiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	use, active, err := KeyUses(t.Context(), o.Dir)
-	if want := []KeyUse{{Fingerprint: active, Accounts: 3, Waiting: 1}}; err != nil || !reflect.DeepEqual(use, want) {
+	if want := []KeyUse{{Fingerprint: active, Accounts: 3, Waiting: 1, Imported: 2}}; err != nil || !reflect.DeepEqual(use, want) {
 		t.Fatalf("use: %+v: %v", use, err)
 	}
 }

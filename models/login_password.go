@@ -39,10 +39,17 @@ func (a *Accounts) Authenticate(ctx context.Context, login, pw string) (u *Unloc
 	if len(rows) == 0 {
 		return a.authenticate(ctx, nil, pw)
 	}
+	var damaged error // of an account whose row doesn't read: those behind it are tried all the same
 	for i := range rows {
-		if u, err = a.authenticateOne(ctx, &rows[i], pw); ErrorCode(err) != Unauthorized {
+		u, err = a.authenticateOne(ctx, &rows[i], pw)
+		if code := ErrorCode(err); code == Internal && ctx.Err() == nil {
+			damaged = err
+		} else if code != Unauthorized {
 			break
 		}
+	}
+	if code := ErrorCode(err); damaged != nil && (code == Unauthorized || code == Internal) {
+		return nil, damaged
 	}
 	if err == nil {
 		// What does not come now for want of space comes at the next log-in.
@@ -189,7 +196,7 @@ func (a *Accounts) checkCurrent(ctx context.Context, u *Unlocked, current string
 // which ends every session, the asking one too: the caller makes a new one. Items are
 // not touched. Unauthorized for field "current", Invalid for field "password".
 func (a *Accounts) ChangePassword(ctx context.Context, u *Unlocked, current, newPw string) error {
-	if err := password.Check(newPw, u.Account.Login); err != nil {
+	if err := a.CheckPassphrase(newPw, u.Account.Login); err != nil {
 		return passwordField("password", err)
 	}
 	if _, _, err := a.checkCurrent(ctx, u, current); err != nil {

@@ -249,3 +249,41 @@ func TestPruneCopies(t *testing.T) {
 		c.add(2 * time.Hour)
 	}
 }
+
+// TestMigrateDown_Waiting: the imports' migration stays while somebody waits, and goes when nobody does.
+func TestMigrateDown_Waiting(t *testing.T) {
+	c := newClock()
+	o := testOptions(t, filepath.Join(t.TempDir(), "data"), c)
+	db := openTest(t, o)
+	bring(t, db, incoming(t, "1", "ada", "old pass"))
+	bring(t, db, incoming(t, "2", "bob", "old pass"))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	down := func() (string, error) {
+		c.add(time.Minute)
+		undone, _, err := MigrateDown(t.Context(), o.Dir, o.Main, c.now)
+		return undone, err
+	}
+	var err error
+	for undone := ""; err == nil && undone != importsMigration; {
+		undone, err = down()
+	}
+	if err == nil || !strings.Contains(err.Error(), "2 accounts") || !strings.Contains(err.Error(), "import purge") {
+		t.Fatalf("taken back while two wait: %v", err)
+	}
+	if err := MayUndo(t.Context(), o.Dir, importsMigration); err == nil {
+		t.Error("it may be undone")
+	}
+	db = openTest(t, o)
+	enter(t, db, "ada", "old pass")
+	enter(t, db, "bob", "old pass")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for undone := ""; undone != importsMigration; {
+		if undone, err = down(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -119,7 +119,7 @@ func MigrateUp(ctx context.Context, dir string, main, sessions *migrate.Migratio
 
 // MigrateDown takes back the last migration of the main database, after a copy of it, and returns which it was and
 // where the copy lies. What the migration added is gone with what stands in it. The first two made the database
-// itself and stay. No server may run.
+// itself and stay, and so does that of the imports while somebody waits, see MayUndo. No server may run.
 func MigrateDown(ctx context.Context, dir string, main *migrate.Migrations, now func() time.Time) (undone, copied string, err error) {
 	s, err := openWriter(filepath.Join(dir, mainFile))
 	if err != nil {
@@ -135,6 +135,9 @@ func MigrateDown(ctx context.Context, dir string, main *migrate.Migrations, now 
 	}
 	last, err := Undoable(applied, main)
 	if err != nil {
+		return "", "", err
+	}
+	if err := mayUndo(ctx, s.w, last.Name); err != nil {
 		return "", "", err
 	}
 	if copied, err = (copies{dir: filepath.Join(dir, copiesDir), now: now}).copy(ctx, s, last.Name); err != nil {
@@ -174,6 +177,35 @@ func Undoable(applied []string, main *migrate.Migrations) (*migrate.Migration, e
 		}
 	}
 	return nil, errors.New("migrate down: the database has the oldest schema that there is")
+}
+
+// importsMigration is the one in whose tables accounts of an older Zencrypt wait for their people.
+const importsMigration = "20260101000300"
+
+// MayUndo refuses to take back the migration of the imports while accounts wait for their people: what alone opens them
+// would be gone, and they have no recovery code yet.
+func MayUndo(ctx context.Context, dir, name string) error {
+	db, err := openPlain(filepath.Join(dir, mainFile))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return mayUndo(ctx, db, name)
+}
+
+func mayUndo(ctx context.Context, db bun.IDB, name string) error {
+	if name != importsMigration {
+		return nil
+	}
+	waiting, err := db.NewSelect().TableExpr("waiting_accounts AS w").Join("JOIN accounts AS a ON a.id = w.id").Where("a.deleted IS NULL").Count(ctx)
+	if err != nil {
+		return storeError(err)
+	}
+	if waiting > 0 {
+		return fmt.Errorf("migrate down: %d accounts that came from an older Zencrypt wait for their people, and nothing would open them any more. "+
+			"Let them log in first ('zencrypt import status' lists them), or delete them with 'zencrypt import purge --older-than 0h'. Nothing was changed", waiting)
+	}
+	return nil
 }
 
 // Rows counts the rows of tables of a data folder's main database; one that is not there has none.

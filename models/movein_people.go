@@ -34,8 +34,7 @@ func (m *MovedIn) person(ctx context.Context, tx bun.Tx, u *Unlocked, people *[]
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		_, key, loginErr := NormalizeLogin(p.Login)
-		if row == nil || loginErr != nil || row.LoginKey != key {
+		if key, ok := LoginKey(p.Login); row == nil || !ok || row.LoginKey != key {
 			p.Account, p.Login, outside = ID{}, "", true
 		}
 	}

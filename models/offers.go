@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"unicode/utf8"
 
 	"github.com/uptrace/bun"
 )
@@ -132,12 +133,12 @@ func errNobody() error { return Errorf(NotFound, "login", "nobody of this login 
 // Find returns what the account of a login gives to others. The login is that of the whole account, in any case.
 // NotFound for one that does not exist and, with the same work, for one that is unlisted or suspended.
 func (p *People) Find(ctx context.Context, login string) (*Offer, error) {
-	_, key, err := NormalizeLogin(login)
-	if err != nil {
+	key, ok := LoginKey(login) // of an older Zencrypt too, which breaks today's rules
+	if !ok || key == "" || !utf8.ValidString(login) {
 		return nil, errNobody()
 	}
 	var found *Offer
-	err = p.db.main.read(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err := p.db.main.read(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, err := accountBy(ctx, tx, "login_key", key)
 		if errors.Is(err, sql.ErrNoRows) {
 			row, err = &accountRow{ID: NewID()}, nil // the questions below are asked all the same

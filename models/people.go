@@ -117,6 +117,19 @@ func (p Person) LogValue() slog.Value { return slog.StringValue("person " + p.ID
 // FoldName is a name or login as it is compared: in any case, and with an accent however it was put together.
 func FoldName(s string) string { return fold(strings.TrimSpace(s)) }
 
+// NameOfLogin is the name that somebody begins with in a list: the login, and what can be made of it where an older
+// Zencrypt let it be what no name can.
+func NameOfLogin(login string) string {
+	apart := strings.NewReplacer(",", " ", "#", " ")
+	name := cut(strings.Join(strings.Fields(apart.Replace(cleanTitle(login))), " "), maxPersonName-10)
+	for _, try := range []string{name, "login " + name} {
+		if ok, err := CheckName(try); err == nil {
+			return ok
+		}
+	}
+	return "Somebody of this server"
+}
+
 // CheckName returns a person's name as it is kept: one line without commas, which part recipients from each other,
 // and not the like of a key. It is Invalid for field "name".
 func CheckName(s string) (string, error) {

@@ -129,7 +129,7 @@ type recoveryChange struct {
 // the second factor was given where there is one. An unknown login and a wrong code get the same
 // Unauthorized, the right code of a suspended account Suspended; Invalid names "password" or "code".
 func (a *Accounts) OpenRecovery(ctx context.Context, login, code, newPw string) (*Recovery, error) {
-	if err := password.Check(newPw, login); err != nil {
+	if err := a.CheckPassphrase(newPw, login); err != nil {
 		return nil, passwordField("password", err)
 	}
 	pw, err := password.Normalize(newPw)
@@ -143,6 +143,10 @@ func (a *Accounts) OpenRecovery(ctx context.Context, login, code, newPw string) 
 	row, key, err := a.openRecovery(ctx, login, seal.Derive(secret, infoRecovery))
 	if err != nil {
 		return nil, err
+	}
+	// What was typed may be an old spelling: others know the account by its login.
+	if err := a.CheckPassphrase(newPw, row.Login); err != nil {
+		return nil, passwordField("password", err)
 	}
 	creds, unlock, err := a.db.kdf.create(a.db.opts.Pepper, pw)
 	if err != nil {

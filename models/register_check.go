@@ -13,8 +13,14 @@ func (a *Accounts) CanRegister(ctx context.Context, login, pw string) error {
 	if err != nil {
 		return err
 	}
-	if err := password.Check(pw, spelling); err != nil {
+	if err := a.CheckPassphrase(pw, spelling); err != nil {
 		return passwordField("password", err)
 	}
 	return storeError(a.choosable(ctx, a.db.main.r, loginKey, ID{}))
+}
+
+// CheckPassphrase tells whether a password or passphrase may be chosen by who has a login here: it is made of neither that,
+// nor of what the place is called. The error is a *password.PolicyError.
+func (a *Accounts) CheckPassphrase(pw, login string) error {
+	return password.Check(pw, append([]string{login}, a.db.opts.Words...)...)
 }

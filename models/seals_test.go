@@ -18,7 +18,7 @@ var clearBlobs = []string{
 	"keys.id", "keys.account_id", "key_versions.id", "key_versions.key_id", "key_versions.account_id",
 	"people.id", "people.account_id", "key_offers.account_id", "key_offers.version_id", "unlisted.account_id",
 	"waiting_accounts.id", "waiting_accounts.salt", // what the old digest is computed with; the digest itself is nowhere
-	"imported_accounts.id", "imported_accounts.account_id", "imported_records.account_id", "imported_records.digest", // HMACs
+	"imported_accounts.id", "imported_accounts.account_id", "imported_records.account_id", "imported_records.digest", "imported_under.id", "imported_damaged.id", "imported_damaged.account_id", // HMACs
 	"imported_inbox.id", "imported_inbox.account_id", "login_aliases.account_id",
 	"factors.id", "factors.account_id",
 	"passkeys.id", "passkeys.account_id", "passkeys.credential_hash", // SHA-256 of random bytes

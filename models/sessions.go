@@ -145,7 +145,7 @@ func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocke
 	}
 	session := row.session().withToken(secret)
 	if s.ended(row) {
-		s.remove(ctx, row.ID)
+		s.remove(ctx, row)
 		return nil, nil, errGone()
 	}
 	if session.Locked, err = s.locked(ctx, row); err != nil {
@@ -159,7 +159,7 @@ func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocke
 	}
 	if err != nil {
 		if ErrorCode(err) == Gone {
-			s.remove(ctx, row.ID)
+			s.remove(ctx, row)
 		}
 		return nil, nil, err
 	}
@@ -202,11 +202,15 @@ func (s *Sessions) ended(row *sessionRow) bool {
 
 // remove takes away the row of a session that has ended; where that fails, Expire does it
 // later. Its results stay for Results.Expire, which reports their files.
-func (s *Sessions) remove(ctx context.Context, id ID) {
-	_ = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		_, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id = ?", id).Exec(ctx)
+func (s *Sessions) remove(ctx context.Context, row *sessionRow) {
+	var stopped []sessionRow
+	err := s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+		stopped, err = removeRows(ctx, tx, []ID{row.ID})
 		return err
 	})
+	if err == nil {
+		s.stopped(stopped)
+	}
 }
 
 func errGone() error { return Errorf(Gone, "", "this session has ended: log in again") }

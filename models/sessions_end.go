@@ -38,8 +38,9 @@ func (s *Sessions) end(ctx context.Context, ids []ID) (results []Result, err err
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	var stopped []sessionRow
 	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
+		if stopped, err = removeRows(ctx, tx, ids); err != nil {
 			return err
 		}
 		var rows []resultRow
@@ -50,7 +51,29 @@ func (s *Sessions) end(ctx context.Context, ids []ID) (results []Result, err err
 		_, err := tx.NewDelete().Model((*resultRow)(nil)).Where("session_id IN (?)", bun.List(ids)).Exec(ctx)
 		return err
 	})
+	if err == nil {
+		s.stopped(stopped)
+	}
 	return results, err
+}
+
+// removeRows deletes sessions and returns those of them that waited for a second factor.
+func removeRows(ctx context.Context, tx bun.Tx, ids []ID) (pending []sessionRow, err error) {
+	if err := tx.NewSelect().Model(&pending).Column("id", "account_id", "pending").Where("id IN (?)", bun.List(ids)).Where("pending").Scan(ctx); err != nil {
+		return nil, err
+	}
+	_, err = tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
+	return pending, err
+}
+
+// stopped counts, like a failure, what began with the right password or recovery code and got no second factor: somebody
+// else may have that. rows are sessions that are gone.
+func (s *Sessions) stopped(rows []sessionRow) {
+	for i := range rows {
+		if rows[i].Pending && rows[i].AccountID != nil {
+			s.db.Activity.FailedFor(*rows[i].AccountID, EventFactorMissing)
+		}
+	}
 }
 
 // List returns the sessions of an account that are alive, newest first, without keys.
@@ -88,6 +111,7 @@ func (s *Sessions) Expire(ctx context.Context) ([]ID, error) {
 		return nil, err
 	}
 	var ended []ID
+	var stopped []sessionRow
 	for i := range rows {
 		row := &rows[i]
 		alive := !s.ended(row)
@@ -104,12 +128,13 @@ func (s *Sessions) Expire(ctx context.Context) ([]ID, error) {
 		return nil, nil
 	}
 	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		_, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.List(ended)).Exec(ctx)
+		stopped, err = removeRows(ctx, tx, ended)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.stopped(stopped)
 	return ended, nil
 }
 

@@ -2,7 +2,10 @@ package models
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -87,17 +90,22 @@ func (s *Sessions) LockIdle(ctx context.Context) error {
 	return s.lock(ctx, ids)
 }
 
-// Unlock seals the account key for a locked session again, after the password was asked for. The token stays, and so
-// does the time at which the session ends. Gone when it has.
-func (s *Sessions) Unlock(ctx context.Context, locked *Session, u *Unlocked) error {
+// Unlock seals the account key for a locked session again, after the password was asked for, under a new token: the one
+// before opens nothing any more, and may have been copied while nobody was looking. The session's results are sealed anew
+// with it; the time at which the session ends stays. Gone when it has.
+func (s *Sessions) Unlock(ctx context.Context, locked *Session, u *Unlocked) (token string, err error) {
 	if locked.Account == nil || *locked.Account != u.Account.ID {
-		return errGone()
+		return "", errGone()
 	}
+	secret := make([]byte, tokenSize)
+	rand.Read(secret)
+	hash := sha256.Sum256(secret)
+	fresh := (&Session{ID: locked.ID}).withToken(secret)
 	version, key := u.Ring.Current()
 	row := sessionRow{ID: locked.ID, AccountID: locked.Account}
-	sealed := seal.Seal(locked.unlock, version, row.place(), key[:])
-	return s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		res, err := tx.NewUpdate().Model((*sessionRow)(nil)).Set("sealed_account_key = ?", sealed).Set("touched = ?", millis(s.db.now())).
+	sealed := seal.Seal(fresh.unlock, version, row.place(), key[:])
+	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		res, err := tx.NewUpdate().Model((*sessionRow)(nil)).Set("sealed_account_key = ?", sealed).Set("token_hash = ?", hash[:]).Set("touched = ?", millis(s.db.now())).
 			Where("id = ?", locked.ID).Where("account_id = ?", u.Account.ID).Where("epoch = ?", u.Account.Epoch).Where("NOT pending").Exec(ctx)
 		if err != nil {
 			return err
@@ -105,8 +113,33 @@ func (s *Sessions) Unlock(ctx context.Context, locked *Session, u *Unlocked) err
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
 			return errors.Join(err, errGone())
 		}
-		return nil
+		return resealResults(ctx, tx, locked, fresh)
 	})
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(secret), nil
+}
+
+// resealResults moves a session's results to the key of its new token. One that does not open stays as it is.
+func resealResults(ctx context.Context, tx bun.Tx, from, to *Session) error {
+	var rows []resultRow
+	if err := tx.NewSelect().Model(&rows).Where("session_id = ?", from.ID).Scan(ctx); err != nil {
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		at := place("results", "sealed_meta", r.ID, r.SessionID)
+		b, err := seal.Open(from.Key, at, r.SealedMeta)
+		if err != nil {
+			continue
+		}
+		r.SealedMeta = seal.Seal(to.Key, 0, at, b)
+		if _, err := tx.NewUpdate().Model(r).Column("sealed_meta").WherePK().Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Apply brings a person's choices to the sessions that live: a shorter life at once, a longer one from the next

@@ -118,17 +118,34 @@ func TestSessions_Lock(t *testing.T) {
 		locked(t)
 		t.Run("Unlock", func(t *testing.T) {
 			other := register(t, db, "bob")
-			wantCode(t, db.Sessions.Unlock(t.Context(), got, other), Gone, "")
+			_, err := db.Sessions.Unlock(t.Context(), got, other)
+			wantCode(t, err, Gone, "")
 			again, err := db.Accounts.Authenticate(t.Context(), "ada", goodPassword)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := db.Sessions.Unlock(t.Context(), got, again); err != nil {
+			result := &Result{ID: NewID(), Session: got.ID, Owner: "ada", Created: c.now(), Expires: c.now().Add(time.Hour), Verb: "encrypt", State: StateReady,
+				Blob: NewID(), Meta: ResultMeta{Name: "waits.age"}}
+			waiting, err := closeResult(got, result)
+			if err == nil {
+				_, err = db.sessions.w.NewInsert().Model(waiting).Exec(t.Context())
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
+			fresh, err := db.Sessions.Unlock(t.Context(), got, again)
+			if err != nil || fresh == token {
+				t.Fatal(err)
+			}
+			_, _, err = db.Sessions.Lookup(t.Context(), token)
+			wantCode(t, err, NotFound, "")
+			token = fresh
 			now, who, err := db.Sessions.Lookup(t.Context(), token)
-			if err != nil || now.Locked || who == nil || !now.Expires.Equal(s.Expires) || now.Key != s.Key {
+			if err != nil || now.Locked || who == nil || !now.Expires.Equal(s.Expires) || now.ID != s.ID || now.Key == s.Key {
 				t.Fatalf("%v, %v", now, err)
+			}
+			if r, err := db.Results.Get(t.Context(), now, result.ID); err != nil || r.Meta.Name != "waits.age" {
+				t.Fatalf("the result that waited: %v, %v", r, err)
 			}
 		})
 	})
@@ -151,8 +168,9 @@ func TestSessions_Lock(t *testing.T) {
 		if err := db.Accounts.ChangePassword(t.Context(), u, goodPassword, otherPassword); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, db.Sessions.Unlock(t.Context(), got, u), Gone, "")
-		_, _, err := db.Sessions.Lookup(t.Context(), token)
+		_, err := db.Sessions.Unlock(t.Context(), got, u)
+		wantCode(t, err, Gone, "")
+		_, _, err = db.Sessions.Lookup(t.Context(), token)
 		wantCode(t, err, Gone, "")
 		if n := count(t, db.sessions, "SELECT count(*) FROM session_locks"); n != 0 {
 			t.Fatalf("%d locks of ended sessions stay", n)

@@ -23,6 +23,7 @@ need gpg gnupg "OpenPGP files that go between Zencrypt and GnuPG"
 need sq sq "OpenPGP files that go between Zencrypt and Sequoia"
 need sqop sqop "the Stateless OpenPGP command line beside Sequoia's"
 need argon2 argon2 "password strings that go between Zencrypt and the reference argon2"
+need openssl openssl "digests and old files that go between Zencrypt and OpenSSL"
 need b3sum b3sum "BLAKE3 sums that go between Zencrypt and b3sum"
 python3 -c 'import cryptography.fernet' 2>/dev/null || {
 	packages="$packages python3-cryptography"

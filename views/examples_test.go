@@ -178,6 +178,7 @@ func examples() []example {
 		{name: "recover-imported", page: narrow(on(guest, "login", "Recover")), body: Recover(RecoverForm{Imported: true})},
 		{name: "weak-password", page: with(on(user, "account", "Account"), func(p *Page) { p.WeakPassword = true }), body: Account(account("password", nil))},
 		{name: "account-renamed", page: on(user, "account", "Account"), body: Account(func() AccountPage { a := account("", nil); a.Renamed, a.Login = true, hostile; return a }())},
+		{name: "account-damaged", page: on(user, "account", "Account"), body: Account(func() AccountPage { a := account("", nil); a.Damaged = 3; return a }())},
 		{name: "account-odd-login", page: on(user, "account", "Account"), body: Account(func() AccountPage { a := account("", nil); a.OddLogin, a.Login = true, hostile; return a }())},
 		{name: "recover", page: narrow(on(guest, "login", "Recover")), body: Recover(RecoverForm{Errors: wrong("login", "code", "password", "password2", "")})},
 		{name: "vault", page: wide(on(user, "vault", "Vault")), body: Vault(vault)},

@@ -296,6 +296,7 @@ type AccountPage struct {
 	Unlisted        bool      // nobody finds the account by its login
 	// Of an account that came from an older Zencrypt: the login got a suffix, or breaks today's rules.
 	Renamed, OddLogin bool
+	Damaged           int  // records that came from an older Zencrypt and do not open
 	Factor            bool // a second factor is asked for
 	Notice            string
 	Errors            map[string]Fields // by form: "password", "recovery", "renew", "sessions", "delete"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +194,29 @@ func TestCheck(t *testing.T) {
 	}
 	if err := password.Check("alice@example.com"); err != nil {
 		t.Errorf("somebody else's login is taken as a password: %v", err)
+	}
+}
+
+// Nobody's password is made of this program's name, or of what the place is called.
+func TestCheck_PlaceWords(t *testing.T) {
+	words := password.PlaceWords("https://Vault.Hollowbrook.example:8443", "http://127.0.0.1:8080", "http://[::1]:80", "http://localhost:80")
+	if want := []string{"vault.hollowbrook.example", "vault", "hollowbrook", "localhost"}; !slices.Equal(words, want) {
+		t.Fatalf("words are %q, want %q", words, want)
+	}
+	for _, pw := range []string{"zencrypt zencrypt", "Zencrypt12345", "hollowbrook1", "Hollowbrook2026", "vault.hollowbrook.example"} {
+		var policy *password.PolicyError
+		if err := password.Check(pw, append([]string{"ada"}, words...)...); !errors.As(err, &policy) || policy.Reason != password.TooWeak {
+			t.Errorf("%q: %v", pw, err)
+		}
+	}
+	if err := password.Check("vault.hollowbrook.example", "ada"); err != nil {
+		t.Errorf("elsewhere it is taken: %v", err)
+	}
+	if err := password.Check("umber-otter-glacier-pivot", append([]string{"ada"}, words...)...); err != nil {
+		t.Error(err)
+	}
+	if n := len(password.PlaceWords(slices.Repeat([]string{"https://one.two.three.four.example"}, 20)...)); n != 8 {
+		t.Errorf("%d words", n)
 	}
 }
 

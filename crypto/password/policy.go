@@ -2,6 +2,7 @@ package password
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"unicode/utf8"
 
@@ -16,9 +17,12 @@ const (
 	meterBytes = 128
 	// minScore is the least zxcvbn score that is taken: 2 is more than 10^6 guesses after an online log-in's limits.
 	minScore = 2
-	// maxInputs is how many of the person's own words are compared.
-	maxInputs = 8
+	// maxInputs is how many of the person's own words and those of the place are compared.
+	maxInputs = 12
 )
+
+// product is the name of this program, which nobody's password is made of.
+const product = "zencrypt"
 
 // A Reason says which rule a password breaks.
 type Reason int
@@ -40,8 +44,8 @@ type PolicyError struct {
 func (e *PolicyError) Error() string { return e.Message }
 
 // Check tells whether a password may be chosen: [MinLength] characters at least, and not
-// easily guessed from lists, patterns or userInputs (the login, say). Any character will
-// do and none is asked for. The error is a [*PolicyError].
+// easily guessed from lists, patterns, this program's name or userInputs (the login and the
+// [PlaceWords], say). Any character will do and none is asked for. The error is a [*PolicyError].
 func Check(pw string, userInputs ...string) error {
 	pw, err := Normalize(pw)
 	if err != nil {
@@ -59,6 +63,32 @@ func Check(pw string, userInputs ...string) error {
 	return nil
 }
 
+// PlaceWords are the words of a server's own addresses (such as https://zen.example.org): each host as a whole, and its
+// parts but for the last and those of less than four characters. At most eight are given.
+func PlaceWords(addresses ...string) (words []string) {
+	for _, host := range addresses {
+		if _, after, ok := strings.Cut(host, "://"); ok {
+			host = after
+		}
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if net.ParseIP(strings.Trim(host, "[]")) != nil {
+			continue
+		}
+		host = strings.ToLower(host)
+		words = append(words, host)
+		if parts := strings.Split(host, "."); len(parts) > 1 {
+			for _, part := range parts[:len(parts)-1] {
+				if utf8.RuneCountInString(part) > 3 {
+					words = append(words, part)
+				}
+			}
+		}
+	}
+	return words[:min(len(words), 8)]
+}
+
 // Strength rates a password from 0 (guessed at once) to 4 (out of reach) and says what is
 // weak about it, or nothing. Only the first 100 characters are looked at.
 func Strength(pw string) (score int, warning string) { return strength(pw, nil) }
@@ -68,7 +98,7 @@ func strength(pw string, userInputs []string) (score int, warning string) {
 	if pw == "" {
 		return 0, ""
 	}
-	inputs := make([]string, 0, maxInputs)
+	inputs := append(make([]string, 0, maxInputs+1), product)
 	for _, in := range userInputs[:min(len(userInputs), maxInputs)] {
 		// A word of one or two letters would make every password look like the login.
 		if in = head(strings.ToValidUTF8(in, "")); utf8.RuneCountInString(in) > 2 {
@@ -98,7 +128,7 @@ func explain(matches []match.Match, length int) string {
 	}
 	switch best {
 	case "user_inputs":
-		return "it is made from your login"
+		return "it is made from your login, or the name of this program or its address"
 	case "dictionary":
 		return "it is made of common words, names or passwords"
 	case "spatial":

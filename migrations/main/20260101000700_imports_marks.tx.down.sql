@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS imported_damaged;
+DROP TABLE IF EXISTS imported_under;
