@@ -60,7 +60,9 @@ func TestSynced(t *testing.T) {
 		path  func(i int) answer
 		file  bool
 	}{
-		{"texts", 20, func(i int) answer { return c.upload("/vault", field("title", "t"), field("text", fmt.Sprint("text ", i))) }, false},
+		{"texts", 20, func(i int) answer {
+			return c.upload("/vault", field("title", "t"), field("text", fmt.Sprint("text ", i)))
+		}, false},
 		{"files", 20, func(i int) answer { return c.upload("/vault", file("f", strings.Repeat(fmt.Sprint(i), 1+i*3000))) }, true},
 		{"keys", 20, func(i int) answer {
 			a := c.post("/keys", "kind", "age", "name", fmt.Sprint("key ", i))
