@@ -85,6 +85,7 @@ type server struct {
 	args, env     []string
 	under         []string // a program that starts the server, with its arguments: prlimit
 	origin        string   // what --origin says instead, where a test gives it
+	metrics       string   // the socket that tells its metrics, where a test asked for one
 
 	cmd  *exec.Cmd
 	out  *output

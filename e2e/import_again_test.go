@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"os"
@@ -84,14 +82,7 @@ const importKills = 12
 // that of an import that nobody disturbed.
 func TestImport_Killed(t *testing.T) {
 	t.Parallel()
-	var seed [8]byte
-	rand.Read(seed[:])
-	if s := os.Getenv(killSeedEnv); s != "" {
-		if n, err := hex.Decode(seed[:], []byte(s)); err != nil || n != len(seed) {
-			t.Fatalf("%s: want 16 hex digits", killSeedEnv)
-		}
-	}
-	t.Logf("%s=%x repeats this run", killSeedEnv, seed)
+	seed := newSeed(t)
 	bin, err := failpointBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +150,7 @@ func TestImport_Killed(t *testing.T) {
 }
 
 // arrivesKilled kills the server in a person's first log-in, before it counts.
-func (s *server) arrivesKilled(bin string, seed [8]byte, p *oldPerson) {
+func (s *server) arrivesKilled(bin string, seed seed, p *oldPerson) {
 	s.t.Helper()
 	s.stop()
 	env := s.env

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"net/http"
@@ -34,20 +33,11 @@ func copied(t *testing.T, data, keys string) *server {
 // backup with a changed byte is refused, wherever the byte is.
 func TestBackup_UnderLoad(t *testing.T) {
 	t.Parallel()
-	r := &killRun{t: t, acked: map[string]int{}, at: 800, now: make(chan struct{})}
-	rand.Read(r.seed[:])
-	r.server = newServer(t)
-	people := make([]*client, killPeople)
-	for i := range people {
-		people[i] = r.client()
-		people[i].register(killLogin(i), killPassword)
-	}
+	r := newKillRun(t, savesOnly)
 	dir := t.TempDir()
 	keyPair(t, dir)
+	done := r.work(1)
 	var wg sync.WaitGroup
-	for i, c := range people {
-		wg.Go(func() { r.save(c, i) })
-	}
 	// One more saves files and deletes them: they go while they are copied.
 	fickle := r.client()
 	fickle.register("fickle", killPassword)
@@ -72,23 +62,27 @@ func TestBackup_UnderLoad(t *testing.T) {
 		eventually(t, 2*time.Minute, fmt.Sprint(n, " saves"), func() bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			return len(r.acked) >= n
+			return r.acked >= n
 		})
 	}
 	type backup struct {
 		path   string
-		before map[string]int // what was acknowledged before it began
+		before []map[string]*kept // what was acknowledged before it began, of each person
+		acked  int
 		during int
 	}
 	var made []backup
 	take := func(path string) {
 		t.Helper()
 		r.mu.Lock()
-		b := backup{path: path, before: maps.Clone(r.acked)}
+		b := backup{path: path, acked: r.acked}
+		for _, p := range r.people {
+			b.before = append(b.before, maps.Clone(p.items))
+		}
 		r.mu.Unlock()
 		runTool(t, dir, 0, "", "backup", "--data", r.data, "-o", path, "-R", "pub")
 		r.mu.Lock()
-		b.during = len(r.acked) - len(b.before)
+		b.during = r.acked - b.acked
 		r.mu.Unlock()
 		made = append(made, b)
 	}
@@ -99,23 +93,23 @@ func TestBackup_UnderLoad(t *testing.T) {
 	enough(180)
 	take("folder/") // of the first one, only the second state is left
 	close(stop)
-	r.mu.Lock()
-	r.next = -1
-	r.mu.Unlock()
+	done()
 	wg.Wait()
 	for _, b := range made[1:] {
 		data := filepath.Join(t.TempDir(), "data")
 		runTool(t, dir, 0, "", "restore", "--check", "-i", "key", strings.TrimSuffix(b.path, "/"))
 		runTool(t, dir, 0, "", "restore", "-i", "key", strings.TrimSuffix(b.path, "/"), "--data", data)
-		again := &killRun{t: t, seed: r.seed, acked: b.before, server: copied(t, data, r.secrets)}
+		again := &killRun{t: t, seed: r.seed, mix: r.mix, server: copied(t, data, r.secrets)}
 		again.tidy()
-		for i := range people {
-			c := again.client()
-			c.login(killLogin(i), killPassword)
-			again.whole(c, i)
+		for i := range r.people {
+			p := again.person(i)
+			p.items = b.before[i]
+			p.c.login(p.login, killPassword)
+			p.later()
+			p.check(true)
 		}
 		again.stop()
-		t.Logf("%s: %d saves acknowledged before it, all there; %d more while it was made", b.path, len(b.before), b.during)
+		t.Logf("%s: %d saves acknowledged before it, all there; %d more while it was made", b.path, b.acked, b.during)
 	}
 	if made[1].during+made[2].during == 0 {
 		t.Error("nobody saved while a backup was made")
@@ -187,8 +181,7 @@ func TestBackup_Killed(t *testing.T) {
 	for _, target := range targets {
 		first[target] = check(target)
 	}
-	var seed [8]byte
-	rand.Read(seed[:])
+	seed := newSeed(t)
 	kills, finished := 0, 0
 	fill(12)
 	for i := 0; kills < 6; i++ {

@@ -3,18 +3,12 @@
 package e2e
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	endian "encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"html"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,10 +37,10 @@ var failpointBinary = sync.OnceValues(func() (string, error) {
 // rewrapRun is an account whose vault is rewrapped by a server that dies on the way.
 type rewrapRun struct {
 	*server
+	seed
 	t     *testing.T
-	c     *client // of a session that began before all kills
-	key   string  // path of the default age key
-	seed  [8]byte
+	c     *client           // of a session that began before all kills
+	key   string            // path of the default age key
 	items map[string]string // path in the vault to what it decrypts to
 	alone map[string]string // path to the ciphertext itself: for a passphrase, which no rewrap touches
 }
@@ -87,21 +81,8 @@ func (r *rewrapRun) dies() {
 // in the middle. Everything opens all the time, at the end nothing stands under an older version, and the
 // older versions can go.
 func TestBulkRewrap(t *testing.T) {
-	r := &rewrapRun{t: t, items: map[string]string{}, alone: map[string]string{}}
-	n := rewrapItems
-	if s := os.Getenv(rewrapItemsEnv); s != "" {
-		var err error
-		if n, err = strconv.Atoi(s); err != nil || n < 40 {
-			t.Fatalf("%s: want a number of items, at least 40", rewrapItemsEnv)
-		}
-	}
-	rand.Read(r.seed[:])
-	if s := os.Getenv(killSeedEnv); s != "" {
-		if n, err := hex.Decode(r.seed[:], []byte(s)); err != nil || n != len(r.seed) {
-			t.Fatalf("%s: want 16 hex digits", killSeedEnv)
-		}
-	}
-	t.Logf("%s=%x repeats this run", killSeedEnv, r.seed)
+	r := &rewrapRun{t: t, seed: newSeed(t), items: map[string]string{}, alone: map[string]string{}}
+	n := numberFrom(t, rewrapItemsEnv, rewrapItems, 40)
 	dir := t.TempDir()
 	r.server = &server{t: t, data: filepath.Join(dir, "data"), secrets: filepath.Join(dir, "secrets")}
 	t.Cleanup(func() {
@@ -178,12 +159,11 @@ func (r *rewrapRun) ask(path string, pairs ...string) {
 
 // content is what item i holds; one in ten is a file, of up to four chunks.
 func (r *rewrapRun) content(i int) string {
-	block := fmt.Sprintf("%x|", sha256.Sum256(fmt.Appendf(nil, "%x content %d", r.seed, i)))
-	size := 1 + int(endian.BigEndian.Uint32([]byte(block)))%2000
+	size := 1 + r.number("size", i)%2000
 	if i%10 == 0 {
 		size *= 120
 	}
-	return strings.Repeat(block, size/len(block)+1)[:size]
+	return r.text(i, size)
 }
 
 // fill saves the items under four versions, and some for a passphrase, which are not counted.
@@ -253,23 +233,10 @@ func (r *rewrapRun) opens(when, path string) {
 		r.t.Errorf("%s: %s: status %d", when, path, sealed.status)
 		return
 	}
-	if strings.HasPrefix(sealed.body, "-----BEGIN") {
-		a := r.c.read(r.c.multipart("/decrypt", field("text", sealed.body)))
-		if a.status != http.StatusOK || !strings.Contains(html.UnescapeString(a.body), ">"+plain+"<") {
-			r.t.Errorf("%s: %s: status %d: %s", when, path, a.status, words(a.body))
-		}
-		return
+	got, err := r.c.unseal(sealed.body)
+	if err != nil || got != plain {
+		r.t.Errorf("%s: %s: %d bytes instead of %d: %v", when, path, len(got), len(plain), err)
 	}
-	a := r.c.read(r.c.multipart("/decrypt", file("f.age", sealed.body)))
-	result := shownResult.FindString(a.body)
-	if a.status != http.StatusOK || result == "" {
-		r.t.Errorf("%s: %s: status %d: %s", when, path, a.status, words(a.body))
-		return
-	}
-	if got := r.c.read(r.c.request(http.MethodGet, result+"/file", nil)); got.body != plain {
-		r.t.Errorf("%s: %s: %d bytes instead of %d", when, path, len(got.body), len(plain))
-	}
-	r.c.read(r.c.request(http.MethodPost, result+"/delete", strings.NewReader("")))
 }
 
 var rewrapButton = regexp.MustCompile(`Rewrap (\d+) items?`)
@@ -283,23 +250,4 @@ func (r *rewrapRun) left() int {
 	}
 	n, _ := strconv.Atoi(found[1])
 	return n
-}
-
-// tidy looks at the disk: each file belongs to a row and each row has its file.
-func (r *rewrapRun) tidy() {
-	r.t.Helper()
-	if got := r.query("zencrypt.db", "PRAGMA integrity_check"); !slices.Equal(got, []string{"ok"}) {
-		r.t.Errorf("integrity: %q", got)
-	}
-	want := r.query("zencrypt.db", "SELECT lower(hex(blob_id)) FROM items WHERE blob_id IS NOT NULL")
-	var got []string
-	for _, path := range r.stored() {
-		if filepath.Base(filepath.Dir(path)) == "blobs" {
-			got = append(got, filepath.Base(path))
-		}
-	}
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		r.t.Errorf("%d files and %d rows that name one", len(got), len(want))
-	}
 }

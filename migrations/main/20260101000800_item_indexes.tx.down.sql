@@ -1,0 +1,2 @@
+DROP INDEX IF EXISTS items_blob;
+DROP INDEX IF EXISTS items_kind;
