@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -60,6 +61,8 @@ type DB struct {
 	kdf            *kdf
 	opts           Options
 	ready          readiness
+	space          space
+	upkept         atomic.Int64 // when the last upkeep was finished, in milliseconds
 }
 
 // metaRow is a fact about the database itself.

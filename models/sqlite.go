@@ -49,6 +49,10 @@ type sqliteDB struct {
 	// stale: something was deleted or replaced since the last scrub. It is so at the start, since a
 	// crash may have come in between.
 	stale atomic.Bool
+
+	queue  *queue        // of those that want to write
+	writes atomic.Uint64 // that were committed
+	free   atomic.Int64  // free pages, as of the last upkeep
 }
 
 // scrubMax is the size in bytes up to which a database is written anew after a deletion. VACUUM builds the
@@ -111,7 +115,7 @@ func openWriter(path string) (*sqliteDB, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	w.SetMaxOpenConns(1)
-	s := &sqliteDB{path: path, w: bun.NewDB(w, sqlitedialect.New())}
+	s := &sqliteDB{path: path, queue: newQueue(writeWait), w: bun.NewDB(w, sqlitedialect.New())}
 	s.w = s.w.WithQueryHook(staleHook{s})
 	s.stale.Store(true)
 	return s, nil
@@ -173,7 +177,16 @@ func syncDir(dir string) error {
 // write runs f in a transaction that holds the write lock from its beginning, so
 // what f reads cannot change before it commits.
 func (s *sqliteDB) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	return storeError(s.w.RunInTx(ctx, nil, f))
+	leave, err := s.queue.enter(ctx)
+	if err != nil {
+		return storeError(err)
+	}
+	defer leave()
+	if err := s.w.RunInTx(ctx, nil, f); err != nil {
+		return storeError(err)
+	}
+	s.writes.Add(1)
+	return nil
 }
 
 // read runs f against one state of the database.
@@ -287,6 +300,8 @@ func storeError(err error) error {
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return fail(NotFound, "find it: it is not there", nil)
+	case errors.Is(err, errQueue):
+		return fail(Unavailable, "reach the database: too many write at once, nothing was changed", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrTxDone): // the context ended between two queries
 		return fail(Unavailable, "reach the database: it took too long, nothing was changed", err)
 	}
