@@ -102,6 +102,7 @@ func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 		leave()
 		return nil, err
 	}
+	c.moving.up.Add(1)
 	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), space: space, leave: leave}, nil
 }
 
@@ -236,6 +237,7 @@ func (u *upload) finish() {
 	}
 	u.space.Release()
 	u.transfers.done(u.tr)
+	u.moving.up.Add(-1)
 	u.leave()
 }
 
