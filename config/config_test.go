@@ -144,6 +144,8 @@ func TestConfig_Validate(t *testing.T) {
 		"LogAnchorEmpty": {func(c *config.Config) { c.LogAnchor = []string{""} }, []string{"--log-anchor"}},
 		"LogAnchorSelf":  {func(c *config.Config) { c.LogAnchor = []string{"data/log/server.jsonl"} }, []string{"--log-anchor", "not the log itself"}},
 
+		"DomainAlone":     {func(c *config.Config) { c.Domain = []string{"zen.example"} }, nil},
+		"DomainUpper":     {func(c *config.Config) { c.Domain = []string{"Zen.example"} }, []string{"--domain", "lower case"}},
 		"MetricsOff":      {func(c *config.Config) { c.MetricsAddr = "" }, nil},
 		"Metrics":         {func(c *config.Config) { c.MetricsAddr = "127.0.0.1:9464" }, nil},
 		"MetricsIPv6":     {func(c *config.Config) { c.MetricsAddr = "[::1]:9464" }, nil},

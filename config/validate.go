@@ -37,8 +37,9 @@ func (e *SettingError) Error() string {
 }
 
 // Validate returns nil, or one *SettingError for each wrong setting, joined, each
-// on a line of its own.
+// on a line of its own. What follows from Domain counts as said.
 func (c Config) Validate() error {
+	c = c.Settled()
 	p := problems{c: reflect.ValueOf(c)}
 	c.checkPlaces(&p)
 	c.checkOrigin(&p)
