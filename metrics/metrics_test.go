@@ -21,7 +21,7 @@ func scrape(t *testing.T, m *Metrics, method, path string) (int, string) {
 func full() Reading {
 	n, at, names := int64(5), time.Unix(1_800_000_000, 0), 2
 	return Reading{
-		Started: at, Refusals: map[string]int64{"tries": 3, "busy": 0}, Spool: &n, SpoolLimit: &n, DiskFree: &n, DiskSize: &n, Sessions: &names,
+		Started: at, Refusals: map[string]int64{"tries": 3, "busy": 0, "quota": 0, "disk": 0}, Spool: &n, SpoolLimit: &n, DiskFree: &n, DiskSize: &n, Sessions: &names,
 		Backup: &Backup{Age: time.Hour, Size: 7}, CertificateExpiry: &at, CertificatesMissing: &names, DatabaseAnswered: true,
 		Database: Database{WaitCount: 3, WaitSeconds: 1.5, WaitBuckets: map[float64]uint64{.1: 2, 1: 3}, ReadOnly: true, Upkeep: &at},
 	}
