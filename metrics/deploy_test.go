@@ -136,8 +136,10 @@ func TestDeploy_Dashboard(t *testing.T) {
 	var board struct {
 		Title, UID  string
 		Annotations struct{ List []struct{ Expr string } }
-		Templating  struct{ List []struct{ Name, Query string } }
-		Panels      []struct {
+		Templating  struct {
+			List []struct{ Name, Query string }
+		}
+		Panels []struct {
 			ID          int
 			Type, Title string
 			Targets     []struct{ Expr string }
