@@ -64,6 +64,9 @@ func ReadOnly(err error) bool {
 	return errors.Is(err, errReadOnly) || ErrorCode(err) == Unavailable && diskRefused(err) != ""
 }
 
+// WhyOf is why something could not be saved, as its error says; "" for one that was not tried.
+func WhyOf(err error) string { return diskRefused(err) }
+
 // diskRefused is why the disk took no write, "" for any other error.
 func diskRefused(err error) string {
 	var se *sqlite.Error

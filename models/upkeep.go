@@ -42,12 +42,13 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 // Upkeep looks after both databases: once a minute. What is not due costs nothing.
 func (db *DB) Upkeep(ctx context.Context) error {
 	ctx = Unhurried(ctx)
-	err := db.Checkpoint(ctx)
+	var err error
 	for _, s := range []*sqliteDB{db.main, db.sessions} {
 		if db.space.why() == "" {
 			err = errors.Join(err, s.optimize(ctx, db.now()), s.checkIdle(ctx, db.now()))
 		}
 	}
+	err = errors.Join(err, db.Checkpoint(ctx)) // at last, so that the log is empty
 	if diskRefused(err) != "" {
 		db.Suspect(ctx)
 	}
