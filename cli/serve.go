@@ -18,7 +18,6 @@ import (
 	"golang.org/x/term"
 
 	"zencrypt/audit"
-	"zencrypt/blobs"
 	"zencrypt/config"
 	"zencrypt/crypto/password"
 	"zencrypt/handlers"
@@ -98,11 +97,13 @@ func (s *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	files, err := blobs.Open(blobs.Options{Dir: cfg.Data, SpoolMax: int64(cfg.SpoolMax), MinFree: int64(cfg.MinFreeDisk), Now: time.Now})
+	files, err := openFiles(cfg, db)
 	if err != nil {
 		_ = db.Close()
 		return err
 	}
+	stopDisk := watchDisk(e.ctx, cfg, db, files, log)
+	defer stopDisk()
 	record, err := openServerLog(cfg, ring, func(err error) { log.Error("the server log is not complete", "error", err.Error()) })
 	if err != nil {
 		_ = db.Close()
@@ -136,6 +137,7 @@ func (s *serveCmd) Run(e *env) error {
 	go own.fetch(log) // the authority asks back, by connections that wait until they are served
 	err = run(e.ctx, app, own.listen(ln), db.Ready, log, first.tidy)
 	_ = record.Append(audit.Event{Name: "server-stopped"})
+	stopDisk()
 	if errors.Is(err, handlers.ErrRunning) {
 		return fmt.Errorf("close database: %w, so it is left as a crash would leave it; nothing is lost", err)
 	}

@@ -182,7 +182,7 @@ func (u *upload) create(a blobs.Area) (*blobs.Writer, error) {
 func (c *core) touchSession(id models.ID) func() {
 	return func() {
 		if err := c.db.Sessions.Touch(context.Background(), id); err != nil {
-			c.opt.Log.Warn("touch session failed")
+			c.warn("touch session failed", err)
 		}
 	}
 }

@@ -18,6 +18,8 @@ type Stats struct {
 	// deleted; as of the last upkeep.
 	Size, WALSize, FreePages int64
 	LastUpkeep               time.Time // zero: none was finished yet
+	// Damaged: a database was read through and is not as SQLite wrote it. Restore a backup.
+	Damaged bool
 }
 
 // Stats asks no database, so that it answers while one hangs.
@@ -31,6 +33,7 @@ func (db *DB) Stats() Stats {
 		s.Size += sizeOf(one.path)
 		s.WALSize += sizeOf(one.path + "-wal")
 		s.FreePages += one.free.Load()
+		s.Damaged = s.Damaged || one.damaged.Load()
 	}
 	s.WriteWaitSeconds = s.WriteWait.Seconds
 	s.Why = db.space.why()
