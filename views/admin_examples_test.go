@@ -1,6 +1,9 @@
 package views
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 func memberRows() []MemberRow {
 	return []MemberRow{
