@@ -53,6 +53,9 @@ type Config struct {
 	LogAnchor    []string      `name:"log-anchor" env:"ZENCRYPT_LOG_ANCHOR" placeholder:"PLACE" group:"What it remembers" help:"Second places that get signed heads of the server log, by comma: a file, best on another disk and append-only, syslog, or syslog:SOCKET. Default: log/heads.jsonl in --data, which shows only that the log alone was cut."`
 	LogEvery     int           `name:"log-anchor-every" env:"ZENCRYPT_LOG_ANCHOR_EVERY" default:"64" placeholder:"LINES" group:"What it remembers" help:"Lines of the server log between two heads. Those after the last head can be cut off unseen."`
 
+	MetricsAddr   string `name:"metrics-addr" env:"ZENCRYPT_METRICS_ADDR" default:"off" placeholder:"HOST:PORT" group:"Who watches it" help:"Second address, for Prometheus: /metrics, such as 127.0.0.1:9464 or unix:FILE. It tells of no person; 'off' for none."`
+	MetricsRemote Switch `name:"metrics-remote" env:"ZENCRYPT_METRICS_REMOTE" default:"off" placeholder:"on|off" group:"Who watches it" help:"Allow a --metrics-addr that other machines reach. Whoever reaches it may read how much goes on here."`
+
 	LogFormat string `name:"log-format" env:"ZENCRYPT_LOG_FORMAT" default:"auto" placeholder:"auto|text|json" group:"What it says" help:"Form of the log; auto is text on a terminal and JSON otherwise."`
 	LogLevel  string `name:"log-level" env:"ZENCRYPT_LOG_LEVEL" default:"info" placeholder:"LEVEL" group:"What it says" help:"Least important line to log: debug, info, warn or error."`
 }
@@ -80,6 +83,7 @@ func Default() Config {
 		ActivityKeep: 365 * 24 * time.Hour,
 		LogKeep:      365 * 24 * time.Hour,
 		LogEvery:     64,
+		MetricsAddr:  "off",
 		LogFormat:    "auto",
 		LogLevel:     "info",
 	}
@@ -142,6 +146,17 @@ func (c Config) ServerLogFile() string {
 		return c.ServerLog
 	}
 	return filepath.Join(c.Data, "log", "server.jsonl")
+}
+
+// MetricsListener is what the metrics are served on, "tcp" and HOST:PORT or "unix" and a path; network is "" for none.
+func (c Config) MetricsListener() (network, addr string) {
+	if c.MetricsAddr == "" || c.MetricsAddr == "off" {
+		return "", ""
+	}
+	if path, ok := strings.CutPrefix(c.MetricsAddr, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", c.MetricsAddr
 }
 
 // LogAnchors are the second places of the server log's heads.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -36,14 +37,16 @@ func (e *SettingError) Error() string {
 }
 
 // Validate returns nil, or one *SettingError for each wrong setting, joined, each
-// on a line of its own.
+// on a line of its own. What follows from Domain counts as said.
 func (c Config) Validate() error {
+	c = c.Settled()
 	p := problems{c: reflect.ValueOf(c)}
 	c.checkPlaces(&p)
 	c.checkOrigin(&p)
 	c.checkTLS(&p)
 	c.checkAmounts(&p)
 	c.checkMemory(&p)
+	c.checkMetrics(&p)
 
 	p.oneOf("Registration", c.Registration, "open", "invite", "closed")
 	p.oneOf("LogFormat", c.LogFormat, "auto", "text", "json")
@@ -146,6 +149,26 @@ func (c Config) checkMemory(p *problems) {
 	for _, place := range c.LogAnchor {
 		p.check("LogAnchor", place != "" && place != "syslog:" && place != c.ServerLogFile(),
 			"name a file that is not the log itself, syslog, or syslog: and the path of its socket")
+	}
+}
+
+// checkMetrics keeps the metrics on this machine unless somebody says otherwise: nobody logs in to read them.
+func (c Config) checkMetrics(p *problems) {
+	network, addr := c.MetricsListener()
+	switch network {
+	case "unix":
+		p.check("MetricsAddr", addr != "" && !c.InData(filepath.Dir(addr)), "name a file for the socket outside --data, such as unix:/run/zencrypt/metrics.sock")
+	case "tcp":
+		host, port, err := net.SplitHostPort(addr)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil || addr == c.Addr && port != "0" {
+			p.add("MetricsAddr", "give HOST:PORT other than --addr, such as 127.0.0.1:9464, or unix: and the path of a socket, or off")
+			return
+		}
+		p.check("MetricsAddr", bool(c.MetricsRemote) || loopbackHost(host),
+			"give an address of this machine alone, such as 127.0.0.1:9464, or set --metrics-remote=on if whoever reaches it may read it")
 	}
 }
 

@@ -3,11 +3,9 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -164,32 +162,21 @@ func (s *server) withoutRow() string {
 
 // watch has the server tell its metrics, beside its data.
 func (s *server) watch() {
-	if help := command(s.t, binary(s.t), "serve", "--help"); !strings.Contains(help, "--metrics-addr") {
-		return
-	}
 	s.metrics = filepath.Join(filepath.Dir(s.data), "metrics")
 	s.args = append(s.args, "--metrics-addr", "unix:"+s.metrics)
 }
 
 var metricLine = regexp.MustCompile(`^([a-z_]+) ([0-9.e+]+)$`)
 
-// scrape reads the metrics that have no label.
-func (s *server) scrape(ctx context.Context) (map[string]float64, error) {
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", s.metrics)
-	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/metrics", nil)
+// unlabelled reads the metrics that have no label.
+func (s *server) unlabelled(ctx context.Context) (map[string]float64, error) {
+	text, err := tryScrape(ctx, s.metrics)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
 	out := map[string]float64{}
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if m := metricLine.FindStringSubmatch(lines.Text()); m != nil {
+	for line := range strings.Lines(text) {
+		if m := metricLine.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
 			out[m[1]], _ = strconv.ParseFloat(m[2], 64)
 		}
 	}
@@ -216,7 +203,7 @@ func (s *server) sample(ctx context.Context, every time.Duration) []*series {
 		rss, _ := s.memory()
 		values := []float64{float64(rss), float64(len(s.openFiles())), s.bytes("spool/*"), s.bytes("zencrypt.db") + s.bytes("sessions.db"), s.bytes("*-wal")}
 		if s.metrics != "" {
-			metrics, err := s.scrape(ctx)
+			metrics, err := s.unlabelled(ctx)
 			if err != nil && ctx.Err() == nil {
 				s.t.Errorf("read the metrics: %v", err)
 			}

@@ -197,7 +197,7 @@ func (im *Imports) inbox(db bun.IDB, u *Unlocked) *bun.SelectQuery {
 }
 
 func (im *Imports) receive(ctx context.Context, u *Unlocked, after ID) (n, damaged int, last ID, err error) {
-	err = im.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = im.db.main.write(Unhurried(ctx), func(ctx context.Context, tx bun.Tx) error {
 		n, damaged, last = 0, 0, ID{}
 		account, err := accountBy(ctx, tx, "id", u.Account.ID)
 		if err != nil {

@@ -87,8 +87,31 @@ type AdminServer struct {
 	Database, SessionsDatabase                   int64
 	AccountQuota, GuestQuota, MaxUpload          int64
 	Tries, Busy, Full, Disk                      int64
+	ReadOnly                                     string    // why nothing can be saved, "" while it can
+	Backup, Now                                  time.Time // Backup is zero when there was none
 	Migrations                                   []MigrationRow
 	Keys                                         []ServerKeyRow
+}
+
+// saving tells whether the server can save at present.
+func (v AdminServer) saving(ctx context.Context) string {
+	if v.ReadOnly == "" {
+		return lang.T(ctx, "server.saving-works")
+	}
+	return lang.T(ctx, "server.read-only-because", lang.Args{"Reason": v.ReadOnly})
+}
+
+// lastBackup is when the last backup was made, and how long that is ago.
+func (v AdminServer) lastBackup(ctx context.Context) string {
+	if v.Backup.IsZero() {
+		return lang.T(ctx, "server.no-backup-yet")
+	}
+	hours := int(max(v.Now.Sub(v.Backup), 0) / time.Hour)
+	at := lang.Args{"Time": when(ctx, v.Backup)}
+	if hours < 48 {
+		return lang.N(ctx, "server.backup-hours-ago", hours, at)
+	}
+	return lang.N(ctx, "server.backup-days-ago", hours/24, at)
 }
 
 // seen writes the last day of use.
