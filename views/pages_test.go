@@ -35,12 +35,17 @@ func (e *element) within(name string) *element {
 
 func render(t *testing.T, x example) string {
 	t.Helper()
+	return renderIn(t, context.Background(), x)
+}
+
+func renderIn(t *testing.T, ctx context.Context, x example) string {
+	t.Helper()
 	body := x.body
 	if !x.fragment {
 		body = Layout(x.page, body)
 	}
 	var b strings.Builder
-	if err := body.Render(context.Background(), &b); err != nil {
+	if err := body.Render(ctx, &b); err != nil {
 		t.Fatalf("render %s: %v", x.name, err)
 	}
 	return b.String()
