@@ -180,3 +180,32 @@ func eachGoFile(t *testing.T, do func(name string, src []byte, set *token.FileSe
 		t.Fatal(err)
 	}
 }
+
+// TestASVS_Logs: nothing but what docs/ASVS.md lists under "Logs" is made to be logged to.
+func TestASVS_Logs(t *testing.T) {
+	logs := regexp.MustCompile(`\b(?:slog\.New\w*|slog\.SetDefault|slog\.Default|slog\.(?:Debug|Info|Warn|Error|Log)\w*|log\.New|log\.(?:Print|Fatal|Panic)\w*|syslog\.(?:New|Dial)\w*|audit\.Open|bundebug\.\w+)\(`)
+	made := map[string][]string{}
+	eachGoFile(t, func(name string, src []byte, _ *token.FileSet, _ *ast.File) {
+		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "e2e/") || strings.HasPrefix(name, "tools/") {
+			return
+		}
+		for _, m := range logs.FindAllString(string(src), -1) {
+			made[name] = append(made[name], m)
+		}
+	})
+	known := map[string]string{
+		"cli/serve.go":     "the program's output",
+		"cli/serverlog.go": "the server log and its heads",
+		"cli/tls.go":       "nowhere: what the standard library would tell",
+	}
+	for name, calls := range made {
+		if known[name] == "" {
+			t.Errorf("%s logs by %q: docs/ASVS.md lists every log", name, calls)
+		}
+	}
+	for name, what := range known {
+		if len(made[name]) == 0 {
+			t.Errorf("%s makes no log (%s)", name, what)
+		}
+	}
+}

@@ -38,3 +38,28 @@ func TestSums_Upstream(t *testing.T) {
 		t.Errorf("missing: %v", want)
 	}
 }
+
+// TestScripts_KeepNothing: no script of ours keeps anything in the browser, and sets or reads no cookie.
+func TestScripts_KeepNothing(t *testing.T) {
+	seen := 0
+	for _, name := range []string{"app.js", "passkey.js"} {
+		data, _, _, ok := Open(strings.TrimPrefix(URL(name), Base))
+		if !ok {
+			t.Fatalf("%s is not there", name)
+		}
+		seen++
+		for _, store := range []string{"localStorage", "sessionStorage", "indexedDB", "document.cookie", "cookieStore", "caches", "serviceWorker", "showSaveFilePicker", "history.pushState", "history.replaceState"} {
+			if strings.Contains(string(data), store) {
+				t.Errorf("%s uses %s", name, store)
+			}
+		}
+	}
+	for _, s := range Sums() {
+		if strings.HasSuffix(s.Path, ".js") && !strings.HasSuffix(s.Path, "/htmx.min.js") { // which views.TestLayout_NoHistory keeps from it
+			seen--
+		}
+	}
+	if seen != 0 {
+		t.Error("there is a script that was not looked at")
+	}
+}

@@ -323,8 +323,12 @@ func TestUnlock(t *testing.T) {
 		c.post("/account/unlock", "password", testPassword, "next", "https://evil.example/").want(t, 303)
 		s.idle(t, 11*time.Minute)
 		c.get(item).want(t, 303)
+		before := c.token()
 		if a := c.post("/account/unlock", "password", testPassword, "next", next).want(t, 303); a.Header.Get("Location") != item+"?x=1" {
 			t.Errorf("back to %q", a.Header.Get("Location"))
+		}
+		if c.token() == before || s.opens(t, before) {
+			t.Error("the token is the one of before")
 		}
 		c.get(item).want(t, 200, "zq-locked-content")
 		c.get(result+"/file").want(t, 200)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -65,11 +66,11 @@ func (e *encrypt) form(x *fiber.Ctx, f *form) views.EncryptForm {
 	} else if to != "" {
 		vm.Errors["to"] = "Choose for whom: a passphrase, a public key, or (logged in) only you."
 	}
-	vm.SignWith = printable(f.get("sign_with"))
+	vm.SignWith, vm.SignOther = printable(f.get("sign_with")), printable(strings.TrimSpace(f.get("sign_other")))
 	vm.Recipients, vm.AlsoMe, vm.Save = printableLines(f.get("recipients")), f.on("also_me"), f.on("save")
 	vm.Text, vm.Mode = shown(f.text), f.mode()
 	f.check(v, vm.Errors)
-	if vm.SignWith != "" && v.user == nil {
+	if vm.SignWith+vm.SignOther != "" && v.user == nil {
 		vm.Errors["sign_with"] = "You are logged out, so it can't be signed. Log in in another tab and send it again."
 	}
 	if vm.To == "people" && vm.AlsoMe && v.user == nil {
@@ -163,7 +164,8 @@ func (e *encrypt) choices(x *fiber.Ctx, vm *views.EncryptForm, own []models.Key,
 	if u == nil {
 		return nil
 	}
-	vm.SignKeys = signerChoices(signers(own, e.opt.Now()))
+	offered, more := signers(own, e.opt.Now())
+	vm.SignKeys, vm.MoreSign = signerChoices(offered), more
 	vm.OwnPGP = ownDefault(own, models.KindPGP, e.opt.Now()) != nil
 	people, offers, err := e.db.People.List(x.UserContext(), u)
 	if err != nil {

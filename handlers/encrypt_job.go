@@ -50,9 +50,15 @@ func (e *encrypt) job(x *fiber.Ctx, f *form, vm *views.EncryptForm, own []models
 		vm.Errors["format"] = "Fernet encrypts with a key only: choose “Only me”, which takes your own Fernet key, or another format."
 		return job, nil
 	}
-	if vm.SignWith != "" {
-		s := pickSigner(own, vm.SignWith, e.opt.Now())
-		if s == nil {
+	if vm.SignWith+vm.SignOther != "" {
+		var s *signer
+		if vm.SignOther != "" {
+			var err error
+			if s, err = namedSigner(own, vm.SignOther, e.opt.Now()); err != nil {
+				vm.Errors["sign_other"] = err.Error()
+				return job, nil
+			}
+		} else if s = pickSigner(own, vm.SignWith, e.opt.Now()); s == nil {
 			vm.Errors["sign_with"] = "This key can't sign any more. Choose another, or no signature."
 			return job, nil
 		}

@@ -2,10 +2,13 @@ package handlers
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 
 	"zencrypt/crypto/fernet"
 	"zencrypt/crypto/pgp"
@@ -94,7 +97,7 @@ func BenchmarkKeys(b *testing.B) {
 }
 
 // BenchmarkDecrypt is POST /decrypt with rings of 10, 100 and 1,000 OpenPGP keys: of a message for one of them, and of
-// what they are not for; and of the forms that offer those keys to sign with.
+// what they are not for; of one that names nobody, for which all are read and tried; and of the forms that offer those keys to sign with.
 func BenchmarkDecrypt(b *testing.B) {
 	g := growth{}
 	for _, n := range []int{10, 100, models.MaxKeys} {
@@ -127,12 +130,14 @@ func BenchmarkDecrypt(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+		anonymous := anonymousFor(b, key.Certificate())
 		mine := armorOf(b, c.post("/encrypt", "to", "me", "text", "content").body)
 		for _, in := range []struct {
 			name, text string
 			status     int
 			says       string
 		}{{"age", mine, 200, "Opened with"}, {"fernet", string(token), 422, "No key fits"}, {"pgp", message.String(), 200, "Opened with"},
+			{"anonymous", anonymous, 200, "Opened with"},
 			{"signed", signed.String(), 200, "Good signature by you"}} {
 			b.Run(fmt.Sprintf("%s/%d", in.name, n), func(b *testing.B) {
 				g.measure(b, in.name, func() { c.post("/decrypt", "text", in.text).want(b, in.status, in.says) })
@@ -142,6 +147,35 @@ func BenchmarkDecrypt(b *testing.B) {
 			b.Run(fmt.Sprintf("form%s/%d", page, n), func(b *testing.B) { g.measure(b, page, func() { c.get(page).want(b, 200, "First") }) })
 		}
 	}
+}
+
+// anonymousFor is a message whose recipient's key id is zeros, as gpg --throw-keyids makes it: it is no part of what is
+// authenticated.
+func anonymousFor(tb testing.TB, to *pgp.Certificate) string {
+	tb.Helper()
+	var out bytes.Buffer
+	w, err := pgp.Encrypt(&out, pgp.EncryptOptions{To: []*pgp.Certificate{to}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	fmt.Fprint(w, "content")
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	b := out.Bytes()
+	if b[0] != 0xc1 || b[2] != 3 { // a new header of one octet's length, PKESK version 3 (RFC 9580, section 5.1.1)
+		tb.Fatalf("the message begins with % x", b[:12])
+	}
+	clear(b[3:11])
+	var armored bytes.Buffer
+	a, err := armor.Encode(&armored, "PGP MESSAGE", nil)
+	if err == nil {
+		_, err = a.Write(b)
+	}
+	if err = errors.Join(err, a.Close()); err != nil {
+		tb.Fatal(err)
+	}
+	return armored.String()
 }
 
 func mustFernet(b *testing.B) fernet.Key {

@@ -76,7 +76,7 @@ func newServerOf(t testing.TB, cost password.Params, change ...func(*Options)) *
 		f(&o)
 	}
 	pepper := models.PepperKeys{Active: "test", Keys: map[string]models.ServerKey{"test": {Pepper: [32]byte{1}, Logins: [32]byte{2}}}}
-	db, err := models.Open(t.Context(), models.Options{Dir: dir, Now: o.Now, Main: main, Sessions: sessions, Pepper: pepper,
+	db, err := models.Open(t.Context(), models.Options{Dir: dir, Words: password.PlaceWords("https://hollowbrook.example"), Now: o.Now, Main: main, Sessions: sessions, Pepper: pepper,
 		KDF: cost})
 	if err != nil {
 		t.Fatal(err)

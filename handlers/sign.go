@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -38,9 +39,11 @@ func (s *sign) form(x *fiber.Ctx, f *form) (views.SignForm, []models.Key, []sign
 	if err != nil {
 		return vm, nil, nil, err
 	}
-	keys := signers(own, s.opt.Now())
+	keys, more := signers(own, s.opt.Now())
+	vm.MoreKeys = more
 	vm.Keys = signerChoices(keys)
 	if f != nil {
+		vm.KeyOther = printable(strings.TrimSpace(f.get("key_other")))
 		vm.Key, vm.Armor, vm.Text, vm.Mode = printable(f.get("key")), f.on("armor"), shown(f.text), f.mode()
 		f.check(v, vm.Errors)
 	}
@@ -64,6 +67,10 @@ func (s *sign) Create(x *fiber.Ctx) error {
 	switch {
 	case len(keys) == 0:
 		vm.Errors["key"] = "You have no OpenPGP key that can sign. Make or import one under Keys."
+	case vm.KeyOther != "":
+		if with, err = namedSigner(own, vm.KeyOther, s.opt.Now()); err != nil {
+			vm.Errors["key_other"], err = err.Error(), nil
+		}
 	case vm.Key == "":
 		with = &keys[0]
 	default:

@@ -2,7 +2,9 @@ package handlers
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"zencrypt/crypto/pgp"
@@ -29,18 +31,57 @@ type signer struct {
 // mostSigners is how many keys a form offers to sign with: each is parsed for it.
 const mostSigners = 48
 
-// signers are those that a form offers, the default first.
-func signers(keys []models.Key, now time.Time) (all []signer) {
+// signers are those that a form offers, the default first. more are OpenPGP keys that it does not, and that may sign: they are
+// not parsed for it.
+func signers(keys []models.Key, now time.Time) (all []signer, more int) {
 	for _, first := range []bool{true, false} {
 		for i := range keys {
-			if k := &keys[i]; k.Default == first && len(all) < mostSigners {
+			if k := &keys[i]; k.Default == first {
+				if len(all) >= mostSigners {
+					if k.Kind == models.KindPGP && activeVersion(k).N >= max(k.MinVersion, 1) {
+						more++
+					}
+					continue
+				}
 				if s := signerOf(k, now); s != nil {
 					all = append(all, *s)
 				}
 			}
 		}
 	}
-	return all
+	return all, more
+}
+
+// namedSigner finds the key whose name or fingerprint somebody typed, offered or not. A fingerprint may be given without blanks and
+// in part: eight characters at the end of it, or more. The error is for the person.
+func namedSigner(keys []models.Key, text string, now time.Time) (found *signer, err error) {
+	name := models.FoldName(text)
+	print := strings.ToLower(strings.Join(strings.Fields(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(text)), "0x")), ""))
+	fits := 0
+	for i := range keys {
+		k := &keys[i]
+		if k.Kind != models.KindPGP {
+			continue
+		}
+		whole := strings.ToLower(activeVersion(k).Fingerprint)
+		if models.FoldName(k.Name) != name && (len(print) < 8 || !strings.HasSuffix(whole, print)) {
+			continue
+		}
+		fits++
+		if s := signerOf(k, now); s != nil {
+			if found != nil {
+				return nil, errors.New("Several of your keys fit: type the fingerprint of the one you mean.")
+			}
+			found = s
+		}
+	}
+	switch {
+	case found == nil && fits > 0:
+		return nil, errors.New("This key can't sign any more. Choose another.")
+	case found == nil:
+		return nil, errors.New("No OpenPGP key of yours has this name or fingerprint. Keys lists them.")
+	}
+	return found, nil
 }
 
 // signerOf is a key if it can sign, else nil.

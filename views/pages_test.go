@@ -231,6 +231,15 @@ func TestPages_Secrets(t *testing.T) {
 }
 
 // TestLayout_Tabs: a guest sees no tab that leads to a refusal, and the current tab is marked once.
+// htmx keeps no copy of a page in the browser's storage.
+func TestLayout_NoHistory(t *testing.T) {
+	for _, want := range []string{`"historyCacheSize":0`, `"historyEnabled":false`} {
+		if !strings.Contains(htmxConfig, want) {
+			t.Errorf("the configuration of htmx lacks %s", want)
+		}
+	}
+}
+
 func TestLayout_Tabs(t *testing.T) {
 	for _, c := range []struct {
 		name      string

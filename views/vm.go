@@ -97,6 +97,8 @@ type EncryptForm struct {
 	Format     string      // "age", "pgp", "fernet"
 	SignKeys   []KeyChoice // the person's own OpenPGP keys
 	SignWith   string      // id of one, or ""
+	SignOther  string      // name or fingerprint of one that is not among SignKeys
+	MoreSign   int         // that are not among SignKeys
 	OwnPGP     bool        // the person has an OpenPGP key to encrypt to
 	Save       bool
 	Passphrase string       // only ever set when the server has just made one

@@ -19,6 +19,8 @@ type SignForm struct {
 	Text      string
 	Keys      []KeyChoice // none: how to make one
 	Key       string      // id of the one chosen
+	KeyOther  string      // name or fingerprint of one that is not among Keys
+	MoreKeys  int         // that are not among Keys
 	Armor     bool
 	Errors    Fields
 	MaxUpload int64
