@@ -197,6 +197,7 @@ func TestASVS_Logs(t *testing.T) {
 		"cli/serve.go":     "the program's output",
 		"cli/serverlog.go": "the server log and its heads",
 		"cli/tls.go":       "nowhere: what the standard library would tell",
+		"cli/metrics.go":   "nowhere, likewise: it would name addresses",
 	}
 	for name, calls := range made {
 		if known[name] == "" {
