@@ -102,7 +102,7 @@ func typedAgain(t Typed) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "\" enctype=\"multipart/form-data\"><h2>What you typed</h2><p class=\"hint\">It is here and nowhere else: send it again when the server can save, or copy it to a safe place. ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "\" enctype=\"multipart/form-data\"><h2>What you typed</h2><p class=\"hint\">It is here and nowhere else: send it again later, or copy it to a safe place. ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
