@@ -57,7 +57,7 @@ type Reservation struct {
 // What an owner uses is what the caller says (Keep, SetUsed, FreeOwner), over
 // both areas; what lies in the spool the Store knows by itself.
 func (s *Store) Reserve(owner string, limit, n int64) (*Reservation, error) {
-	if err := s.closed(); err != nil {
+	if err := s.closed(); err != nil && n != 0 { // who reserves nothing only reads
 		return nil, err
 	}
 	r := &Reservation{l: &s.ledger, name: owner, limit: limit}
@@ -67,7 +67,8 @@ func (s *Store) Reserve(owner string, limit, n int64) (*Reservation, error) {
 	return r, nil
 }
 
-// ReserveRow is Reserve for bytes that go into a database: what lies in the spool does not matter to them.
+// ReserveRow is Reserve for bytes that go into a database: what lies in the spool does not matter to them, and neither
+// does the floor. That is kept from files, so that texts have room when many of them came; Options.Closed ends both.
 func (s *Store) ReserveRow(owner string, limit, n int64) (*Reservation, error) {
 	if err := s.closed(); err != nil {
 		return nil, err
@@ -112,8 +113,12 @@ func (r *Reservation) grow(n int64) error {
 		if err != nil {
 			return fmt.Errorf("reserve space: %w", err)
 		}
-		if free -= l.unspent; n > free-l.minFree {
-			return &SpaceError{Kind: ErrDisk, Want: n, Free: max(free, 0), Limit: l.minFree}
+		floor := l.minFree
+		if r.row {
+			floor = 0
+		}
+		if free -= l.unspent; n > free-floor {
+			return &SpaceError{Kind: ErrDisk, Want: n, Free: max(free, 0), Limit: floor}
 		}
 		if err := l.askSpool(r, n); err != nil {
 			return err

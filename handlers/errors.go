@@ -54,8 +54,7 @@ func seconds(d time.Duration) string {
 func (c *core) fail(x *fiber.Ctx, err error) error {
 	status, p, retry := c.classify(x, err)
 	c.hits.note(status, err)
-	full := models.ReadOnly(err)
-	if status >= 500 && !full { // of that there is a line when it begins
+	if status >= 500 && !models.ReadOnly(err) { // of that there is a line when it begins
 		c.opt.Log.Error("request failed", "request", requestID(x), "route", routePattern(x), "error", errorClass(err))
 	}
 	c.refusals.add(status)
@@ -68,8 +67,8 @@ func (c *core) fail(x *fiber.Ctx, err error) error {
 	if isFragment(x) {
 		return c.html(x, status, views.OutcomeFragment(views.Outcome{Problem: &p}))
 	}
-	if full {
-		p.Typed = typed(x)
+	if status == fiber.StatusInsufficientStorage || status == fiber.StatusServiceUnavailable || errors.Is(err, blobs.ErrQuota) {
+		p.Typed = typed(x) // the same may work later
 	}
 	return c.render(x, status, views.Page{Title: p.Title, Narrow: p.Typed == nil}, views.ProblemPage(p))
 }

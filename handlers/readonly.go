@@ -80,7 +80,7 @@ func keptFields() []string {
 	return []string{"to", "person", "also_me", "sign_with", "format", "armor", "save", "mode", "kind", "encoding", "algorithm", "key", "next", "inline"}
 }
 
-// typed gives back what a person typed into a form that could not be saved, as 422 does: secrets excepted. Under htmx
+// typed gives back what a person typed into a form that was refused for a while, as 422 does: secrets excepted. Under htmx
 // the form is still on the page. A file has to be chosen again, and an imported key is a secret.
 func typed(x *fiber.Ctx) *views.Typed {
 	f, ok := x.Locals(localTyped).(*form)

@@ -110,9 +110,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db := &DB{now: o.Now, opts: o, kdf: k}
 	copies := copies{dir: filepath.Join(o.Dir, copiesDir), now: o.Now}
 	db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main, copies.take)
-	if diskRefused(err) != "" && sizeOf(db.reservePath()) > 0 {
+	if diskRefused(err) != "" && db.giveReserve() {
 		// The log's index, 32 KiB, has no room on a full disk: people can read when the reserve is given up for it.
-		db.giveReserve()
 		db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main, copies.take)
 	}
 	if err != nil {

@@ -170,6 +170,7 @@ func (it *Items) purgeSome(ctx context.Context, where string, arg any) (gone []P
 		if err != nil || len(rows) == 0 {
 			return err
 		}
+		gone = nil
 		var ids []ID
 		var bytes int64
 		for _, row := range rows {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -41,6 +42,7 @@ const roomAgain = 4 << 20
 type space struct {
 	state atomic.Value // why not, a string
 	watch sync.Mutex   // one look at a time
+	asked atomic.Int64 // when a writer last asked for the free disk, in milliseconds
 	disk  Disk
 }
 
@@ -108,6 +110,23 @@ func (db *DB) Suspect(ctx context.Context) {
 	}
 }
 
+// askEvery is how often those who write ask the file system for its free room: many of them could go through the floor
+// between two looks.
+const askEvery = 250 * time.Millisecond
+
+// glance is a look that costs nothing but a question to the file system, and that not often.
+func (db *DB) glance(ctx context.Context) {
+	now, last := millis(db.now()), db.space.asked.Load()
+	if d := now - last; d >= 0 && d < askEvery.Milliseconds() || !db.space.watch.TryLock() {
+		return
+	}
+	defer db.space.watch.Unlock()
+	db.space.asked.Store(now)
+	if db.space.why() == "" {
+		db.judge(ctx, false)
+	}
+}
+
 // Look finds out whether the server can save: every few seconds. While it can, that is one question to the file
 // system; while it can't, it is a real write to the database and the files, synced.
 func (db *DB) Look(ctx context.Context) {
@@ -123,6 +142,9 @@ func (db *DB) judge(ctx context.Context, doubt bool) {
 	}
 	if now == "" && doubt {
 		db.keepReserve()
+	}
+	if now != "" { // what the logs take is given back at once, and not in a minute
+		_, _ = db.main.truncate(ctx), db.sessions.truncate(ctx)
 	}
 	if now == before {
 		return

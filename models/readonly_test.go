@@ -129,6 +129,15 @@ func TestReadOnly_Full(t *testing.T) {
 	if sizeOf(db.reservePath()) != reserveBytes {
 		t.Fatal("the reserve was given up for something that deletes nothing")
 	}
+	exec(t, db.main, "CREATE TEMP TRIGGER full_delete BEFORE DELETE ON main.items BEGIN "+
+		"INSERT INTO main.meta VALUES ('much', hex(zeroblob(500000))); END")
+	again = noGrowth(t, db.main)
+	_, err = db.Items.Forget(t.Context(), u, item.ID)
+	if !ReadOnly(err) {
+		t.Fatalf("a deletion without room: %v", err)
+	}
+	again()
+	exec(t, db.main, "DROP TRIGGER full_delete")
 	if gone, err := db.Items.Forget(t.Context(), u, item.ID); err != nil || !gone {
 		t.Fatalf("%v, %v", gone, err)
 	}

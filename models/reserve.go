@@ -35,8 +35,8 @@ func (db *DB) keepReserve() {
 	}
 }
 
-// giveReserve gives the reserve up for what frees more.
-func (db *DB) giveReserve() { _ = os.Remove(db.reservePath()) }
+// giveReserve gives the reserve up for what frees more, and tells whether there was one.
+func (db *DB) giveReserve() bool { return os.Remove(db.reservePath()) == nil }
 
 func writeReserve(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)

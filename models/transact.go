@@ -14,7 +14,7 @@ type attempt int
 const (
 	ordinary attempt = iota // it is refused at once
 	anyway                  // it is tried: it lets a person in, locks or notes something
-	freeing                 // it is tried, and the reserve is given up for it: it deletes
+	freeing                 // it is tried, twice if need be, with the reserve given up in between: it deletes
 	trial                   // it finds out whether the disk takes writes
 )
 
@@ -50,7 +50,8 @@ func (s *sqliteDB) write(ctx context.Context, f func(ctx context.Context, tx bun
 	return s.transact(ctx, ordinary, f)
 }
 
-// remove is write for what deletes: it is tried on a full disk too.
+// remove is write for what deletes: it is tried on a full disk too, with the reserve given up if need be. f may run
+// twice then.
 func (s *sqliteDB) remove(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
 	return s.transact(ctx, freeing, f)
 }
@@ -62,15 +63,20 @@ func (s *sqliteDB) try(ctx context.Context, f func(ctx context.Context, tx bun.T
 
 func (s *sqliteDB) transact(ctx context.Context, how attempt, f func(ctx context.Context, tx bun.Tx) error) error {
 	if s.db != nil {
+		if how == ordinary {
+			s.db.glance(ctx)
+		}
 		switch why := s.db.space.why(); {
 		case why == "":
 		case how == ordinary:
 			return errNotSaved(why)
-		case how == freeing && why == WhyFull:
-			s.db.giveReserve()
 		}
 	}
-	err := s.hold(ctx, writeTime, func(ctx context.Context) error { return s.w.RunInTx(ctx, nil, f) })
+	run := func(ctx context.Context) error { return s.w.RunInTx(ctx, nil, f) }
+	err := s.hold(ctx, writeTime, run)
+	if how == freeing && s.db != nil && diskRefused(err) == WhyFull && s.db.giveReserve() {
+		err = s.hold(ctx, writeTime, run)
+	}
 	if err == nil {
 		s.writes.Add(1)
 		return nil
