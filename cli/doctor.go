@@ -36,10 +36,11 @@ It asks nobody but the server itself, on its own address and under the name that
 --log finds a line of the server log that was changed, is missing, or stands in another's place, and names it. Lines
 that were cut off at the end are found up to the last head that a second place holds (--log-anchor, --heads).
 
-A finding is ok, a note (worth to know, or to change some time), or bad. With --json a line has check, level, text and
+A finding is ok, a note (worth to know, or to change some time), or bad, which gives exit code 1, or 4 for a damaged
+database, file or log. With --json a line has check, level, text and
 do, and for the log kind, line, first and last.
 
-` + exitCodes + `. Here: 1 something is bad, 4 the log or a database is not as it was written`
+` + exitCodes + `. With --log: the log is not as it was written`
 }
 
 // check is one of the things that the doctor looks at.

@@ -101,16 +101,19 @@ func (v *visit) dataFiles() (owner uint32, err error) {
 
 // secretFiles looks at the directory of the server key.
 func (v *visit) secretFiles(owner uint32) {
-	dir, found := secrets.Find(v.cfg.Secrets, os.Getenv, v.root)
+	dir, found := secrets.Find(v.cfg.SecretsAt(), os.Getenv, v.root)
 	if !found {
 		return // checkKeys says so
 	}
 	dir = absolute(dir)
+	mounted, name := secrets.Mounted(dir, os.Getenv, v.root), secrets.KeyFile
+	if v.cfg.ServerKeyFile != "" {
+		dir, name = filepath.Dir(dir), filepath.Base(dir)
+	}
 	if v.cfg.InData(dir) {
 		v.bad("move them beside the data and name the folder with --secrets", "the server key lies in the data: whoever copies the data has it too")
 	}
-	mounted := secrets.Mounted(dir, os.Getenv, v.root)
-	keys, err := filepath.Glob(filepath.Join(dir, secrets.KeyFile+"*"))
+	keys, err := filepath.Glob(filepath.Join(dir, name+"*"))
 	if err != nil || len(keys) == 0 {
 		v.note("run it as root or as the server's user", "%s can't be looked into", dir)
 	}

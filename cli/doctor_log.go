@@ -11,7 +11,10 @@ import (
 
 // existingKeys reads the server key and makes none.
 func existingKeys(cfg config.Config) (*secrets.Keyring, error) {
-	dir, found := secrets.Find(cfg.Secrets, os.Getenv, "")
+	dir, found := secrets.Find(cfg.SecretsAt(), os.Getenv, "")
+	if !found && cfg.ServerKeyFile != "" {
+		return nil, fmt.Errorf("find server key: there is no file %s", dir)
+	}
 	if !found {
 		return nil, fmt.Errorf("find server key: there is no %s in %s. Name its directory with --secrets", secrets.KeyFile, dir)
 	}

@@ -30,6 +30,7 @@ type Config struct {
 
 	Data          string `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" group:"What it keeps" help:"Directory of the databases and the encrypted files."`
 	Secrets       string `name:"secrets" env:"ZENCRYPT_SECRETS" placeholder:"DIR" group:"What it keeps" help:"Directory of the server key. Otherwise the first with a key of $$CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets, ./secrets."`
+	ServerKeyFile string `name:"server-key-file" env:"ZENCRYPT_SERVER_KEY_FILE" placeholder:"FILE" group:"What it keeps" help:"File of the server key, where a platform mounts it under a name of its own; older ones beside it are FILE.1 and so on. Instead of --secrets; never made."`
 	SharedSecrets Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" group:"What it keeps" help:"Accept a server key that other users of this machine can read."`
 
 	Guests              Switch        `name:"guests" env:"ZENCRYPT_GUESTS" default:"on" placeholder:"on|off" group:"Who may use it" help:"Let people without an account hash, encrypt and decrypt."`
@@ -138,6 +139,14 @@ func (c Config) InData(dir string) bool {
 	}
 	rel, err := filepath.Rel(data, dir)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// SecretsAt is the file or the directory of the server key, "" when it has to be looked for.
+func (c Config) SecretsAt() string {
+	if c.ServerKeyFile != "" {
+		return c.ServerKeyFile
+	}
+	return c.Secrets
 }
 
 // ServerLogFile is where the server log stands.

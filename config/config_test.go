@@ -146,6 +146,9 @@ func TestConfig_Validate(t *testing.T) {
 
 		"DomainAlone":     {func(c *config.Config) { c.Domain = []string{"zen.example"} }, nil},
 		"DomainUpper":     {func(c *config.Config) { c.Domain = []string{"Zen.example"} }, []string{"--domain", "lower case"}},
+		"KeyFile":         {func(c *config.Config) { c.ServerKeyFile = "/run/secrets/zen" }, nil},
+		"KeyFileInData":   {func(c *config.Config) { c.ServerKeyFile = "data/zen" }, []string{"--server-key-file", "outside --data"}},
+		"KeyFileTwice":    {func(c *config.Config) { c.ServerKeyFile, c.Secrets = "k", "s" }, []string{"--server-key-file", "not --secrets too"}},
 		"MetricsOff":      {func(c *config.Config) { c.MetricsAddr = "" }, nil},
 		"Metrics":         {func(c *config.Config) { c.MetricsAddr = "127.0.0.1:9464" }, nil},
 		"MetricsIPv6":     {func(c *config.Config) { c.MetricsAddr = "[::1]:9464" }, nil},

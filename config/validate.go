@@ -63,6 +63,8 @@ func (c Config) checkPlaces(p *problems) {
 	p.check("Data", c.Data != "", "name a directory, such as ./data")
 	p.check("Secrets", c.Secrets == "" || !c.InData(c.Secrets),
 		"name a directory outside --data: who copies the data must not get the key along")
+	p.check("ServerKeyFile", c.ServerKeyFile == "" || c.Secrets == "" && !c.InData(c.ServerKeyFile),
+		"name a file outside --data, and not --secrets too")
 	for _, proxy := range c.TrustedProxies {
 		p.check("TrustedProxies", proxy.IsValid() && proxy.Bits() > 0,
 			"name the proxies' own networks, such as 10.0.0.0/8: a network of everybody would let anybody choose the address they are counted under")
