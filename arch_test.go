@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"cli":        {"..."},
 	"cli/sop":    {"crypto/pgp"},
 	"config":     {},
+	"metrics":    {},
 	"secrets":    {},
 	"backup":     {},
 	"limits":     {},
@@ -63,7 +64,8 @@ var arrows = map[string][]string{
 var owners = map[string][]string{
 	"github.com/gofiber/":        {"handlers", "cli"},
 	"github.com/valyala/":        {"handlers", "cli"},
-	"net/http":                   {"handlers", "cli", "e2e"},
+	"net/http":                   {"handlers", "cli", "e2e", "metrics"},
+	"github.com/prometheus/":     {"metrics"},
 	"github.com/a-h/templ":       {"views", "handlers"},
 	"github.com/uptrace/bun":     {"models", "migrations", "cli"},
 	"database/sql":               {"models", "migrations", "importer", "cli"},

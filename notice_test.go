@@ -19,6 +19,14 @@ var updateNotice = flag.Bool("update-notice", false, "write NOTICE from the lice
 // the module's own files. A module that is linked and not here fails the test:
 // read its licence first, then add it.
 var licences = map[string]string{
+	"github.com/beorn7/perks":                      "MIT",
+	"github.com/cespare/xxhash/v2":                 "MIT",
+	"github.com/munnerz/goautoneg":                 "BSD-3-Clause",
+	"github.com/prometheus/client_golang":          "Apache-2.0, with parts under BSD-3-Clause and MIT",
+	"github.com/prometheus/client_model":           "Apache-2.0",
+	"github.com/prometheus/common":                 "Apache-2.0",
+	"github.com/prometheus/procfs":                 "Apache-2.0",
+	"google.golang.org/protobuf":                   "BSD-3-Clause",
 	"github.com/boombuler/barcode":                 "MIT",
 	"github.com/fxamacker/cbor/v2":                 "MIT",
 	"github.com/go-viper/mapstructure/v2":          "MIT",

@@ -62,6 +62,31 @@ func diskError(err error) error {
 	return err
 }
 
+// Refused tells an error by which the disk refused a write: no room (also of inodes), a broken device, or a file
+// system that was made read-only. EFBIG is about one file, and not among them.
+func Refused(err error) bool {
+	return Full(err) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EROFS)
+}
+
+// Full tells the errors of these that mean "no room".
+func Full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// failed tells who wants to know that the disk refused a write, and hands the error on.
+func (s *Store) failed(err error) error {
+	if s.opts.Failed != nil && Refused(err) {
+		s.opts.Failed(err)
+	}
+	return err
+}
+
+// closed is why nothing may be written at present.
+func (s *Store) closed() error {
+	if s.opts.Closed == nil {
+		return nil
+	}
+	return s.opts.Closed()
+}
+
 // damagedError marks whatever the wrap reports as ErrDamaged, but for the
 // system's own read errors, which say nothing about the content.
 func damagedError(err error) error {

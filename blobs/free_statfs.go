@@ -22,3 +22,15 @@ func statfsFree(dir string) (int64, error) {
 	}
 	return int64(lo), nil
 }
+
+// otherDevice tells whether two folders lie on different file systems.
+func otherDevice(a, b string) (bool, error) {
+	var one, two syscall.Stat_t
+	if err := syscall.Stat(a, &one); err != nil {
+		return false, err
+	}
+	if err := syscall.Stat(b, &two); err != nil {
+		return false, err
+	}
+	return one.Dev != two.Dev, nil
+}

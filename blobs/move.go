@@ -14,6 +14,9 @@ import (
 // takes nothing from the other, however often a file is linked. The wrap, its key
 // and its size stay what they are.
 func (s *Store) Link(ref Ref, from, to Area) (Ref, error) {
+	if err := s.closed(); err != nil {
+		return Ref{}, err
+	}
 	id := ref.ID
 	ref.ID = newID()
 	if err := s.linkAs(id, ref.ID, from, to); err != nil {
@@ -45,7 +48,7 @@ func (s *Store) linkAs(id, as ID, from, to Area) error {
 	}
 	if err != nil {
 		_ = dst.root.Remove(as.String())
-		return fmt.Errorf("move %s from %s to %s: %w", name, from, to, diskError(err))
+		return s.failed(fmt.Errorf("move %s from %s to %s: %w", name, from, to, diskError(err)))
 	}
 	s.ledger.grewSpool(to, old.Size())
 	return nil

@@ -18,6 +18,9 @@ type ledger struct {
 	minFree int64
 	free    func(string) (int64, error)
 	owners  map[string]*owner
+	// spoolAway is the spool's folder where that is a file system of its own, with no floor: nothing else stands there.
+	spoolAway string
+
 	spool   int64 // bytes of the files in the spool, finished or not
 	unspent int64 // reserved and not yet charged: not visible in the free space
 }
@@ -54,6 +57,9 @@ type Reservation struct {
 // What an owner uses is what the caller says (Keep, SetUsed, FreeOwner), over
 // both areas; what lies in the spool the Store knows by itself.
 func (s *Store) Reserve(owner string, limit, n int64) (*Reservation, error) {
+	if err := s.closed(); err != nil && n != 0 { // who reserves nothing only reads
+		return nil, err
+	}
 	r := &Reservation{l: &s.ledger, name: owner, limit: limit}
 	if err := r.Grow(max(n, 0)); err != nil {
 		return nil, err
@@ -61,8 +67,12 @@ func (s *Store) Reserve(owner string, limit, n int64) (*Reservation, error) {
 	return r, nil
 }
 
-// ReserveRow is Reserve for bytes that go into a database: what lies in the spool does not matter to them.
+// ReserveRow is Reserve for bytes that go into a database: what lies in the spool does not matter to them, and neither
+// does the floor. That is kept from files, so that texts have room when many of them came; Options.Closed ends both.
 func (s *Store) ReserveRow(owner string, limit, n int64) (*Reservation, error) {
+	if err := s.closed(); err != nil {
+		return nil, err
+	}
 	r := &Reservation{l: &s.ledger, name: owner, limit: limit, row: true}
 	if err := r.Grow(max(n, 0)); err != nil {
 		return nil, err
@@ -103,8 +113,15 @@ func (r *Reservation) grow(n int64) error {
 		if err != nil {
 			return fmt.Errorf("reserve space: %w", err)
 		}
-		if free -= l.unspent; n > free-l.minFree {
-			return &SpaceError{Kind: ErrDisk, Want: n, Free: max(free, 0), Limit: l.minFree}
+		floor := l.minFree
+		if r.row {
+			floor = 0
+		}
+		if free -= l.unspent; n > free-floor {
+			return &SpaceError{Kind: ErrDisk, Want: n, Free: max(free, 0), Limit: floor}
+		}
+		if err := l.askSpool(r, n); err != nil {
+			return err
 		}
 	}
 	l.owner(r.name).reserved += n

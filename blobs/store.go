@@ -95,7 +95,11 @@ type Options struct {
 	// Free tells how many bytes the file system of dir has left for us; nil
 	// asks it (statfs).
 	Free func(dir string) (int64, error)
-	Now  func() time.Time // nil = time.Now
+	// Closed tells why nothing may be written at present, nil when it may; nil asks nobody.
+	Closed func() error
+	// Failed is told after the disk refused a write and what was written was removed; nil tells nobody.
+	Failed func(error)
+	Now    func() time.Time // nil = time.Now
 }
 
 // Store is the two folders and the account of who uses how much. Its methods
@@ -149,6 +153,7 @@ func Open(o Options) (*Store, error) {
 			return nil, fmt.Errorf("open blob store: %w", diskError(err))
 		}
 	}
+	s.ledger.spoolAway = s.elsewhere(Spool)
 	if err := s.countSpool(); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open blob store: %w", err)

@@ -28,18 +28,21 @@ type Writer struct {
 
 // Create begins a file. It stands as <id>.part (0600) until Commit.
 func (s *Store) Create(a Area) (*Writer, error) {
+	if err := s.closed(); err != nil {
+		return nil, err
+	}
 	w := &Writer{store: s, area: a, id: newID()}
 	w.done = s.markLive(a, w.id)
 	var err error
 	w.file, err = s.areas[a].root.OpenFile(w.id.String()+partSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		w.done()
-		return nil, fmt.Errorf("create file in %s: %w", a, diskError(err))
+		return nil, s.failed(fmt.Errorf("create file in %s: %w", a, diskError(err)))
 	}
 	w.wrap, w.key, err = agefile.SealFile(sink{w})
 	if err != nil {
 		w.Abort()
-		return nil, fmt.Errorf("create file in %s: %w", a, diskError(err))
+		return nil, s.failed(fmt.Errorf("create file in %s: %w", a, diskError(err)))
 	}
 	return w, nil
 }
@@ -106,7 +109,7 @@ func (w *Writer) fail(err error) error {
 	err = fmt.Errorf("write file in %s: %w", w.area, diskError(err))
 	w.discard()
 	w.err = err
-	return err
+	return w.store.failed(err)
 }
 
 // Abort removes the file. After Commit or another Abort it does nothing.

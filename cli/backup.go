@@ -25,10 +25,10 @@ import (
 
 type backupCmd struct {
 	Data           string   `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" help:"Directory of the databases and the encrypted files."`
-	Out            string   `name:"output" short:"o" required:"" placeholder:"FILE|DIR" help:"Where to: a file, which appears whole or not at all; a folder, which is brought up to date; '-' is standard output."`
-	Recipient      []string `name:"recipient" short:"r" sep:"none" placeholder:"KEY" help:"Encrypt to a public key of age or SSH. Can be given several times."`
-	RecipientsFile []string `name:"recipients-file" short:"R" sep:"none" placeholder:"FILE" help:"Encrypt to the public keys of age and SSH in FILE, one a line. Can be given several times."`
-	Keep           int      `name:"keep" placeholder:"N" help:"Write a file with a name of its own into the folder -o names, and keep the N newest of them."`
+	Out            string   `name:"output" short:"o" env:"ZENCRYPT_BACKUP_TO" required:"" placeholder:"FILE|DIR" help:"Where to: a file, which appears whole or not at all; a folder, which is brought up to date; '-' is standard output."`
+	Recipient      []string `name:"recipient" short:"r" env:"ZENCRYPT_BACKUP_RECIPIENT" sep:"none" placeholder:"KEY" help:"Encrypt to a public key of age or SSH. Can be given several times."`
+	RecipientsFile []string `name:"recipients-file" short:"R" env:"ZENCRYPT_BACKUP_RECIPIENTS_FILE" sep:"none" placeholder:"FILE" help:"Encrypt to the public keys of age and SSH in FILE, one a line. Can be given several times."`
+	Keep           int      `name:"keep" env:"ZENCRYPT_BACKUP_KEEP" placeholder:"N" help:"Write a file with a name of its own into the folder -o names, and keep the N newest of them."`
 }
 
 // Help is the long text of `zencrypt backup --help`.

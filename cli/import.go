@@ -95,6 +95,7 @@ func (c *importV5Cmd) Run(e *env) error {
 
 // run brings everything along and reports.
 func (o *importOptions) run(e *env, name string, open func(context.Context, importer.Options) (*importer.Source, error)) error {
+	e.ctx = models.Unhurried(e.ctx)
 	if o.Report == "" && !o.DryRun {
 		o.Report = "zencrypt-import-" + time.Now().UTC().Format("20060102-150405")
 	}

@@ -79,6 +79,7 @@ type exportReport struct {
 }
 
 func (c *importExportCmd) Run(e *env) error {
+	e.ctx = models.Unhurried(e.ctx)
 	if err := onlyOnce(c.passphrases, []string{c.File}, append([]string{c.PasswordFile}, c.Identity...)...); err != nil {
 		return err
 	}

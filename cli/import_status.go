@@ -25,6 +25,7 @@ With --json a line has login, created, imported and items.
 }
 
 func (c *importStatusCmd) Run(e *env) error {
+	e.ctx = models.Unhurried(e.ctx)
 	db, _, err := c.openExisting(e)
 	if err != nil {
 		return err
@@ -89,6 +90,7 @@ before it is their turn stays.
 }
 
 func (c *importPurgeCmd) Run(e *env) error {
+	e.ctx = models.Unhurried(e.ctx)
 	db, _, err := c.openExisting(e)
 	if err != nil {
 		return err

@@ -26,12 +26,15 @@ const (
 // openKeys finds the server key, or makes it: only for a new database, only in the directory that was
 // asked for or in ./secrets.
 func openKeys(cfg config.Config, stderr io.Writer) (*secrets.Keyring, error) {
-	dir, found := secrets.Find(cfg.Secrets, os.Getenv, "")
+	dir, found := secrets.Find(cfg.SecretsAt(), os.Getenv, "")
 	if cfg.InData(dir) {
 		return nil, fmt.Errorf("use secrets %s: they lie in the data directory, so whoever copies the data has them too; move them beside it and name them with --secrets", dir)
 	}
 	if found {
 		return secrets.Load(dir, secrets.LoadOptions{AllowShared: bool(cfg.SharedSecrets) || secrets.Mounted(dir, os.Getenv, "")})
+	}
+	if cfg.ServerKeyFile != "" {
+		return nil, fmt.Errorf("find server key: there is no file %s", absolute(dir))
 	}
 	if models.Exists(cfg.Data) {
 		return nil, fmt.Errorf("find server key: there is a database in %s but no %s in %s. Put the key back that was used with it, or name its directory with --secrets. "+

@@ -34,6 +34,7 @@ type restoreCmd struct {
 // secretsPlace is where a server key may be, for commands that can do without one.
 type secretsPlace struct {
 	Secrets       string        `name:"secrets" env:"ZENCRYPT_SECRETS" placeholder:"DIR" help:"Directory of the server key; looked for as 'serve' does."`
+	ServerKeyFile string        `name:"server-key-file" env:"ZENCRYPT_SERVER_KEY_FILE" placeholder:"FILE" help:"File of the server key, instead of --secrets."`
 	SharedSecrets config.Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" help:"Accept a server key that other users of this machine can read."`
 }
 
@@ -93,7 +94,7 @@ func (c *restoreCmd) tell(e *env, m *backup.Manifest) {
 		e.warn(fmt.Sprintf("%d files of the vault were missing already when the backup was made", m.Missing))
 	}
 	fmt.Fprintf(e.stdout, "It needs %s.\n", keysOf(m.Head))
-	dir, found := secrets.Find(c.Secrets, os.Getenv, "")
+	dir, found := secrets.Find(config.Config{Secrets: c.Secrets, ServerKeyFile: c.ServerKeyFile}.SecretsAt(), os.Getenv, "")
 	if !found {
 		fmt.Fprintf(e.stdout, "There is no server key in %s: put it there before the server starts.\n", absolute(dir))
 		return

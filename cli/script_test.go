@@ -38,6 +38,10 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unit, err := filepath.Abs("../deploy/zencrypt.service")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -45,6 +49,7 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("F", fixtures)
 			e.Setenv("LEGACY", legacy)
+			e.Setenv("UNIT", unit)
 			e.Setenv("CREDENTIALS_DIRECTORY", "")
 			// Under the race detector a process needs ten times as long to start: those that do several things at once
 			// are tried with it, the others in the build that people get.

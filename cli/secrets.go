@@ -36,9 +36,12 @@ Name the same --data and --secrets as for 'serve', or set the same variables, an
 // loadKeys reads the server keys that serve would use; found is false when there are none, and dir is then where one
 // would be made.
 func (p place) loadKeys() (ring *secrets.Keyring, dir string, found bool, err error) {
-	dir, found = secrets.Find(p.Secrets, os.Getenv, "")
+	dir, found = secrets.Find(p.config().SecretsAt(), os.Getenv, "")
 	if (config.Config{Data: p.Data}).InData(dir) {
 		return nil, dir, found, &usageError{fmt.Errorf("use secrets %s: they lie in the data directory, so whoever copies the data has them too; name a directory beside it with --secrets", dir)}
+	}
+	if !found && p.ServerKeyFile != "" {
+		return nil, dir, false, fmt.Errorf("find server key: there is no file %s", absolute(dir))
 	}
 	if !found {
 		return nil, dir, false, nil

@@ -41,7 +41,7 @@ func (c *secretsRotateCmd) Run(e *env) error {
 	if gone := absent(use, active, ring); len(gone) > 0 {
 		return fmt.Errorf("rotate server key: the database in %s depends on %s, not in %s. Put it back first", absolute(c.Data), named(gone), absolute(ring.Dir))
 	}
-	if c.Secrets == "" && secrets.Mounted(ring.Dir, os.Getenv, "") {
+	if c.Secrets == "" && c.ServerKeyFile == "" && secrets.Mounted(ring.Dir, os.Getenv, "") {
 		return fmt.Errorf("rotate server key: %s is the platform's. Rotate a copy of it, which you name with --secrets, and give the platform its files", ring.Dir)
 	}
 	if ring, err = secrets.Rotate(ring); err != nil {

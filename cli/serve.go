@@ -18,7 +18,6 @@ import (
 	"golang.org/x/term"
 
 	"zencrypt/audit"
-	"zencrypt/blobs"
 	"zencrypt/config"
 	"zencrypt/crypto/password"
 	"zencrypt/handlers"
@@ -89,15 +88,22 @@ func (s *serveCmd) Run(e *env) error {
 		return err
 	}
 	defer stopRedirect()
+	watching, err := newWatcher(cfg, own)
+	if err != nil {
+		return err
+	}
+	defer watching.stop()
 	db, err := openModels(e.ctx, cfg, ring)
 	if err != nil {
 		return err
 	}
-	files, err := blobs.Open(blobs.Options{Dir: cfg.Data, SpoolMax: int64(cfg.SpoolMax), MinFree: int64(cfg.MinFreeDisk), Now: time.Now})
+	files, err := openFiles(cfg, db)
 	if err != nil {
 		_ = db.Close()
 		return err
 	}
+	stopDisk := watchDisk(e.ctx, cfg, db, files, log)
+	defer stopDisk()
 	record, err := openServerLog(cfg, ring, func(err error) { log.Error("the server log is not complete", "error", err.Error()) })
 	if err != nil {
 		_ = db.Close()
@@ -107,13 +113,15 @@ func (s *serveCmd) Run(e *env) error {
 	_ = record.Append(audit.Event{Name: "server-started", Info: map[string]string{"version": Version()}})
 	record.Head()
 	origins := originsOf(cfg, ln.Addr())
+	budget := limits.NewBudget(int64(cfg.KDFMemory), int64(cfg.KDFReserve), loginQueue, loginWait)
 	app := handlers.New(handlers.Options{
 		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open", Invites: cfg.Registration != "closed",
 		RequireFactor: bool(cfg.RequireSecondFactor),
 		MaxUpload:     int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
 		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: cfg.TrustedProxies,
 		Acts: acts{db, record.Append}, Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
-	}, db, files, limits.NewBudget(int64(cfg.KDFMemory), int64(cfg.KDFReserve), loginQueue, loginWait))
+		Seen: watching.hear(budget),
+	}, db, files, budget)
 	if err := app.Recover(e.ctx); err != nil {
 		_ = db.Close()
 		return err
@@ -124,10 +132,12 @@ func (s *serveCmd) Run(e *env) error {
 		_ = db.Close()
 		return err
 	}
+	watching.start(app, log)
 	fmt.Fprintf(e.stdout, "Data:    %s\nSecrets: %s\nZencrypt is ready: %s\n", absolute(cfg.Data), absolute(ring.Dir), origins[0])
 	go own.fetch(log) // the authority asks back, by connections that wait until they are served
 	err = run(e.ctx, app, own.listen(ln), db.Ready, log, first.tidy)
 	_ = record.Append(audit.Event{Name: "server-stopped"})
+	stopDisk()
 	if errors.Is(err, handlers.ErrRunning) {
 		return fmt.Errorf("close database: %w, so it is left as a crash would leave it; nothing is lost", err)
 	}

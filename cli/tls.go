@@ -27,6 +27,9 @@ import (
 // acmeInfo is the purpose that the key of the certificates' own keys is derived from the server key for.
 const acmeInfo = "zencrypt/v1/acme"
 
+// acmeDir is the folder in the data of what is got from an authority.
+const acmeDir = "acme"
+
 // certCheck is how often certificate files are looked at for a change, at most.
 const certCheck = 10 * time.Second
 
@@ -35,6 +38,8 @@ type tlsSetup struct {
 	config *tls.Config
 	plain  http.Handler // answers on port 80: ACME's questions, and everybody else goes to https
 	names  []string     // that it gets certificates for
+	cache  *sealedCache // where those lie
+	files  *certFiles   // or the files that it has one from
 }
 
 // setTLS prepares what cfg asks for: certificates by ACME, certificate files, or nothing.
@@ -51,22 +56,23 @@ func setTLS(cfg config.Config, ring *secrets.Keyring, log *slog.Logger) (tlsSetu
 	}
 	switch {
 	case len(cfg.Domain) > 0:
+		cache := &sealedCache{dir: filepath.Join(cfg.Data, acmeDir), ring: ring}
 		m := &autocert.Manager{
 			Prompt:     autocert.AcceptTOS,
-			Cache:      &sealedCache{dir: filepath.Join(cfg.Data, "acme"), ring: ring},
+			Cache:      cache,
 			HostPolicy: autocert.HostWhitelist(cfg.Domain...),
 			Client:     &acme.Client{DirectoryURL: cfg.ACMEDirectory, UserAgent: "zencrypt"},
 		}
 		base.GetCertificate = said(m.GetCertificate, cfg.Domain, log, time.Now)
 		base.NextProtos = append(base.NextProtos, acme.ALPNProto)
-		return tlsSetup{base, m.HTTPHandler(toHTTPS(cfg.Origin)), cfg.Domain}, nil
+		return tlsSetup{config: base, plain: m.HTTPHandler(toHTTPS(cfg.Origin)), names: cfg.Domain, cache: cache}, nil
 	case cfg.TLSCert != "":
 		files := &certFiles{cert: cfg.TLSCert, key: cfg.TLSKey, now: time.Now}
 		if _, err := files.get(nil); err != nil {
 			return tlsSetup{}, err
 		}
 		base.GetCertificate = files.get
-		return tlsSetup{base, toHTTPS(cfg.Origin), nil}, nil
+		return tlsSetup{config: base, plain: toHTTPS(cfg.Origin), files: files}, nil
 	}
 	return tlsSetup{}, nil
 }

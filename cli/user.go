@@ -41,6 +41,7 @@ None of them opens what an account holds.
 type place struct {
 	Data          string        `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" help:"Directory of the databases and the encrypted files."`
 	Secrets       string        `name:"secrets" env:"ZENCRYPT_SECRETS" placeholder:"DIR" help:"Directory of the server key; looked for as 'serve' does."`
+	ServerKeyFile string        `name:"server-key-file" env:"ZENCRYPT_SERVER_KEY_FILE" placeholder:"FILE" help:"File of the server key, instead of --secrets."`
 	SharedSecrets config.Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" help:"Accept a server key that other users of this machine can read."`
 	ServerLog     string        `name:"server-log" env:"ZENCRYPT_SERVER_LOG" placeholder:"FILE" help:"File of the server log. Default: log/server.jsonl in --data."`
 	LogAnchor     []string      `name:"log-anchor" env:"ZENCRYPT_LOG_ANCHOR" placeholder:"PLACE" help:"Second places of the server log, as 'serve' has them."`
@@ -55,7 +56,7 @@ func (p place) note(e *env, event audit.Event) {
 
 func (p place) config() config.Config {
 	cfg := config.Default()
-	cfg.Data, cfg.Secrets, cfg.SharedSecrets, cfg.ServerLog, cfg.LogAnchor = p.Data, p.Secrets, p.SharedSecrets, p.ServerLog, p.LogAnchor
+	cfg.Data, cfg.Secrets, cfg.ServerKeyFile, cfg.SharedSecrets, cfg.ServerLog, cfg.LogAnchor = p.Data, p.Secrets, p.ServerKeyFile, p.SharedSecrets, p.ServerLog, p.LogAnchor
 	return cfg
 }
 

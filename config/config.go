@@ -30,6 +30,7 @@ type Config struct {
 
 	Data          string `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" group:"What it keeps" help:"Directory of the databases and the encrypted files."`
 	Secrets       string `name:"secrets" env:"ZENCRYPT_SECRETS" placeholder:"DIR" group:"What it keeps" help:"Directory of the server key. Otherwise the first with a key of $$CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets, ./secrets."`
+	ServerKeyFile string `name:"server-key-file" env:"ZENCRYPT_SERVER_KEY_FILE" placeholder:"FILE" group:"What it keeps" help:"File of the server key, where a platform mounts it under a name of its own; older ones beside it are FILE.1 and so on. Instead of --secrets; never made."`
 	SharedSecrets Switch `name:"shared-secrets" env:"ZENCRYPT_SHARED_SECRETS" default:"off" placeholder:"on|off" group:"What it keeps" help:"Accept a server key that other users of this machine can read."`
 
 	Guests              Switch        `name:"guests" env:"ZENCRYPT_GUESTS" default:"on" placeholder:"on|off" group:"Who may use it" help:"Let people without an account hash, encrypt and decrypt."`
@@ -52,6 +53,9 @@ type Config struct {
 	LogKeep      time.Duration `name:"log-keep" env:"ZENCRYPT_LOG_KEEP" default:"8760h" placeholder:"TIME" group:"What it remembers" help:"How long lines of the server log are kept; 0s keeps all."`
 	LogAnchor    []string      `name:"log-anchor" env:"ZENCRYPT_LOG_ANCHOR" placeholder:"PLACE" group:"What it remembers" help:"Second places that get signed heads of the server log, by comma: a file, best on another disk and append-only, syslog, or syslog:SOCKET. Default: log/heads.jsonl in --data, which shows only that the log alone was cut."`
 	LogEvery     int           `name:"log-anchor-every" env:"ZENCRYPT_LOG_ANCHOR_EVERY" default:"64" placeholder:"LINES" group:"What it remembers" help:"Lines of the server log between two heads. Those after the last head can be cut off unseen."`
+
+	MetricsAddr   string `name:"metrics-addr" env:"ZENCRYPT_METRICS_ADDR" default:"off" placeholder:"HOST:PORT" group:"Who watches it" help:"Second address, for Prometheus: /metrics, such as 127.0.0.1:9464 or unix:FILE. It tells of no person; 'off' for none."`
+	MetricsRemote Switch `name:"metrics-remote" env:"ZENCRYPT_METRICS_REMOTE" default:"off" placeholder:"on|off" group:"Who watches it" help:"Allow a --metrics-addr that other machines reach. Whoever reaches it may read how much goes on here."`
 
 	LogFormat string `name:"log-format" env:"ZENCRYPT_LOG_FORMAT" default:"auto" placeholder:"auto|text|json" group:"What it says" help:"Form of the log; auto is text on a terminal and JSON otherwise."`
 	LogLevel  string `name:"log-level" env:"ZENCRYPT_LOG_LEVEL" default:"info" placeholder:"LEVEL" group:"What it says" help:"Least important line to log: debug, info, warn or error."`
@@ -80,6 +84,7 @@ func Default() Config {
 		ActivityKeep: 365 * 24 * time.Hour,
 		LogKeep:      365 * 24 * time.Hour,
 		LogEvery:     64,
+		MetricsAddr:  "off",
 		LogFormat:    "auto",
 		LogLevel:     "info",
 	}
@@ -136,12 +141,31 @@ func (c Config) InData(dir string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
+// SecretsAt is the file or the directory of the server key, "" when it has to be looked for.
+func (c Config) SecretsAt() string {
+	if c.ServerKeyFile != "" {
+		return c.ServerKeyFile
+	}
+	return c.Secrets
+}
+
 // ServerLogFile is where the server log stands.
 func (c Config) ServerLogFile() string {
 	if c.ServerLog != "" {
 		return c.ServerLog
 	}
 	return filepath.Join(c.Data, "log", "server.jsonl")
+}
+
+// MetricsListener is what the metrics are served on, "tcp" and HOST:PORT or "unix" and a path; network is "" for none.
+func (c Config) MetricsListener() (network, addr string) {
+	if c.MetricsAddr == "" || c.MetricsAddr == "off" {
+		return "", ""
+	}
+	if path, ok := strings.CutPrefix(c.MetricsAddr, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", c.MetricsAddr
 }
 
 // LogAnchors are the second places of the server log's heads.

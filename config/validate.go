@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -36,14 +37,16 @@ func (e *SettingError) Error() string {
 }
 
 // Validate returns nil, or one *SettingError for each wrong setting, joined, each
-// on a line of its own.
+// on a line of its own. What follows from Domain counts as said.
 func (c Config) Validate() error {
+	c = c.Settled()
 	p := problems{c: reflect.ValueOf(c)}
 	c.checkPlaces(&p)
 	c.checkOrigin(&p)
 	c.checkTLS(&p)
 	c.checkAmounts(&p)
 	c.checkMemory(&p)
+	c.checkMetrics(&p)
 
 	p.oneOf("Registration", c.Registration, "open", "invite", "closed")
 	p.oneOf("LogFormat", c.LogFormat, "auto", "text", "json")
@@ -60,6 +63,8 @@ func (c Config) checkPlaces(p *problems) {
 	p.check("Data", c.Data != "", "name a directory, such as ./data")
 	p.check("Secrets", c.Secrets == "" || !c.InData(c.Secrets),
 		"name a directory outside --data: who copies the data must not get the key along")
+	p.check("ServerKeyFile", c.ServerKeyFile == "" || c.Secrets == "" && !c.InData(c.ServerKeyFile),
+		"name a file outside --data, and not --secrets too")
 	for _, proxy := range c.TrustedProxies {
 		p.check("TrustedProxies", proxy.IsValid() && proxy.Bits() > 0,
 			"name the proxies' own networks, such as 10.0.0.0/8: a network of everybody would let anybody choose the address they are counted under")
@@ -146,6 +151,26 @@ func (c Config) checkMemory(p *problems) {
 	for _, place := range c.LogAnchor {
 		p.check("LogAnchor", place != "" && place != "syslog:" && place != c.ServerLogFile(),
 			"name a file that is not the log itself, syslog, or syslog: and the path of its socket")
+	}
+}
+
+// checkMetrics keeps the metrics on this machine unless somebody says otherwise: nobody logs in to read them.
+func (c Config) checkMetrics(p *problems) {
+	network, addr := c.MetricsListener()
+	switch network {
+	case "unix":
+		p.check("MetricsAddr", addr != "" && !c.InData(filepath.Dir(addr)), "name a file for the socket outside --data, such as unix:/run/zencrypt/metrics.sock")
+	case "tcp":
+		host, port, err := net.SplitHostPort(addr)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil || addr == c.Addr && port != "0" {
+			p.add("MetricsAddr", "give HOST:PORT other than --addr, such as 127.0.0.1:9464, or unix: and the path of a socket, or off")
+			return
+		}
+		p.check("MetricsAddr", bool(c.MetricsRemote) || loopbackHost(host),
+			"give an address of this machine alone, such as 127.0.0.1:9464, or set --metrics-remote=on if whoever reaches it may read it")
 	}
 }
 

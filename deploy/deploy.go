@@ -8,6 +8,14 @@ import _ "embed"
 //go:embed zencrypt.service
 var Unit string
 
+// BackupUnit and BackupTimer back the data up each night.
+//
+//go:embed zencrypt-backup.service
+var BackupUnit string
+
+//go:embed zencrypt-backup.timer
+var BackupTimer string
+
 // Env is the first /etc/zencrypt.env: every line is a comment.
 //
 //go:embed zencrypt.env

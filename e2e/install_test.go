@@ -59,23 +59,25 @@ func lookBelow(root, name string) (string, error) {
 	return "", fs.ErrNotExist
 }
 
-// checkUnit has systemd-analyze verify the unit and score it.
+// checkUnit has systemd-analyze verify the units and score those that run something.
 func checkUnit(t testing.TB, root string) {
 	t.Helper()
 	analyze := program(t, "systemd-analyze", "what systemd says of the unit")
-	if out, err := exec.Command(analyze, "--root="+root, "verify", "zencrypt.service").CombinedOutput(); err != nil || len(out) > 0 {
+	if out, err := exec.Command(analyze, "--root="+root, "verify", "zencrypt.service", "zencrypt-backup.service", "zencrypt-backup.timer").CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
-	out, err := exec.Command(analyze, "--root="+root, "security", "--offline=true", "zencrypt.service").CombinedOutput()
-	m := regexp.MustCompile(`Overall exposure level for zencrypt.service: ([0-9.]+)`).FindSubmatch(out)
-	if err != nil || m == nil {
-		t.Fatalf("systemd-analyze security: %v\n%s", err, out)
+	for _, unit := range []string{"zencrypt.service", "zencrypt-backup.service"} {
+		out, err := exec.Command(analyze, "--root="+root, "security", "--offline=true", unit).CombinedOutput()
+		m := regexp.MustCompile(`Overall exposure level for ` + unit + `: ([0-9.]+)`).FindSubmatch(out)
+		if err != nil || m == nil {
+			t.Fatalf("systemd-analyze security: %v\n%s", err, out)
+		}
+		score, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil || score > maxExposure {
+			t.Errorf("the exposure of %s is %s, at most %g\n%s", unit, m[1], maxExposure, out)
+		}
+		t.Logf("%s: exposure %s", unit, m[1])
 	}
-	score, err := strconv.ParseFloat(string(m[1]), 64)
-	if err != nil || score > maxExposure {
-		t.Errorf("the unit's exposure is %s, at most %g\n%s", m[1], maxExposure, out)
-	}
-	t.Logf("exposure %s", m[1])
 }
 
 // TestBulkInstall installs into a clean Debian system, by the package and by the command, and takes it off again.
@@ -88,6 +90,7 @@ func TestBulkInstall(t *testing.T) {
 		}
 		return root
 	}
+	const timer = "etc/systemd/system/timers.target.wants/zencrypt-backup.timer"
 	const key, env, data = "etc/secrets/zencrypt_key", "etc/zencrypt.env", "var/lib/zencrypt"
 	there := func(t *testing.T, root string, want bool, paths ...string) {
 		t.Helper()
@@ -120,7 +123,7 @@ func TestBulkInstall(t *testing.T) {
 		install("install", "--dry-run")
 		there(t, root, false, key, env, "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service")
 		install("install")
-		there(t, root, true, env, "usr/local/bin/zencrypt", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
+		there(t, root, true, env, "usr/local/bin/zencrypt", "etc/systemd/system/multi-user.target.wants/zencrypt.service", timer, "etc/systemd/system/zencrypt-backup.service")
 		modeOf(t, root, key, 0o400)
 		modeOf(t, root, "etc/secrets", 0o700)
 		checkUnit(t, root)
@@ -135,6 +138,10 @@ func TestBulkInstall(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(root, env), []byte("ZENCRYPT_GUESTS=off\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		// Who switched the timer off wants it so.
+		if err := os.Remove(filepath.Join(root, timer)); err != nil {
+			t.Fatal(err)
+		}
 		if again := install("install"); strings.Contains(again, "make the server key") || strings.Contains(again, "useradd") {
 			t.Errorf("the second time did it again:\n%s", again)
 		}
@@ -144,6 +151,7 @@ func TestBulkInstall(t *testing.T) {
 		if now, _ := os.ReadFile(filepath.Join(root, env)); string(now) != "ZENCRYPT_GUESTS=off\n" {
 			t.Errorf("the settings were changed: %s", now)
 		}
+		there(t, root, false, timer)
 		drop, _ := os.ReadFile(filepath.Join(root, "etc/systemd/system/zencrypt.service.d/keys.conf"))
 		if !strings.Contains(string(drop), "LoadCredential=zencrypt_key.1:/etc/secrets/zencrypt_key.1\n") {
 			t.Errorf("the unit does not hear of the older key: %q", drop)
@@ -154,7 +162,7 @@ func TestBulkInstall(t *testing.T) {
 		}
 		install("uninstall")
 		there(t, root, true, key, env, data)
-		there(t, root, false, "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
+		there(t, root, false, "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service", "etc/systemd/system/zencrypt-backup.service", "etc/systemd/system/zencrypt-backup.timer", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
 		install("uninstall", "--purge", "--yes")
 		there(t, root, false, key, key+".1", env, data)
 		if user(root) {
@@ -171,7 +179,8 @@ func TestBulkInstall(t *testing.T) {
 			t.Fatalf("nfpm: %v\n%s", err, out)
 		}
 		inRoot(t, root, "dpkg", "-i", "/zencrypt.deb")
-		there(t, root, true, env, "usr/bin/zencrypt", "lib/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service", "usr/share/doc/zencrypt/copyright")
+		there(t, root, true, env, "usr/bin/zencrypt", "lib/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service", "usr/share/doc/zencrypt/copyright", timer,
+			"lib/systemd/system/zencrypt-backup.service", "usr/share/doc/zencrypt/prometheus/alerts.yml")
 		modeOf(t, root, key, 0o400)
 		if !user(root) {
 			t.Error("there is no user")
@@ -184,7 +193,7 @@ func TestBulkInstall(t *testing.T) {
 		}
 		inRoot(t, root, "dpkg", "-r", "zencrypt")
 		there(t, root, true, key, env)
-		there(t, root, false, "usr/bin/zencrypt", "lib/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
+		there(t, root, false, timer, "usr/bin/zencrypt", "lib/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
 		inRoot(t, root, "dpkg", "-P", "zencrypt")
 		there(t, root, false, key, env, data)
 		if user(root) {

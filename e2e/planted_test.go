@@ -40,7 +40,7 @@ func newPlanted(t *testing.T) *planted {
 	}
 	p.server = &server{
 		t: t, data: filepath.Join(dir, "data"), secrets: filepath.Join(dir, "secrets"),
-		args: []string{"--log-level", "debug"}, env: []string{"TMPDIR=" + p.tmp},
+		args: []string{"--log-level", "debug", "--metrics-addr", "unix:" + filepath.Join(dir, "metrics")}, env: []string{"TMPDIR=" + p.tmp},
 	}
 	t.Cleanup(p.kill)
 	p.start()
@@ -67,6 +67,9 @@ func (p *planted) search(when string) {
 		p.t.Errorf("%s: only %d files were there to search", when, files)
 	}
 	if p.cmd != nil {
+		for _, s := range p.in([]byte(p.scrapeQuiet(filepath.Join(filepath.Dir(p.data), "metrics"), visibleLogin, "127.0.0.77"))) {
+			found = append(found, "the metrics: "+s)
+		}
 		more, open := p.inProcess(p.t, p.cmd.Process.Pid)
 		found = append(found, more...)
 		if open < 4 { // both databases and their logs

@@ -278,7 +278,8 @@ func TestTLS_ACME(t *testing.T) {
 	tlsPort, httpPort := freePort(t), freePort(t)
 	// A third of a minute before its end a certificate is renewed, and up to an hour earlier by chance: at once here.
 	directory, management := pebble(t, a, httpPort, tlsPort, 60)
-	s := serveTLS(t, tlsPort, []string{"SSL_CERT_FILE=" + a.file}, "--domain", tlsName,
+	socket := filepath.Join(t.TempDir(), "m")
+	s := serveTLS(t, tlsPort, []string{"SSL_CERT_FILE=" + a.file}, "--domain", tlsName, "--metrics-addr", "unix:"+socket,
 		"--acme-directory", "https://"+directory+"/dir", "--redirect-addr", fmt.Sprintf("127.0.0.1:%d", httpPort))
 
 	roots := x509.NewCertPool()
@@ -301,6 +302,10 @@ func TestTLS_ACME(t *testing.T) {
 		now := serial(client)
 		return now != nil && now.Cmp(first) != 0
 	})
+	watched := samples(t, s.scrape(socket))
+	if watched["zencrypt_certificates_missing"] != "0" || watched["zencrypt_certificate_expiry_timestamp_seconds"] == "" {
+		t.Errorf("the metrics know of no certificate: %q missing", watched["zencrypt_certificates_missing"])
+	}
 	res, err = client.Get("https://" + tlsName + "/")
 	if err != nil {
 		t.Fatal(err)

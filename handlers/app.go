@@ -46,6 +46,7 @@ type Options struct {
 	Log            *slog.Logger
 	Audit          *audit.Log  // the server log; nil keeps none
 	Acts           ActRecorder // is told what administrators do; may be nil
+	Seen           func(Seen)  // is told of every request that was answered; may be nil
 }
 
 // App is the web server: routes, their shared state, and the fasthttp server below them.
@@ -80,6 +81,7 @@ type core struct {
 	refusals   refusals // for the server log
 	exports    exports  // for people's own lists
 	hits       hits     // limits that were hit, for the administrator
+	moving     moving   // files under way, for whoever watches
 	started    time.Time
 }
 
@@ -178,6 +180,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		markLinger(ctx) // there may be more to come of headers that are too long
 		c.headers(&ctx.Response.Header)
 		malformed(ctx, err)
+		c.tell(Seen{Method: "other", Route: "unknown", Status: ctx.Response.StatusCode()})
 	}
 	return a
 }

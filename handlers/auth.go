@@ -271,13 +271,13 @@ func (a *auth) Logout(x *fiber.Ctx) error {
 // begin opens a session under a new token, ends the one before (a guest's too), and goes on to next.
 func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 	if s := visitorOf(x).session; s != nil {
-		if err := a.endSession(x.UserContext(), s.ID); err != nil {
+		if err := a.endSession(x.UserContext(), s.ID); err != nil && !models.ReadOnly(err) { // then it is ended in memory
 			return err
 		}
 	}
 	token, s, err := a.sessions.Create(x.UserContext(), u, false)
 	if err != nil {
-		return err
+		return cantEnter(err)
 	}
 	return a.admit(x, token, s, u, next)
 }
@@ -309,6 +309,9 @@ const resealBatch = 500
 // the rest in the background while the session lives.
 func (c *core) reseal(ctx context.Context, u *models.Unlocked, s *models.Session) error {
 	left, err := c.db.Accounts.Reseal(ctx, u, resealBatch)
+	if models.ReadOnly(err) { // who could be logged in is; this goes on at the next log-in
+		return nil
+	}
 	if err != nil || left == 0 {
 		return err
 	}
@@ -316,7 +319,10 @@ func (c *core) reseal(ctx context.Context, u *models.Unlocked, s *models.Session
 	c.background.Go(func() {
 		defer c.transfers.done(tr)
 		for left > 0 && err == nil && !tr.stopped.Load() {
-			left, err = c.db.Accounts.Reseal(context.Background(), u, resealBatch)
+			c.pause(context.Background(), tr.stopped.Load)
+			if left, err = c.db.Accounts.Reseal(context.Background(), u, resealBatch); models.ReadOnly(err) && c.db.Why() != "" {
+				left, err = 1, nil // it is paused, and looks again
+			}
 		}
 		if err != nil {
 			c.opt.Log.Error("renewing an account key stopped; it goes on at the next log-in", "error", errorClass(err))

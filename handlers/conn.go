@@ -89,6 +89,7 @@ func (c *lingerConn) unmark() { c.linger.Store(false) }
 
 func (c *lingerConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.links.moved.in.Add(uint64(n))
 	if n > 0 && !c.used.Load() {
 		c.used.Store(true)
 		c.links.began(c)
@@ -107,6 +108,7 @@ func (c *lingerConn) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		m, err := c.Conn.Write(p[n:min(n+pieceBytes, len(p))])
+		c.links.moved.out.Add(uint64(m))
 		if n += m; err != nil || n == len(p) {
 			return n, err
 		}

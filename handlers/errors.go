@@ -22,9 +22,12 @@ type refusal struct {
 	status  int
 	problem views.Problem
 	retry   time.Duration
+	cause   error // may be nil
 }
 
 func (r *refusal) Error() string { return r.problem.Title }
+
+func (r *refusal) Unwrap() error { return r.cause }
 
 func refuse(status int, title, detail, next string) error {
 	return &refusal{status: status, problem: views.Problem{Title: title, Detail: detail, Next: next}}
@@ -51,7 +54,7 @@ func seconds(d time.Duration) string {
 func (c *core) fail(x *fiber.Ctx, err error) error {
 	status, p, retry := c.classify(x, err)
 	c.hits.note(status, err)
-	if status >= 500 {
+	if status >= 500 && !models.ReadOnly(err) { // of that there is a line when it begins
 		c.opt.Log.Error("request failed", "request", requestID(x), "route", routePattern(x), "error", errorClass(err))
 	}
 	c.refusals.add(status)
@@ -64,7 +67,10 @@ func (c *core) fail(x *fiber.Ctx, err error) error {
 	if isFragment(x) {
 		return c.html(x, status, views.OutcomeFragment(views.Outcome{Problem: &p}))
 	}
-	return c.render(x, status, views.Page{Title: p.Title, Narrow: true}, views.ProblemPage(p))
+	if status == fiber.StatusInsufficientStorage || status == fiber.StatusServiceUnavailable || errors.Is(err, blobs.ErrQuota) {
+		p.Typed = typed(x) // the same may work later
+	}
+	return c.render(x, status, views.Page{Title: p.Title, Narrow: p.Typed == nil}, views.ProblemPage(p))
 }
 
 func (c *core) classify(x *fiber.Ctx, err error) (int, views.Problem, time.Duration) {
@@ -93,6 +99,8 @@ func (c *core) classify(x *fiber.Ctx, err error) (int, views.Problem, time.Durat
 	case errors.Is(err, blobs.ErrSpoolFull):
 		return fiber.StatusInsufficientStorage, views.Problem{Title: "The server's space for results is full",
 			Detail: "Results of others take all of it right now. Nothing was stored.", Next: "They live for an hour at most: try again later."}, 10 * time.Minute
+	case models.ReadOnly(err):
+		return fiber.StatusInsufficientStorage, readOnlyProblem(c.whyNot(err)), readOnlyRetry
 	case models.Busy(err):
 		return fiber.StatusServiceUnavailable, views.Problem{Title: "The server is busy",
 			Detail: "Its database took too long. Nothing was changed.", Next: "Try again in a few seconds."}, 5 * time.Second

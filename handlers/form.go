@@ -51,6 +51,7 @@ func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
 	if n := bodyLength(x); n >= 0 {
 		f.most = min(f.most, n)
 	}
+	x.Locals(localTyped, f)
 	f.take = func() error { return c.holdForm(x, f.most) }
 	kind, params, err := mime.ParseMediaType(x.Get(fiber.HeaderContentType))
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 // Recover brings files and rows together after a start: a crash can leave a file whose row was never
 // written. It runs before the first connection.
 func (a *App) Recover(ctx context.Context) error {
+	ctx = models.Unhurried(ctx)
 	if err := a.sweep(ctx, 0); err != nil {
 		return err
 	}
@@ -62,10 +63,11 @@ func (a *App) sweep(ctx context.Context, age time.Duration) error {
 // from the disk. It runs once a minute.
 func (a *App) Clean(ctx context.Context) {
 	check := func(what string, err error) {
-		if err != nil {
+		if err != nil && !(models.ReadOnly(err) && a.db.Why() != "") {
 			a.opt.Log.Error("cleaning failed; it is tried again in a minute", "what", what, "error", errorClass(err))
 		}
 	}
+	ctx = models.Unhurried(ctx)
 	a.ended.Range(func(id, _ any) bool {
 		check("ended sessions", a.endSession(ctx, id.(models.ID)))
 		return true
@@ -88,7 +90,7 @@ func (a *App) Clean(ctx context.Context) {
 	a.forgetRewraps()
 	a.remember(ctx, check)
 	check("files without a row", a.sweep(ctx, time.Hour))
-	check("write-ahead log", a.db.Checkpoint(ctx))
+	check("databases", a.db.Upkeep(ctx))
 }
 
 // panicPlace is the function and line where a panic began, without its text.

@@ -32,6 +32,7 @@ type links struct {
 	mu      sync.Mutex
 	closed  bool
 	open    map[*lingerConn]struct{} // whose Close was not called yet
+	moved   moved
 	waiting map[*lingerConn]struct{} // those of which no byte was read yet
 }
 

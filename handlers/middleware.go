@@ -66,6 +66,7 @@ func (c *core) observe(x *fiber.Ctx) (err error) {
 		}
 		c.opt.Log.Info("request", "request", requestID(x), "method", x.Method(), "route", routePattern(x),
 			"status", x.Response().StatusCode(), "ms", float64(c.opt.Now().Sub(start).Microseconds())/1000)
+		c.tell(Seen{Method: methodName(x), Route: routePattern(x), Status: x.Response().StatusCode(), Took: c.opt.Now().Sub(start)})
 	}()
 	if err = x.Next(); err != nil {
 		err = c.fail(x, err) // here, so that the log line has the status

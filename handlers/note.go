@@ -24,7 +24,7 @@ func (c *core) noteEvent(ctx context.Context, u *models.Unlocked, s *models.Sess
 		e.Session = s.ID
 	}
 	if err := c.db.Activity.Note(ctx, u, &e); err != nil {
-		c.opt.Log.Warn("an event could not be put into a person's list", "error", errorClass(err))
+		c.warn("an event could not be put into a person's list", err)
 	}
 	if forOperator(e.Kind) {
 		c.audit(audit.Event{Name: e.Kind, Account: u.Account.ID.String()})
@@ -58,7 +58,7 @@ func (c *core) noteLogin(x *fiber.Ctx, u *models.Unlocked, s *models.Session) {
 // what was typed there may be a password.
 func (c *core) noteCounts(counts []models.FailureCount, err error) {
 	if err != nil {
-		c.opt.Log.Warn("failed log-ins could not be written; it is tried again within a minute", "error", errorClass(err))
+		c.warn("failed log-ins could not be written; it is tried again within a minute", err)
 		return
 	}
 	for _, f := range counts {

@@ -41,7 +41,7 @@ func (p *pages) Healthz(x *fiber.Ctx) error {
 func (p *pages) Readyz(x *fiber.Ctx) error {
 	x.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
 	if err := p.db.Ready(x.UserContext()); err != nil {
-		return x.Status(fiber.StatusServiceUnavailable).SendString("database does not take writes\n")
+		return x.Status(fiber.StatusServiceUnavailable).SendString(readyWord(p.db.Why()))
 	}
 	return x.SendString("ok\n")
 }

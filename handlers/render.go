@@ -15,7 +15,7 @@ import (
 // fragment inside the layout, never a copy of it.
 func (c *core) render(x *fiber.Ctx, status int, p views.Page, body templ.Component) error {
 	if !isFragment(x) {
-		body = views.Layout(c.page(x, p), body)
+		body = views.Layout(c.page(x, p, status), body)
 	}
 	return c.html(x, status, body)
 }
@@ -39,14 +39,18 @@ func (c *core) html(x *fiber.Ctx, status int, body templ.Component) error {
 }
 
 // page fills in what every page shares.
-func (c *core) page(x *fiber.Ctx, p views.Page) views.Page {
+func (c *core) page(x *fiber.Ctx, p views.Page, status int) views.Page {
 	v := visitorOf(x)
+	asks := status != fiber.StatusServiceUnavailable // a database that is too busy is asked nothing more
 	if v.user != nil {
 		p.Login, p.Admin = v.user.Account.Login, v.user.Account.Admin()
-		p.WeakPassword = c.weakPassword(x, v.user)
+		p.WeakPassword = asks && c.weakPassword(x, v.user)
 	}
 	p.Locked = v.session != nil && v.session.Locked
-	p.Alerts = c.alerts(x)
+	if asks {
+		p.Alerts = c.alerts(x)
+	}
+	p.ReadOnly = readOnlyWords(c.db.Why())
 	p.Guests, p.Register, p.PlainHTTP = c.opt.Guests, c.opt.Registration, c.plainHTTP()
 	p.Theme = themeOf(x)
 	p.Path = "/" + p.Active

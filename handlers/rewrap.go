@@ -180,7 +180,7 @@ const itemTries = 3
 // run renews item by item. One that can't be renewed is left as it is and told; what fails for all (a full disk)
 // ends the job.
 func (j *rewrapJob) run(ctx context.Context) error {
-	if err := j.settle(ctx, j.user); err != nil {
+	if err := j.patiently(func() error { return j.settle(ctx, j.user) }); err != nil {
 		return err
 	}
 	tried := map[models.ID]int{}
@@ -190,7 +190,7 @@ func (j *rewrapJob) run(ctx context.Context) error {
 			return err
 		}
 		if len(todo) == 0 {
-			return j.db.Keys.AskRewrap(ctx, j.user, false, func(*models.Key) bool { return true })
+			return j.patiently(func() error { return j.db.Keys.AskRewrap(ctx, j.user, false, func(*models.Key) bool { return true }) })
 		}
 		for _, t := range todo {
 			if j.stopped() {
@@ -208,7 +208,7 @@ func (j *rewrapJob) run(ctx context.Context) error {
 				tried[t.Item] = itemTries
 				j.bytesDone.Store(before)
 				j.uncount(t)
-				if err := j.db.Items.Keep(ctx, j.user, t.Item, string(kept)); err != nil && models.ErrorCode(err) != models.NotFound {
+				if err := j.patiently(func() error { return j.db.Items.Keep(ctx, j.user, t.Item, string(kept)) }); err != nil && models.ErrorCode(err) != models.NotFound {
 					return err
 				}
 			case err != nil:
@@ -277,7 +277,13 @@ func (j *rewrapJob) uncount(t rewrapTask) {
 // patiently repeats work for which the server was busy, once a second for a minute.
 func (j *rewrapJob) patiently(work func() error) error {
 	for tries := 0; ; tries++ {
+		j.pause(context.Background(), j.stopped)
 		err := work()
+		if models.ReadOnly(err) && j.db.Why() != "" && !j.stopped() { // it waits until something can be saved, however long that is
+			time.Sleep(time.Second)
+			tries = -1
+			continue
+		}
 		var busy *limits.BusyError
 		if !errors.As(err, &busy) && !models.Busy(err) || tries == 60 {
 			return err

@@ -102,6 +102,7 @@ func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 		leave()
 		return nil, err
 	}
+	c.moving.up.Add(1)
 	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), space: space, leave: leave}, nil
 }
 
@@ -181,7 +182,7 @@ func (u *upload) create(a blobs.Area) (*blobs.Writer, error) {
 func (c *core) touchSession(id models.ID) func() {
 	return func() {
 		if err := c.db.Sessions.Touch(context.Background(), id); err != nil {
-			c.opt.Log.Warn("touch session failed")
+			c.warn("touch session failed", err)
 		}
 	}
 }
@@ -236,6 +237,7 @@ func (u *upload) finish() {
 	}
 	u.space.Release()
 	u.transfers.done(u.tr)
+	u.moving.up.Add(-1)
 	u.leave()
 }
 

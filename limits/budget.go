@@ -59,6 +59,8 @@ type Budget struct {
 	logins  int64 // held by log-ins: all held together are at most total
 	guest   bool  // a guest's job runs
 	waiting []*waiter
+	running int
+	watch   func(Outcome)
 }
 
 type waiter struct {
@@ -82,6 +84,10 @@ func NewBudget(total, loginReserve int64, queue int, wait time.Duration) *Budget
 // *BusyError when the queue is full or the wait was in vain, ErrTooHeavy at once
 // when weight is below zero or above what the class may ever hold, and ctx's own.
 func (b *Budget) Acquire(ctx context.Context, c Class, weight int64) (release func(), err error) {
+	if b.watch != nil {
+		begun := time.Now()
+		defer func() { b.watch(Outcome{Class: c, Waited: time.Since(begun), Err: err}) }()
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -180,6 +186,7 @@ func (b *Budget) leave(w *waiter) bool {
 func (b *Budget) release(w *waiter) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.running--
 	switch w.class {
 	case Login:
 		b.logins -= w.weight
@@ -223,6 +230,7 @@ func (b *Budget) admit() {
 			}
 		}
 		if ok {
+			b.running++
 			close(w.ready)
 		} else {
 			rest = append(rest, w)

@@ -77,8 +77,8 @@ func mustBeFree(t *testing.T, b *Budget) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.shared != 0 || b.logins != 0 || b.guest || len(b.waiting) != 0 {
-		t.Errorf("left behind: shared %d, logins %d, guest %v, %d waiting", b.shared, b.logins, b.guest, len(b.waiting))
+	if b.shared != 0 || b.logins != 0 || b.guest || len(b.waiting) != 0 || b.running != 0 {
+		t.Errorf("left behind: shared %d, logins %d, guest %v, %d waiting, %d running", b.shared, b.logins, b.guest, len(b.waiting), b.running)
 	}
 }
 

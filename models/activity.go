@@ -112,7 +112,7 @@ func shortName(s string) string {
 // the person's own seal, and not to the one in the row, which somebody else may have put there: where the two
 // differ the row is put right, and that is an event too. ID and Created are set.
 func (a *Activity) Note(ctx context.Context, u *Unlocked, e *Event) error {
-	return a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return a.db.main.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		s, err := settingsOf(ctx, tx, u)
 		if err != nil || !s.History {
 			return err
@@ -145,7 +145,7 @@ func (a *Activity) Note(ctx context.Context, u *Unlocked, e *Event) error {
 // NoteAway writes an event of an account while nobody of it is logged in, such as an administrator's act: sealed to
 // the public key that stands in the row.
 func (a *Activity) NoteAway(ctx context.Context, account ID, e *Event) error {
-	return a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return a.db.main.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, err := accountBy(ctx, tx, "id", account)
 		if errors.Is(err, sql.ErrNoRows) {
 			return Errorf(NotFound, "", "note event: there is no such account")
@@ -236,7 +236,7 @@ func (a *Activity) Newest(ctx context.Context, account ID) (time.Time, error) {
 // Clear removes all events of an account.
 func (a *Activity) Clear(ctx context.Context, u *Unlocked) error {
 	a.failures.forget(u.Account.ID)
-	return a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return a.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewDelete().Model((*eventRow)(nil)).Where("account_id = ?", u.Account.ID).Exec(ctx)
 		return err
 	})
@@ -250,7 +250,7 @@ func (a *Activity) Prune(ctx context.Context, before time.Time) (more bool, err 
 	if err != nil || len(ids) == 0 {
 		return false, storeError(err)
 	}
-	return len(ids) == purgeRows, a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return len(ids) == purgeRows, a.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewDelete().Model((*eventRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
 		return err
 	})

@@ -9,6 +9,9 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// errQueue is for a writer that waited too long for its turn.
+var errQueue = errors.New("no turn to write within the time")
+
 // Busy tells an Unavailable error that passes by itself, since others hold the database or it was too
 // slow, from one whose disk is full or refuses.
 func Busy(err error) bool {
@@ -19,5 +22,5 @@ func Busy(err error) bool {
 			return ErrorCode(err) == Unavailable
 		}
 	}
-	return ErrorCode(err) == Unavailable && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone))
+	return ErrorCode(err) == Unavailable && (errors.Is(err, errQueue) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone))
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -60,6 +61,8 @@ type DB struct {
 	kdf            *kdf
 	opts           Options
 	ready          readiness
+	space          space
+	upkept         atomic.Int64 // when the last upkeep was finished, in milliseconds
 }
 
 // metaRow is a fact about the database itself.
@@ -106,7 +109,12 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	db := &DB{now: o.Now, opts: o, kdf: k}
 	copies := copies{dir: filepath.Join(o.Dir, copiesDir), now: o.Now}
-	if db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main, copies.take); err != nil {
+	db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main, copies.take)
+	if diskRefused(err) != "" && db.giveReserve() {
+		// The log's index, 32 KiB, has no room on a full disk: people can read when the reserve is given up for it.
+		db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main, copies.take)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := db.checkServerKey(ctx); err != nil {
@@ -115,6 +123,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if db.sessions, err = openSQLite(ctx, filepath.Join(o.Dir, sessionsFile), o.Sessions, nil); err != nil {
 		return nil, errors.Join(err, db.main.Close())
 	}
+	db.main.db, db.sessions.db = db, db
 	db.Accounts = &Accounts{db}
 	db.Sessions = &Sessions{db: db}
 	db.Items = &Items{db}
@@ -148,34 +157,30 @@ type readiness struct {
 }
 
 // Ready writes one row to the disk, at most every 5 seconds: the error says why no write
-// works. Those who ask meanwhile get the last answer.
+// works, see [DB.Why]. While the server is read-only nothing is tried. Those who ask meanwhile get the last answer.
 func (db *DB) Ready(ctx context.Context) error {
+	if err := db.Saving(); err != nil {
+		return err
+	}
 	last := &db.ready
 	last.mu.Lock()
 	defer last.mu.Unlock()
 	if age := db.now().Sub(last.at); age >= 0 && age < readyEvery {
 		return last.err
 	}
-	err := db.writeReady(ctx)
+	err := db.writeReady(ctx, ordinary)
 	if ctx.Err() == nil { // else it is about who asked
 		last.at, last.err = db.now(), err
 	}
 	return err
 }
 
-func (db *DB) writeReady(ctx context.Context) error {
+func (db *DB) writeReady(ctx context.Context, how attempt) error {
 	row := metaRow{Name: metaReady, Value: fmt.Sprint(millis(db.now()))}
-	return db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return db.main.transact(ctx, how, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewInsert().Model(&row).On("CONFLICT (name) DO UPDATE").Set("value = EXCLUDED.value").Exec(ctx)
 		return err
 	})
-}
-
-// Checkpoint scrubs both databases and truncates their logs, so that what was deleted is
-// gone from the disk; of a database above 16 MiB, all but what scrub says.
-// It is Unavailable while a reader holds a log; the next call gets it.
-func (db *DB) Checkpoint(ctx context.Context) error {
-	return errors.Join(db.main.checkpoint(ctx), db.sessions.checkpoint(ctx))
 }
 
 // Close closes the databases.

@@ -169,6 +169,7 @@ func TestDB_Ready(t *testing.T) {
 	ask(Unavailable)
 	exec(t, db.main, "PRAGMA query_only = 0")
 	ask(Unavailable)
+	db.Look(t.Context()) // until it finds out that it can write
 	c.add(readyEvery)
 	ask("")
 	if got := written(); got != first+2*int(readyEvery/time.Millisecond) {

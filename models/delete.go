@@ -45,7 +45,7 @@ func (a *Accounts) retire(ctx context.Context, id ID) error { return a.retireIf(
 
 // retireIf is retire for an account of which something must hold, Conflict when it does not.
 func (a *Accounts) retireIf(ctx context.Context, id ID, holds func(*accountRow) bool) error {
-	return a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return a.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, err := accountBy(ctx, tx, "id", id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return Errorf(NotFound, "", "delete account: there is no such account")
@@ -123,7 +123,7 @@ func (it *Items) purgeAccount(ctx context.Context, id ID) ([]Purged, error) {
 	if err != nil {
 		return gone, err
 	}
-	return gone, it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return gone, it.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewDelete().Model((*accountRow)(nil)).Where("id = ?", id).Where("deleted IS NOT NULL").Exec(ctx)
 		return err
 	})
@@ -134,6 +134,9 @@ func (it *Items) purgeAccount(ctx context.Context, id ID) ([]Purged, error) {
 const (
 	purgeRows  = 500
 	purgeBytes = 32 << 20
+	// With the reserve alone it is less.
+	purgeRowsFull  = 32
+	purgeBytesFull = 1 << 20
 )
 
 // purge removes items in parts, with the log written back in between.
@@ -151,7 +154,11 @@ func (it *Items) purge(ctx context.Context, where string, arg any) (gone []Purge
 }
 
 func (it *Items) purgeSome(ctx context.Context, where string, arg any) (gone []Purged, err error) {
-	err = it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	most, room := int64(purgeRows), int64(purgeBytes)
+	if it.db.Why() != "" {
+		most, room = purgeRowsFull, purgeBytesFull
+	}
+	err = it.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		var rows []struct {
 			ID, AccountID ID
 			Disk, Bytes   int64
@@ -159,14 +166,15 @@ func (it *Items) purgeSome(ctx context.Context, where string, arg any) (gone []P
 		}
 		err := tx.NewSelect().Table("items").Column("id", "account_id", "disk", "blob_id").
 			ColumnExpr("length(sealed_title) + length(sealed_meta) + coalesce(length(sealed_body), 0) AS bytes").
-			Where(where, arg).Limit(purgeRows).Scan(ctx, &rows)
+			Where(where, arg).Limit(most).Scan(ctx, &rows)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
+		gone = nil
 		var ids []ID
 		var bytes int64
 		for _, row := range rows {
-			if bytes += row.Bytes; bytes > purgeBytes && len(ids) > 0 {
+			if bytes += row.Bytes; bytes > room && len(ids) > 0 {
 				break
 			}
 			ids = append(ids, row.ID)

@@ -199,7 +199,7 @@ func closePart[T any](all *factors, u *Unlocked, column string, part *T) ([]byte
 
 // change lets act change an account's row, and stores it.
 func (f *Factors) change(ctx context.Context, u *Unlocked, act func(ctx context.Context, tx bun.Tx, all *factors) error) error {
-	return f.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return f.db.main.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		all, err := openFactors(ctx, tx, u)
 		if err != nil {
 			return err

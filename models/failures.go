@@ -149,7 +149,7 @@ func (a *Activity) flush(ctx context.Context, fits func(failureOf) bool) (counts
 		return nil, nil
 	}
 	unknown, rows := map[string]int{}, map[hourOf]hour{}
-	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = a.db.main.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		for of, one := range all {
 			accounts, err := of.accounts(ctx, tx)
 			if err != nil {

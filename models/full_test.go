@@ -35,8 +35,8 @@ func TestSessions_Lookup_DiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Touched.Equal(s.Touched) {
-		t.Fatalf("touched at %v, which was not written", got.Touched)
+	if !got.Touched.After(s.Touched) {
+		t.Fatalf("touched at %v, which is not remembered", got.Touched)
 	}
 	if one, err := db.Items.Get(t.Context(), who, item.ID); err != nil || string(one.Body) != "body" {
 		t.Fatalf("%v, %v", one, err)

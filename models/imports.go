@@ -210,6 +210,7 @@ func (im *Imports) Import(ctx context.Context, in *Incoming, dry bool) (*Brought
 	}
 	var out *Brought
 	var source error // of in.Records
+	ctx = Unhurried(ctx)
 	err := im.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		out = new(Brought)
 		known, by, err := im.find(ctx, tx, in.Origin)

@@ -166,7 +166,7 @@ func (im *Imports) Receive(ctx context.Context, u *Unlocked) (n int, err error) 
 }
 
 func (im *Imports) receive(ctx context.Context, u *Unlocked, after ID) (n int, last ID, err error) {
-	err = im.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = im.db.main.write(Unhurried(ctx), func(ctx context.Context, tx bun.Tx) error {
 		n, last = 0, ID{}
 		account, err := accountBy(ctx, tx, "id", u.Account.ID)
 		if err != nil {

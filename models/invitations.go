@@ -207,7 +207,7 @@ func (iv *Invitations) List(ctx context.Context) ([]Invitation, error) {
 
 // Revoke takes an invitation back. NotFound when there is none.
 func (iv *Invitations) Revoke(ctx context.Context, id ID) error {
-	return iv.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return iv.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewDelete().Model((*invitationRow)(nil)).Where("id = ?", id).Exec(ctx)
 		if err != nil {
 			return err

@@ -285,7 +285,7 @@ func (it *Items) Rename(ctx context.Context, u *Unlocked, id ID, title string) e
 // Forget removes an item at once, with nothing to restore, and tells whether it was
 // there: only then the caller removes its blob and gives its space back.
 func (it *Items) Forget(ctx context.Context, u *Unlocked, id ID) (gone bool, err error) {
-	err = it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = it.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewDelete().Model((*itemRow)(nil)).Where("id = ?", id).Where("account_id = ?", u.Account.ID).Exec(ctx)
 		if err != nil {
 			return err

@@ -148,7 +148,7 @@ func (it *Items) mark(ctx context.Context, u *Unlocked, ids []ID, trashed *int64
 		return 0, nil
 	}
 	var n int64
-	err := it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err := it.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewUpdate().Model((*itemRow)(nil)).Set("trashed = ?", trashed).
 			Where("id IN (?)", bun.List(ids)).Where("account_id = ?", u.Account.ID).Where(where, args...).Exec(ctx)
 		if err != nil {

@@ -70,7 +70,7 @@ func errDepends(what string, n int, next string) error {
 // DeleteVersion deletes a version that is not active, for good. Conflict for field "depends", with a count,
 // while items of the vault stand under it; they may be in the trash.
 func (ks *Keys) DeleteVersion(ctx context.Context, u *Unlocked, id ID, n int) error {
-	return ks.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return ks.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		k, err := getKey(ctx, tx, u, id)
 		if err != nil {
 			return err
@@ -106,7 +106,7 @@ func (ks *Keys) DeleteVersion(ctx context.Context, u *Unlocked, id ID, n int) er
 // of the vault stand under it. A default is handed to the newest other key of the kind that can encrypt.
 func (ks *Keys) Delete(ctx context.Context, u *Unlocked, id ID) error {
 	now := ks.db.now()
-	return ks.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return ks.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		k, err := getKey(ctx, tx, u, id)
 		if err != nil {
 			return err

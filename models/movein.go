@@ -68,7 +68,7 @@ func (a *Accounts) RegisterWith(ctx context.Context, login, pw string, b Belongi
 // MoveIn brings keys and people into an account, in one transaction. What is there already stays as it is, so that a
 // second time changes nothing. With dry set nothing does. Invalid and Conflict for what an account can't hold.
 func (a *Accounts) MoveIn(ctx context.Context, u *Unlocked, b Belongings, dry bool) (m *MovedIn, err error) {
-	err = a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = a.db.main.write(Unhurried(ctx), func(ctx context.Context, tx bun.Tx) error {
 		if m, err = a.moveIn(ctx, tx, u, b); err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func (it *Items) SaveAll(ctx context.Context, u *Unlocked, items []*Item) error 
 		}
 		rows = append(rows, row)
 	}
-	return it.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return it.db.main.write(Unhurried(ctx), func(ctx context.Context, tx bun.Tx) error {
 		version, err := sealVersion(ctx, tx, u)
 		if err != nil {
 			return err

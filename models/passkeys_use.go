@@ -14,7 +14,7 @@ import (
 
 // change lets act change one passkey of an account. NotFound when it is not there or does not open.
 func (p *Passkeys) change(ctx context.Context, u *Unlocked, id ID, act func(row *passkeyRow, k *Passkey) error) error {
-	return p.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return p.db.main.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row := new(passkeyRow)
 		if err := tx.NewSelect().Model(row).Where("id = ?", id).Where("account_id = ?", u.Account.ID).Scan(ctx); err != nil {
 			return err

@@ -328,7 +328,7 @@ func (p *People) update(ctx context.Context, u *Unlocked, id ID, change func(ctx
 
 // Delete removes somebody from the list. NotFound for who is not in it.
 func (p *People) Delete(ctx context.Context, u *Unlocked, id ID) error {
-	return p.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return p.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewDelete().Model((*personRow)(nil)).Where("id = ?", id).Where("account_id = ?", u.Account.ID).Exec(ctx)
 		if err != nil {
 			return err

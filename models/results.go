@@ -192,7 +192,7 @@ func (rs *Results) Get(ctx context.Context, s *Session, id ID) (*Result, error) 
 // removed. NotFound otherwise.
 func (rs *Results) Delete(ctx context.Context, s *Session, id ID) (*Result, error) {
 	row := new(resultRow)
-	err := rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err := rs.db.sessions.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		err := tx.NewSelect().Model(row).Where("id = ?", id).Where("session_id = ?", s.ID).Scan(ctx)
 		if errors.Is(err, sql.ErrNoRows) {
 			return errNoResult()
@@ -214,7 +214,7 @@ func (rs *Results) Delete(ctx context.Context, s *Session, id ID) (*Result, erro
 // its results (see Rebind).
 func (rs *Results) Drop(ctx context.Context, id ID) (*Result, error) {
 	row := new(resultRow)
-	err := rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err := rs.db.sessions.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := tx.NewSelect().Model(row).Where("id = ?", id).Scan(ctx); err != nil {
 			return err
 		}
@@ -250,10 +250,14 @@ func (rs *Results) List(ctx context.Context, s *Session) ([]Result, error) {
 // Expire removes the results whose hour is over or whose session has ended, and returns
 // them, unopened, for their files to be removed.
 func (rs *Results) Expire(ctx context.Context) (removed []Result, err error) {
-	err = rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	// Asked first: on a full disk a deletion costs the reserve.
+	var any bool
+	if any, err = rs.expired(rs.db.sessions.r.NewSelect().Model((*resultRow)(nil))).Exists(ctx); err != nil || !any {
+		return nil, storeError(err)
+	}
+	err = rs.db.sessions.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		var rows []resultRow
-		err := tx.NewSelect().Model(&rows).WhereOr("expires <= ?", millis(rs.db.now())).
-			WhereOr("session_id NOT IN (?)", tx.NewSelect().Model((*sessionRow)(nil)).Column("id")).Scan(ctx)
+		err := rs.expired(tx.NewSelect().Model(&rows)).Scan(ctx)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -265,6 +269,11 @@ func (rs *Results) Expire(ctx context.Context) (removed []Result, err error) {
 		return nil, err
 	}
 	return removed, nil
+}
+
+func (rs *Results) expired(q *bun.SelectQuery) *bun.SelectQuery {
+	return q.WhereOr("expires <= ?", millis(rs.db.now())).
+		WhereOr("session_id NOT IN (?)", rs.db.sessions.r.NewSelect().Model((*sessionRow)(nil)).Column("id"))
 }
 
 // Blobs returns the spool files that results need.

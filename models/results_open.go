@@ -12,7 +12,7 @@ import (
 // requests side by side give any away. It returns how many are left. NotFound when there
 // was none left, or the result is open or gone.
 func (rs *Results) TakeTry(ctx context.Context, s *Session, id ID) (left int, err error) {
-	err = rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = rs.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewUpdate().Model((*resultRow)(nil)).Set("tries = tries - 1").Where("id = ?", id).
 			Where("session_id = ?", s.ID).Where("state = ?", StateLocked).Where("tries > 0").Exec(ctx)
 		if err != nil {
@@ -28,7 +28,7 @@ func (rs *Results) TakeTry(ctx context.Context, s *Session, id ID) (left int, er
 
 // GiveBack returns a try that was not the person's fault.
 func (rs *Results) GiveBack(ctx context.Context, s *Session, id ID) error {
-	return rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return rs.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewUpdate().Model((*resultRow)(nil)).Set("tries = tries + 1").Where("id = ?", id).
 			Where("session_id = ?", s.ID).Where("state = ?", StateLocked).Exec(ctx)
 		return err
@@ -43,7 +43,7 @@ func (rs *Results) MakeReady(ctx context.Context, s *Session, r *Result) error {
 	if err != nil {
 		return err
 	}
-	return rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return rs.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewUpdate().Model(row).WherePK().Where("session_id = ?", s.ID).Where("state = ?", StateLocked).Exec(ctx)
 		if err != nil {
 			return err
@@ -58,7 +58,7 @@ func (rs *Results) MakeReady(ctx context.Context, s *Session, r *Result) error {
 // Renew gives results of a session their whole time again, from now: a request that made
 // several may have taken longer than that.
 func (rs *Results) Renew(ctx context.Context, s *Session, until time.Time, ids ...ID) error {
-	return rs.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return rs.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewUpdate().Model((*resultRow)(nil)).Set("expires = ?", millis(until)).
 			Where("id IN (?)", bun.List(ids)).Where("session_id = ?", s.ID).Exec(ctx)
 		return err

@@ -41,6 +41,7 @@ type Session struct {
 type Sessions struct {
 	db   *DB
 	seen sync.Map // account to the last day that was noted, see markSeen
+	used sync.Map // session to when it was used last, while that can't be written
 }
 
 type sessionRow struct {
@@ -90,7 +91,7 @@ func (s *Sessions) Create(ctx context.Context, u *Unlocked, pending bool) (token
 	if err != nil {
 		return "", nil, err
 	}
-	if err := s.db.sessions.write(ctx, row.insert); err != nil {
+	if err := s.db.sessions.try(ctx, row.insert); err != nil {
 		return "", nil, err
 	}
 	return base64.RawURLEncoding.EncodeToString(secret), session, nil
@@ -143,6 +144,7 @@ func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocke
 	if err != nil {
 		return nil, nil, storeError(err)
 	}
+	s.recall(row)
 	session := row.session().withToken(secret)
 	if s.ended(row) {
 		s.remove(ctx, row.ID)
@@ -170,14 +172,10 @@ func (s *Sessions) Lookup(ctx context.Context, token string) (*Session, *Unlocke
 		s.markSeen(ctx, *row.AccountID)
 	}
 	if now := s.db.now(); now.Sub(session.Touched) >= s.touchEvery(row) {
-		// With a full disk people must still reach what they have: the next use tries again.
-		switch err := s.Touch(ctx, row.ID); ErrorCode(err) {
-		case "":
-			session.Touched = fromMillis(millis(now))
-		case Unavailable:
-		default:
+		if err := s.Touch(ctx, row.ID); err != nil && ErrorCode(err) != Unavailable {
 			return nil, nil, err
 		}
+		session.Touched = fromMillis(millis(now))
 	}
 	if row.Pending {
 		u = nil
@@ -203,7 +201,7 @@ func (s *Sessions) ended(row *sessionRow) bool {
 // remove takes away the row of a session that has ended; where that fails, Expire does it
 // later. Its results stay for Results.Expire, which reports their files.
 func (s *Sessions) remove(ctx context.Context, id ID) {
-	_ = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	_ = s.db.sessions.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id = ?", id).Exec(ctx)
 		return err
 	})

@@ -6,9 +6,38 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Touch notes that a session was used now; a running transfer counts as use.
+// Touch notes that a session was used now; a running transfer counts as use. While that can't be written, as on a full
+// disk, it is kept in memory: people must still reach what they have, for as long as it takes.
 func (s *Sessions) Touch(ctx context.Context, id ID) error {
-	return s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	now := s.db.now()
+	err := s.db.Saving()
+	if err == nil {
+		err = s.touch(ctx, id)
+	}
+	if ErrorCode(err) == Unavailable {
+		s.used.Store(id, millis(now))
+	} else if err == nil {
+		s.used.Delete(id)
+	}
+	return err
+}
+
+// recall takes what is remembered of a session's last use.
+func (s *Sessions) recall(row *sessionRow) {
+	if at, ok := s.used.Load(row.ID); ok {
+		row.Touched = max(row.Touched, at.(int64))
+	}
+}
+
+// forget drops what is remembered of sessions that are gone.
+func (s *Sessions) forget(ids ...ID) {
+	for _, id := range ids {
+		s.used.Delete(id)
+	}
+}
+
+func (s *Sessions) touch(ctx context.Context, id ID) error {
+	return s.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewUpdate().Model((*sessionRow)(nil)).Set("touched = ?", millis(s.db.now())).Where("id = ?", id).Exec(ctx)
 		return err
 	})
@@ -38,7 +67,7 @@ func (s *Sessions) end(ctx context.Context, ids []ID) (results []Result, err err
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = s.db.sessions.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if _, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx); err != nil {
 			return err
 		}
@@ -50,6 +79,9 @@ func (s *Sessions) end(ctx context.Context, ids []ID) (results []Result, err err
 		_, err := tx.NewDelete().Model((*resultRow)(nil)).Where("session_id IN (?)", bun.List(ids)).Exec(ctx)
 		return err
 	})
+	if err == nil {
+		s.forget(ids...)
+	}
 	return results, err
 }
 
@@ -67,6 +99,7 @@ func (s *Sessions) List(ctx context.Context, account ID) ([]Session, error) {
 	}
 	var out []Session
 	for i := range rows {
+		s.recall(&rows[i])
 		if !s.ended(&rows[i]) && !rows[i].Pending {
 			out = append(out, *rows[i].session())
 		}
@@ -90,6 +123,7 @@ func (s *Sessions) Expire(ctx context.Context) ([]ID, error) {
 	var ended []ID
 	for i := range rows {
 		row := &rows[i]
+		s.recall(row)
 		alive := !s.ended(row)
 		if row.AccountID != nil {
 			epoch, ok := epochs[*row.AccountID]
@@ -103,13 +137,14 @@ func (s *Sessions) Expire(ctx context.Context) ([]ID, error) {
 	if len(ended) == 0 {
 		return nil, nil
 	}
-	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = s.db.sessions.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewDelete().Model((*sessionRow)(nil)).Where("id IN (?)", bun.List(ended)).Exec(ctx)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.forget(ended...)
 	return ended, nil
 }
 

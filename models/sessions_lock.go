@@ -60,7 +60,7 @@ func (s *Sessions) locked(ctx context.Context, row *sessionRow) (bool, error) {
 
 // lock deletes the sealed account keys of sessions.
 func (s *Sessions) lock(ctx context.Context, ids []ID) error {
-	return s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return s.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewUpdate().Model((*sessionRow)(nil)).Set("sealed_account_key = NULL").Where("id IN (?)", bun.List(ids)).Exec(ctx)
 		return err
 	})
@@ -77,10 +77,20 @@ func (s *Sessions) checkEpoch(ctx context.Context, row *sessionRow) error {
 
 // LockIdle locks every session whose time has come, whether anybody asks for it or not.
 func (s *Sessions) LockIdle(ctx context.Context) error {
-	var ids []ID
+	var rows []struct {
+		ID                 ID
+		Touched, LockAfter int64
+	}
 	err := s.db.sessions.r.NewSelect().TableExpr("sessions AS s").Join("JOIN session_locks AS l ON l.session_id = s.id").
-		Column("s.id").Where("s.sealed_account_key IS NOT NULL").Where("NOT s.pending").
-		Where("s.touched + l.lock_after <= ?", millis(s.db.now())).Scan(ctx, &ids)
+		Column("s.id", "s.touched", "l.lock_after").Where("s.sealed_account_key IS NOT NULL").Where("NOT s.pending").
+		Where("s.touched + l.lock_after <= ?", millis(s.db.now())).Scan(ctx, &rows)
+	var ids []ID
+	for _, r := range rows {
+		row := sessionRow{ID: r.ID, Touched: r.Touched}
+		if s.recall(&row); row.Touched+r.LockAfter <= millis(s.db.now()) {
+			ids = append(ids, r.ID)
+		}
+	}
 	if err != nil || len(ids) == 0 {
 		return storeError(err)
 	}
@@ -96,7 +106,7 @@ func (s *Sessions) Unlock(ctx context.Context, locked *Session, u *Unlocked) err
 	version, key := u.Ring.Current()
 	row := sessionRow{ID: locked.ID, AccountID: locked.Account}
 	sealed := seal.Seal(locked.unlock, version, row.place(), key[:])
-	return s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return s.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewUpdate().Model((*sessionRow)(nil)).Set("sealed_account_key = ?", sealed).Set("touched = ?", millis(s.db.now())).
 			Where("id = ?", locked.ID).Where("account_id = ?", u.Account.ID).Where("epoch = ?", u.Account.Epoch).Where("NOT pending").Exec(ctx)
 		if err != nil {

@@ -45,7 +45,7 @@ func (s *Sessions) CreateRecovering(ctx context.Context, r *Recovery) (token str
 	version, _ := r.Ring.Current()
 	waiting := &recoveryRow{ID: row.ID, AccountID: r.Account.ID}
 	waiting.SealedRecovery = seal.Seal(session.unlock, version, waiting.place(), b)
-	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = s.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := row.insert(ctx, tx); err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (s *Sessions) Promote(ctx context.Context, pending *Session) (token string,
 	if err != nil {
 		return "", nil, nil, err
 	}
-	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = s.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := claim(ctx, tx, pending.ID); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (s *Sessions) Promote(ctx context.Context, pending *Session) (token string,
 // Claim ends a pending session whose second factor fitted, once: whoever gets no error may go on with
 // what it waited for. Gone when it has ended.
 func (s *Sessions) Claim(ctx context.Context, pending *Session) error {
-	return s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error { return claim(ctx, tx, pending.ID) })
+	return s.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error { return claim(ctx, tx, pending.ID) })
 }
 
 func claim(ctx context.Context, tx bun.Tx, id ID) error {
@@ -148,7 +148,7 @@ func claim(ctx context.Context, tx bun.Tx, id ID) error {
 // once gets more than five, and returns how many are left. A session without tries has ended for all but
 // the code of the last one: Gone.
 func (s *Sessions) Try(ctx context.Context, id ID) (left int, err error) {
-	err = s.db.sessions.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = s.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row := new(sessionRow)
 		err := tx.NewSelect().Model(row).Where("id = ?", id).Where("pending").Scan(ctx)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && row.Tries <= 0 {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -19,7 +18,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Everything that is particular to SQLite stands in this file, in snapshot.go and in migrate.go.
+// Everything that is particular to SQLite stands in this file, in upkeep.go, transact.go, snapshot.go and migrate.go.
 
 // readers is how many read-only connections a database has. Readers that
 // saturate the processors starve the one writer.
@@ -31,7 +30,7 @@ const readers = 4
 // before each acknowledgement: NORMAL would survive kill -9 but not power loss.
 func writerPragmas() []string {
 	return []string{
-		"auto_vacuum(2)", "busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)",
+		"analysis_limit(400)", "auto_vacuum(2)", "busy_timeout(5000)", "foreign_keys(1)", "journal_mode(WAL)",
 		"secure_delete(1)", "synchronous(FULL)", "temp_store(2)", "trusted_schema(0)",
 	}
 }
@@ -49,11 +48,16 @@ type sqliteDB struct {
 	// stale: something was deleted or replaced since the last scrub. It is so at the start, since a
 	// crash may have come in between.
 	stale atomic.Bool
-}
 
-// scrubMax is the size in bytes up to which a database is written anew after a deletion. VACUUM builds the
-// copy in memory (temp_store), and writers wait for it: 16 MiB take a tenth of a second.
-const scrubMax = 16 << 20
+	db     *DB           // nil where it is worked on alone: then nothing is refused
+	queue  *queue        // of those that want to write
+	writes atomic.Uint64 // that were committed
+	free   atomic.Int64  // free pages, as of the last upkeep
+
+	optimized, checked atomic.Int64  // when, in milliseconds; 0: not since the start
+	idleAt             atomic.Uint64 // writes at the last upkeep
+	damaged            atomic.Bool   // as the last check found
+}
 
 // staleHook notes every deletion and replacement. Foreign keys delete below a deletion only.
 type staleHook struct{ s *sqliteDB }
@@ -98,6 +102,7 @@ func openSQLite(ctx context.Context, path string, ms *migrate.Migrations, before
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
 	s.r = bun.NewDB(r, sqlitedialect.New())
+	s.r = s.r.WithQueryHook(limitHook{})
 	return s, nil
 }
 
@@ -111,7 +116,7 @@ func openWriter(path string) (*sqliteDB, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	w.SetMaxOpenConns(1)
-	s := &sqliteDB{path: path, w: bun.NewDB(w, sqlitedialect.New())}
+	s := &sqliteDB{path: path, queue: newQueue(writeWait), w: bun.NewDB(w, sqlitedialect.New())}
 	s.w = s.w.WithQueryHook(staleHook{s})
 	s.stale.Store(true)
 	return s, nil
@@ -170,88 +175,6 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// write runs f in a transaction that holds the write lock from its beginning, so
-// what f reads cannot change before it commits.
-func (s *sqliteDB) write(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	return storeError(s.w.RunInTx(ctx, nil, f))
-}
-
-// read runs f against one state of the database.
-func (s *sqliteDB) read(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	return storeError(s.r.RunInTx(ctx, &sql.TxOptions{ReadOnly: true}, f))
-}
-
-// checkpoint writes the WAL back and truncates it: until then what was deleted
-// can still be read there. Pages that deletion freed are given back to the disk.
-func (s *sqliteDB) checkpoint(ctx context.Context) error {
-	err := s.scrub(ctx)
-	if err == nil {
-		err = s.giveBack(ctx)
-	}
-	return errors.Join(err, s.truncate(ctx))
-}
-
-// vacuumPages bounds the free pages that are given back in one go: pages of the file's end
-// move into their places, through the log. 32 MiB.
-const vacuumPages = 8192
-
-// giveBack gives the pages that deletion freed back to the disk.
-func (s *sqliteDB) giveBack(ctx context.Context) error {
-	for before := int64(math.MaxInt64); ; {
-		var free int64
-		if err := s.w.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&free); err != nil {
-			return storeError(fmt.Errorf("give back free pages: %w", err))
-		}
-		if free == 0 || free >= before {
-			return nil
-		}
-		before = free
-		if _, err := s.w.ExecContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages)); err != nil {
-			return storeError(fmt.Errorf("give back free pages: %w", err))
-		}
-		if err := s.truncate(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// truncate writes the log back and empties it. It is Unavailable while a reader holds it.
-func (s *sqliteDB) truncate(ctx context.Context) error {
-	var busy, pages, moved int
-	if err := s.w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil {
-		return storeError(fmt.Errorf("checkpoint: %w", err))
-	}
-	if busy != 0 {
-		return fail(Unavailable, "checkpoint: a reader holds the log, try again", nil)
-	}
-	return nil
-}
-
-// scrub writes the database anew when something was deleted. secure_delete overwrites the deleted cell,
-// and not the copies that SQLite left in a page's free space when it moved the cell there before: without
-// this a fragment of one in 2,000 deleted values stayed (measured with 16,000).
-func (s *sqliteDB) scrub(ctx context.Context) error {
-	if !s.stale.Load() {
-		return nil
-	}
-	var pages, size int64
-	if err := s.w.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
-		return storeError(fmt.Errorf("scrub: %w", err))
-	}
-	if err := s.w.QueryRowContext(ctx, "PRAGMA page_size").Scan(&size); err != nil {
-		return storeError(fmt.Errorf("scrub: %w", err))
-	}
-	if pages*size > scrubMax {
-		return nil
-	}
-	s.stale.Store(false) // before it: what is deleted meanwhile counts for the next time
-	if _, err := s.w.ExecContext(ctx, "VACUUM"); err != nil {
-		s.stale.Store(true)
-		return storeError(fmt.Errorf("scrub: %w", err))
-	}
-	return nil
-}
-
 // Close closes both pools, the readers first: the last connection removes the WAL
 // and must be able to write.
 func (s *sqliteDB) Close() error {
@@ -287,6 +210,8 @@ func storeError(err error) error {
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return fail(NotFound, "find it: it is not there", nil)
+	case errors.Is(err, errQueue):
+		return fail(Unavailable, "reach the database: too many write at once, nothing was changed", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrTxDone): // the context ended between two queries
 		return fail(Unavailable, "reach the database: it took too long, nothing was changed", err)
 	}

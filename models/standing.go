@@ -65,7 +65,7 @@ func keepAdmin(ctx context.Context, tx bun.Tx, row *accountRow) error {
 // stand changes the standing of an account in a transaction. f may change the account's row too, whose epoch is
 // written: raising it ends every session.
 func (a *Accounts) stand(ctx context.Context, id ID, f func(ctx context.Context, tx bun.Tx, row *accountRow, s *standingRow) error) error {
-	return a.db.main.write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return a.db.main.try(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, err := accountBy(ctx, tx, "id", id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return Errorf(NotFound, "", "find account: there is no such account")

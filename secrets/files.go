@@ -23,24 +23,26 @@ type LoadOptions struct {
 	AllowShared bool // accept files that other users can read
 }
 
-// Load reads every version of the key in dir. It fails with ErrMissing if there
+// Load reads every version of the key in dir; when dir is a file, that is the active key, and those beside it with its
+// name and a number are the older ones. It fails with ErrMissing if there
 // is no active key, ErrShared if somebody but the owner can read a key or replace
 // it, and ErrBadKey for a file that does not hold base64 of 32 bytes.
 func Load(dir string, o LoadOptions) (*Keyring, error) {
+	dir, name := split(dir)
 	if err := checkDir(dir, o); err != nil {
 		return nil, err
 	}
-	active, err := load(filepath.Join(dir, KeyFile), 0, o)
+	active, err := load(filepath.Join(dir, name), 0, o)
 	if err != nil {
 		return nil, err
 	}
-	ring := &Keyring{Dir: dir, Active: active}
+	ring := &Keyring{Dir: dir, Name: name, Active: active}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list secrets: %w", err)
 	}
 	for _, e := range entries {
-		version, ok := olderVersion(e.Name())
+		version, ok := olderVersion(name, e.Name())
 		if !ok {
 			continue
 		}
@@ -54,10 +56,10 @@ func Load(dir string, o LoadOptions) (*Keyring, error) {
 	return ring, nil
 }
 
-// olderVersion reads N of zencrypt_key.N; other files (backups of an editor, the
+// olderVersion reads N of zencrypt_key.N, for an active key of that name; other files (backups of an editor, the
 // zen.key of an old server) are none of ours.
-func olderVersion(name string) (int, bool) {
-	suffix, ok := strings.CutPrefix(name, KeyFile+".")
+func olderVersion(active, name string) (int, bool) {
+	suffix, ok := strings.CutPrefix(name, active+".")
 	if !ok {
 		return 0, false
 	}
@@ -168,7 +170,7 @@ func Create(dir string) (*Keyring, error) {
 	if err := writeNew(path, base64.StdEncoding.EncodeToString(secret)+"\n"); err != nil {
 		return nil, fmt.Errorf("make server key: %w", err)
 	}
-	return &Keyring{Dir: dir, Active: newKey(0, path, secret), Created: true}, nil
+	return &Keyring{Dir: dir, Name: KeyFile, Active: newKey(0, path, secret), Created: true}, nil
 }
 
 func makeDir(dir string) error {

@@ -20,7 +20,7 @@ func Rotate(k *Keyring) (*Keyring, error) {
 	}
 	secret := make([]byte, KeySize)
 	rand.Read(secret) // it never fails (crypto/rand)
-	active := filepath.Join(k.Dir, KeyFile)
+	active := filepath.Join(k.Dir, k.Name)
 	// A try that was cut short may have kept the active key already.
 	old, kept := olderWith(k, k.Active.Fingerprint)
 	if !kept {
@@ -44,7 +44,7 @@ func Rotate(k *Keyring) (*Keyring, error) {
 	if err := syncDir(k.Dir); err != nil {
 		return nil, fmt.Errorf("make server key: %w", err)
 	}
-	ring := &Keyring{Dir: k.Dir, Active: newKey(0, active, secret), Older: k.Older, Created: true}
+	ring := &Keyring{Dir: k.Dir, Name: k.Name, Active: newKey(0, active, secret), Older: k.Older, Created: true}
 	if !kept {
 		ring.Older = append([]Key{old}, ring.Older...)
 	}
@@ -75,5 +75,5 @@ func Remove(k *Keyring, version int) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("remove server key: there is no %s.%d in %s", KeyFile, version, k.Dir)
+	return fmt.Errorf("remove server key: there is no %s.%d in %s", k.Name, version, k.Dir)
 }

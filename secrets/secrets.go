@@ -54,12 +54,13 @@ type Key struct {
 // Keyring is what a secrets directory holds.
 type Keyring struct {
 	Dir     string
+	Name    string // of the active key's file in Dir; older ones are Name.N
 	Active  Key
 	Older   []Key // highest version first
 	Created bool  // made by this very call
 }
 
-// Find names the secrets directory: explicit if it is given, else the first of
+// Find names the secrets directory: explicit if it is given, which may also be a key's file itself, else the first of
 // $CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets and ./secrets that holds a
 // key file. A directory without one counts for nothing. If ok is false no key was
 // found, and dir is the one place where one may be made.
@@ -69,7 +70,7 @@ type Keyring struct {
 // platform, for tests; it is empty otherwise.
 func Find(explicit string, env func(string) string, root string) (dir string, ok bool) {
 	if explicit != "" {
-		return explicit, holdsKey(explicit)
+		return explicit, isFile(explicit) || holdsKey(explicit)
 	}
 	if dir := env(credentialsEnv); dir != "" && holdsKey(dir) {
 		return dir, true
@@ -82,14 +83,28 @@ func Find(explicit string, env func(string) string, root string) (dir string, ok
 	return LocalDir, false
 }
 
-// Mounted reports whether dir is one where the platform, not the operator, sets
+// Mounted reports whether dir, or the folder of a key's file, is one where the platform, not the operator, sets
 // the modes: /run/secrets or $CREDENTIALS_DIRECTORY. Keys there may be readable
 // by others (LoadOptions.AllowShared).
 func Mounted(dir string, env func(string) string, root string) bool {
+	dir, _ = split(dir)
 	if c := env(credentialsEnv); c != "" && filepath.Clean(c) == filepath.Clean(dir) {
 		return true
 	}
 	return filepath.Clean(dir) == filepath.Join(root, runDir)
+}
+
+// split takes a directory, or a key's file, apart.
+func split(path string) (dir, name string) {
+	if isFile(path) {
+		return filepath.Dir(path), filepath.Base(path)
+	}
+	return path, KeyFile
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
 }
 
 func holdsKey(dir string) bool {

@@ -1,6 +1,9 @@
 package views
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 func memberRows() []MemberRow {
 	return []MemberRow{
@@ -55,8 +58,11 @@ func adminExamples() []example {
 		}))},
 		{name: "admin-server", page: page("Server"), body: AdminServerPage(AdminServer{Version: "1.2.3", Started: moment0, Registration: "invite", Accounts: 12, Admins: 1, Suspended: 1, Sessions: 4, Items: 1204, ItemBytes: 19 << 30,
 			Spool: 5 << 20, Free: 300 << 30, Database: 12 << 20, SessionsDatabase: 1 << 20, AccountQuota: 20 << 30, GuestQuota: 1 << 30, MaxUpload: 10 << 30, Tries: 17,
+			Backup: moment0.Add(-5 * time.Hour), Now: moment0,
 			Migrations: []MigrationRow{{"zencrypt.db", "20260101000000", moment0}, {"sessions.db", "20260101000000", moment0}},
 			Keys:       []ServerKeyRow{{Fingerprint: "0123456789abcdef", Active: true, Accounts: 11, Retired: 2}, {Fingerprint: "fedcba9876543210", Accounts: 1}}})},
+		{name: "admin-server-troubled", page: page("Server"), body: AdminServerPage(AdminServer{Version: "1.2.3", Started: moment0, Registration: "open", ReadOnly: "disk full", Busy: 3, Disk: 4,
+			Migrations: []MigrationRow{{"zencrypt.db", "20260101000000", moment0}}, Keys: []ServerKeyRow{{Fingerprint: "0123456789abcdef", Active: true}}})},
 		{name: "register-by-invitation", page: narrow(on(Page{}, "register", "Register")), body: Register(RegisterForm{Closed: true, ByInvitation: true})},
 		{name: "invite", page: narrow(on(Page{}, "register", "Register")), body: Register(RegisterForm{Closed: true, Invite: "token", Login: hostile, Errors: Fields{"login": "Taken.", "password": "Weak.", "password2": "They differ."}})},
 		{name: "invite-administrator", page: narrow(on(guest, "register", "Register")), body: Register(RegisterForm{Invite: "token", Administrator: true, Expires: moment0})},

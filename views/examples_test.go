@@ -208,5 +208,5 @@ func examples() []example {
 		a.ResealLeft, a.Notice = 12, "Your other sessions are ended."
 		list = append(list, example{name: "account-" + form, page: on(user, "account", "Account"), body: Account(a)})
 	}
-	return slices.Concat(list, keyExamples(), peopleExamples(), factorExamples(), activityExamples(), adminExamples(), leavingExamples())
+	return slices.Concat(list, keyExamples(), peopleExamples(), factorExamples(), activityExamples(), adminExamples(), leavingExamples(), readOnlyExamples())
 }

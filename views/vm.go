@@ -20,6 +20,7 @@ type Page struct {
 	WeakPassword bool
 	Locked       bool // the session locked itself: it can be unlocked or left
 	Alerts       []Alert
+	ReadOnly     string // why nothing can be saved at present, half a sentence
 }
 
 // Fields maps a form field's name to what is wrong with it, one sentence.
@@ -77,6 +78,7 @@ type Problem struct {
 	Link   string // optional: href for Next
 	NewTab bool   // Link opens in a tab of its own, so that the form stays
 	ID     string // request id, for 500s
+	Typed  *Typed // what was typed, on a page of its own
 }
 
 // EncryptForm is the state of /encrypt.

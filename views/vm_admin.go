@@ -85,8 +85,30 @@ type AdminServer struct {
 	Database, SessionsDatabase                   int64
 	AccountQuota, GuestQuota, MaxUpload          int64
 	Tries, Busy, Full, Disk                      int64
+	ReadOnly                                     string    // why nothing can be saved, "" while it can
+	Backup, Now                                  time.Time // Backup is zero when there was none
 	Migrations                                   []MigrationRow
 	Keys                                         []ServerKeyRow
+}
+
+// saving tells whether the server can save at present.
+func (v AdminServer) saving() string {
+	if v.ReadOnly == "" {
+		return "works"
+	}
+	return "read-only: " + v.ReadOnly
+}
+
+// lastBackup is when the last backup was made, and how long that is ago.
+func (v AdminServer) lastBackup() string {
+	if v.Backup.IsZero() {
+		return "none yet"
+	}
+	hours := int(max(v.Now.Sub(v.Backup), 0) / time.Hour)
+	if hours < 48 {
+		return when(v.Backup) + ", " + count(hours, "hour", "hours") + " ago"
+	}
+	return when(v.Backup) + ", " + count(hours/24, "day", "days") + " ago"
 }
 
 // seen writes the last day of use.

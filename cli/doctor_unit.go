@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"zencrypt/deploy"
+)
+
+// unitFile is where the service's unit stands, "" where it is not installed. The local one wins, as in systemd.
+func (v *visit) unitFile() string {
+	for _, p := range []string{localUnits + "/" + unitName, packagedUnit, "/usr" + packagedUnit} {
+		if _, err := os.Stat(v.path(p)); err == nil {
+			return v.path(p)
+		}
+	}
+	return ""
+}
+
+// openSettings are those of the unit that an operator is meant to change, or that say nothing of its defences.
+var openSettings = []string{"ExecStart", "Environment", "EnvironmentFile", "LoadCredential", "Restart", "RestartSec", "WatchdogSec", "TimeoutStopSec",
+	"LimitNOFILE", "User", "Group", "StateDirectory", "StateDirectoryMode", "Type", "ReadWritePaths", "MemoryMax", "MemoryHigh", "CPUQuota", "Nice"}
+
+// checkUnit compares the unit with the one of this program, and the running program with the installed one.
+func checkUnit(v *visit) error {
+	path := v.unitFile()
+	if path == "" {
+		v.note("sudo zencrypt install, where systemd runs; other platforms have their own", "no service is installed: nothing starts the server again, and its defences by systemd are missing")
+		v.program(time.Time{})
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	drops, err := filepath.Glob(v.path(localUnits + "/" + unitName + ".d/*.conf"))
+	if err != nil {
+		return err
+	}
+	for _, d := range drops {
+		more, err := os.ReadFile(d)
+		if err != nil {
+			return err
+		}
+		text = append(append(text, '\n'), more...)
+	}
+	have, want := serviceSettings(string(text)), serviceSettings(deploy.Unit)
+	weaker := 0
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if slices.Contains(openSettings, name) || slices.Equal(have[name], want[name]) {
+			continue
+		}
+		if weaker++; weaker > fewFindings {
+			continue
+		}
+		now := "nothing"
+		if len(have[name]) > 0 {
+			now = strings.Join(have[name], "; ")
+		}
+		v.note("take it out of "+localUnits+"/"+unitName+".d, or run 'zencrypt install' again", "the unit says %s=%s and this program's own %s", name, now, strings.Join(want[name], "; "))
+	}
+	if weaker > fewFindings {
+		v.note("run 'zencrypt install' again", "%d more of the unit's defences differ", weaker-fewFindings)
+	}
+	if weaker == 0 {
+		v.ok("%s has all the defences of this program's own unit", path)
+	}
+	written := time.Time{}
+	if info, err := os.Stat(path); err == nil {
+		written = info.ModTime()
+	}
+	v.program(written)
+	v.systemd()
+	return nil
+}
+
+// listSettings are those whose values add up; of the others the last counts.
+var listSettings = []string{"SystemCallFilter", "RestrictAddressFamilies", "AmbientCapabilities", "CapabilityBoundingSet", "LoadCredential", "Environment", "EnvironmentFile"}
+
+// serviceSettings reads the sections [Service] of a unit and its drop-ins (systemd.syntax(7)), as far as units of ours
+// go: an empty value forgets those before.
+func serviceSettings(unit string) map[string][]string {
+	out, section := map[string][]string{}, ""
+	for line := range strings.Lines(unit) {
+		line = strings.TrimSpace(line)
+		switch name, value, ok := strings.Cut(line, "="); {
+		case line == "" || line[0] == '#' || line[0] == ';':
+		case line[0] == '[':
+			section = line
+		case ok && section == "[Service]":
+			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+			if value == "" || !slices.Contains(listSettings, name) {
+				out[name] = nil
+			}
+			if value != "" {
+				out[name] = append(out[name], value)
+			}
+		}
+	}
+	return out
+}
+
+// program compares the program that runs with the file that it was started from, and with the unit's age.
+func (v *visit) program(unit time.Time) {
+	if v.pid == 0 {
+		return
+	}
+	path, replaced := v.exeOf(v.pid)
+	switch {
+	case path == "":
+		v.note("run it as root", "which program runs can't be told")
+	case replaced:
+		v.note("systemctl restart zencrypt", "%s was replaced since the server was started: the old one still runs", path)
+	default:
+		v.ok("the server runs %s, as it is on the disk", path)
+	}
+	// A program that is much newer than its unit was copied there by hand, and the unit may lack what it needs.
+	if info, err := os.Stat(path); err == nil && !unit.IsZero() && info.ModTime().Sub(unit) > 24*time.Hour {
+		v.note("zencrypt install, which writes the unit again where it differs", "%s is newer than the unit, by %s", path, days(info.ModTime().Sub(unit)))
+	}
+}
+
+// systemd asks the running systemd, where it is this system's.
+func (v *visit) systemd() {
+	if info, err := os.Stat(v.path("/run/systemd/system")); v.root != "" || err != nil || !info.IsDir() {
+		v.note("", "systemd does not run here: what it would say of the service is left out")
+		return
+	}
+	out, err := exec.CommandContext(v.e.ctx, "systemctl", "show", unitName, "-p", "NeedDaemonReload,UnitFileState,ActiveState,NRestarts,Result").Output()
+	if err != nil {
+		v.note("", "systemd can't be asked: %v", err)
+		return
+	}
+	say := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		say[name] = value
+	}
+	if say["NeedDaemonReload"] == "yes" {
+		v.note("systemctl daemon-reload; systemctl restart zencrypt", "the unit was changed, and systemd has not read it again")
+	}
+	if say["UnitFileState"] != "enabled" {
+		v.note("systemctl enable zencrypt", "the service does not start with the machine (%s)", say["UnitFileState"])
+	}
+	switch {
+	case say["ActiveState"] != "active":
+		v.bad("systemctl start zencrypt; 'journalctl -u zencrypt' says why it ended", "the service is %s (%s)", say["ActiveState"], say["Result"])
+	case say["NRestarts"] != "0" && say["NRestarts"] != "":
+		v.note("'journalctl -u zencrypt' says why", "systemd started the server again %s times", say["NRestarts"])
+	default:
+		v.ok("systemd says that the service is active")
+	}
+}

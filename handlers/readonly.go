@@ -1,0 +1,142 @@
+package handlers
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"zencrypt/models"
+	"zencrypt/views"
+)
+
+// While the disk is full or refuses to write, the server is read-only as a whole: what would save is refused before
+// anything is worked on, and what needs no write goes on. models finds out when, and when it is over.
+
+// readOnlyRetry is what Retry-After says: the server looks every few seconds, and somebody has to make room first.
+const readOnlyRetry = time.Minute
+
+// readOnlyProblem is the one page for all that could not be saved.
+func readOnlyProblem(why string) views.Problem {
+	p := views.Problem{Title: "The server can't save at present",
+		Detail: "The server's disk is full. Nothing was stored, and nothing that you saved before is lost.",
+		Next:   "Deleting what you no longer need makes room. Else tell whoever runs this server, and try again later."}
+	if why == models.WhyRefused {
+		p.Detail = "The server's disk refuses to write. Nothing was stored, and nothing that you saved before is lost."
+		p.Next = "Tell whoever runs this server, and try again later."
+	}
+	return p
+}
+
+// readOnlyWords are for the banner.
+func readOnlyWords(why string) string {
+	switch why {
+	case "":
+		return ""
+	case models.WhyRefused:
+		return "this server's disk refuses to write"
+	}
+	return "this server's disk is full"
+}
+
+// whyNot is why something could not be saved: as is known by now, or as the error says where the disk has room again.
+func (c *core) whyNot(err error) string { return orElse(c.db.Why(), models.WhyOf(err)) }
+
+// cantEnter says in words that a log-in, which has to be written down, can't be had.
+func cantEnter(err error) error {
+	if !models.ReadOnly(err) {
+		return err
+	}
+	return &refusal{status: fiber.StatusInsufficientStorage, retry: readOnlyRetry, cause: err, problem: views.Problem{
+		Title:  "Nobody can be logged in at present",
+		Detail: "The server's disk is full, and a log-in has to be written down. Nothing that you saved is lost, and what you typed was right.",
+		Next:   "Tell whoever runs this server, and try again later. Who is logged in already can go on reading."}}
+}
+
+// warn logs what went wrong beside a request, unless it is that nothing can be saved: of that there is one line, when
+// it begins.
+func (c *core) warn(text string, err error) {
+	if models.ReadOnly(err) && c.db.Why() != "" {
+		return
+	}
+	c.opt.Log.Warn(text, "error", errorClass(err))
+}
+
+// localTyped is the form of a request, once it was read.
+const localTyped = "typed"
+
+// typedFields are shown again when a form could not be saved, each with its label. None of them is a secret.
+func typedFields() []views.TypedField {
+	return []views.TypedField{
+		{Name: "title", Label: "Title"}, {Name: "name", Label: "Name"}, {Name: "login", Label: "Login"},
+		{Name: "description", Label: "Description"}, {Name: "recipients", Label: "Public keys and logins", Long: true},
+		{Name: "public_key", Label: "Public key", Long: true}, {Name: "note", Label: "Note", Long: true},
+	}
+}
+
+// keptFields go along unseen.
+func keptFields() []string {
+	return []string{"to", "person", "also_me", "sign_with", "format", "armor", "save", "mode", "kind", "encoding", "algorithm", "key", "next", "inline"}
+}
+
+// typed gives back what a person typed into a form that was refused for a while, as 422 does: secrets excepted. Under htmx
+// the form is still on the page. A file has to be chosen again, and an imported key is a secret.
+func typed(x *fiber.Ctx) *views.Typed {
+	f, ok := x.Locals(localTyped).(*form)
+	if !ok || x.Method() != fiber.MethodPost || isFragment(x) || routePattern(x) == "/keys/import" {
+		return nil
+	}
+	action := localPath(x.OriginalURL())
+	if action == "" {
+		return nil
+	}
+	t := &views.Typed{Action: action}
+	for _, field := range typedFields() {
+		if field.Value = f.get(field.Name); !field.Long {
+			field.Value = printable(field.Value)
+		}
+		if field.Value != "" {
+			t.Fields = append(t.Fields, field)
+		}
+	}
+	switch {
+	case len(f.text) == 0:
+	case f.encoded():
+		t.Hidden = append(t.Hidden, views.Fact{Name: "text", Value: string(f.text)})
+	default:
+		t.Fields = append(t.Fields, views.TypedField{Name: "text", Label: "Text", Long: true, Value: string(f.text)})
+	}
+	if len(t.Hidden) == 0 && (len(t.Fields) == 0 || len(t.Fields) == 1 && t.Fields[0].Name == "login") {
+		return nil // a login alone is typed quickly, and goes with a password that is not shown
+	}
+	for name, values := range f.values {
+		if slices.Contains(keptFields(), name) {
+			for _, v := range values {
+				t.Hidden = append(t.Hidden, views.Fact{Name: name, Value: printable(v)})
+			}
+		}
+	}
+	t.File = f.files || f.hasFile()
+	return t
+}
+
+// readyWord is why the server is not ready, as /readyz says it.
+func readyWord(why string) string {
+	if why == "" {
+		why = "database does not take writes"
+	}
+	return "read-only: " + why + "\n"
+}
+
+// pause waits while nothing can be saved, for work that nobody waits for. It returns when something can be, or when
+// stopped says so.
+func (c *core) pause(ctx context.Context, stopped func() bool) {
+	for c.db.Why() != "" && !stopped() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
