@@ -114,7 +114,9 @@ func checkRelease(t *testing.T, dist, key string) {
 		if !strings.Contains(built, "\tGOARCH="+arch+"\n") {
 			t.Errorf("%s is not for %s", binary, arch)
 		}
-		var bill struct{ Components []struct{ Name, Version string } }
+		var bill struct {
+			Components []struct{ Name, Version string }
+		}
 		if err := json.Unmarshal([]byte(read(t, binary+".cdx.json")), &bill); err != nil {
 			t.Fatal(err)
 		}
