@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -16,35 +15,22 @@ import (
 	"testing"
 )
 
-// tryScrape reads a server's metrics from its socket.
-func tryScrape(ctx context.Context, socket string) (string, error) {
+// scrape reads a server's metrics from its socket.
+func (s *server) scrape(socket string) string {
+	s.t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://metrics/metrics", nil)
-	if err != nil {
-		return "", err
-	}
-	res, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = errors.New(res.Status)
-	}
-	return string(body), err
-}
-
-// scrape is tryScrape where nothing may go wrong.
-func (s *server) scrape(socket string) string {
-	s.t.Helper()
-	text, err := tryScrape(s.t.Context(), socket)
+	res, err := (&http.Client{Transport: transport}).Get("http://metrics/metrics")
 	if err != nil {
 		s.t.Fatalf("scrape: %v", err)
 	}
-	return text
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		s.t.Fatalf("scrape: %s, %v", res.Status, err)
+	}
+	return string(body)
 }
 
 var (

@@ -45,7 +45,8 @@ func TestBulkSoak(t *testing.T) {
 	}
 	needDisk(t, s.data, int64(4*soakPeople*largest))
 	s.stop()
-	s.watch()
+	s.metrics = filepath.Join(filepath.Dir(s.data), "metrics")
+	s.args = append(s.args, "--metrics-addr", "unix:"+s.metrics)
 	s.start()
 	var people []*soaker
 	for i := range soakPeople {
@@ -160,57 +161,34 @@ func (s *server) withoutRow() string {
 	return fmt.Sprint(n)
 }
 
-// watch has the server tell its metrics, beside its data.
-func (s *server) watch() {
-	s.metrics = filepath.Join(filepath.Dir(s.data), "metrics")
-	s.args = append(s.args, "--metrics-addr", "unix:"+s.metrics)
-}
-
-var metricLine = regexp.MustCompile(`^([a-z_]+) ([0-9.e+]+)$`)
-
-// unlabelled reads the metrics that have no label.
-func (s *server) unlabelled(ctx context.Context) (map[string]float64, error) {
-	text, err := tryScrape(ctx, s.metrics)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]float64{}
-	for line := range strings.Lines(text) {
-		if m := metricLine.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
-			out[m[1]], _ = strconv.ParseFloat(m[2], 64)
-		}
-	}
-	return out, nil
-}
-
 // sample measures the server again and again until the context ends.
 func (s *server) sample(ctx context.Context, every time.Duration) []*series {
 	const mib = 1 << 20
 	all := []*series{
 		{name: "resident memory, MiB", unit: mib, bound: 8 * mib, ratio: 0.05},
+		{name: "Go heap in use, MiB", unit: mib, bound: 4 * mib, ratio: 0.05},
+		{name: "goroutines", unit: 1, bound: 4},
 		{name: "open handles", unit: 1, bound: 4},
 		{name: "spool, MiB", unit: mib, bound: 2 * mib},
 		{name: "databases, MiB", unit: mib, bound: 2 * mib, ratio: 0.05},
 		{name: "their logs, MiB", unit: mib, bound: 4 * mib},
-	}
-	if s.metrics != "" {
-		all = append(all, &series{name: "Go heap in use, MiB", unit: mib, bound: 4 * mib, ratio: 0.05}, &series{name: "goroutines", unit: 1, bound: 4})
 	}
 	begun := time.Now()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		rss, _ := s.memory()
-		values := []float64{float64(rss), float64(len(s.openFiles())), s.bytes("spool/*"), s.bytes("zencrypt.db") + s.bytes("sessions.db"), s.bytes("*-wal")}
-		if s.metrics != "" {
-			metrics, err := s.unlabelled(ctx)
-			if err != nil && ctx.Err() == nil {
-				s.t.Errorf("read the metrics: %v", err)
-			}
+		metrics := samples(s.t, s.scrape(s.metrics))
+		number := func(name string) float64 {
+			v, err := strconv.ParseFloat(metrics[name], 64)
 			if err != nil {
-				return all
+				s.t.Errorf("the metrics say %q of %s", metrics[name], name)
 			}
-			values = append(values, metrics["go_memstats_heap_inuse_bytes"], metrics["go_goroutines"])
+			return v
+		}
+		values := []float64{
+			float64(rss), number("go_memstats_heap_inuse_bytes"), number("go_goroutines"), float64(len(s.openFiles())),
+			s.bytes("spool/*"), s.bytes("zencrypt.db") + s.bytes("sessions.db"), s.bytes("*-wal"),
 		}
 		at := time.Since(begun).Seconds()
 		for i, v := range values {
