@@ -155,8 +155,14 @@ func (k openKeys) of(f crypto.Format, src io.Reader) (crypto.Keys, io.Reader, er
 	if f == crypto.FormatPGP && own.count() > manyKeys {
 		var seen bytes.Buffer
 		ids, any := pgp.Recipients(io.TeeReader(src, &seen))
-		if src = io.MultiReader(&seen, src); !any {
+		src = io.MultiReader(&seen, src)
+		switch {
+		case !any:
 			own.keep(ids)
+		case len(all.PGP) > 0: // for nobody by name, and somebody has said which key it is
+			return all, src, nil
+		default: // one more than is ever tried, so that it is refused without reading a thousand
+			own.newest(pgp.MaxAttempts + 1)
 		}
 	}
 	all.Add(own.of(f))
@@ -168,6 +174,18 @@ func (o *ownKeys) count() (n int) {
 		n += len(o.list[i].Versions)
 	}
 	return n
+}
+
+// newest leaves of a ring as many versions as given, those of the newest keys.
+func (o *ownKeys) newest(n int) {
+	for i := len(o.list) - 1; i >= 0; i-- {
+		if o.list[i].Kind != models.KindPGP {
+			continue
+		}
+		if n -= len(o.list[i].Versions); n < 0 {
+			o.list[i].Versions = nil
+		}
+	}
 }
 
 // keep leaves of an OpenPGP ring those versions that hold one of these keys.
