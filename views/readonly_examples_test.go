@@ -6,7 +6,7 @@ func readOnlyExamples() []example {
 		Next: "Deleting what you no longer need makes room. Else tell whoever runs this server, and try again later."}
 	kept := p
 	kept.Typed = &Typed{Action: "/vault", File: true, Hidden: []Fact{{Name: "mode", Value: "text"}},
-		Fields: []TypedField{{Name: "title", Label: "Title", Value: hostile}, {Name: "text", Label: "Text", Long: true, Value: "\n" + hostile}}}
+		Fields: []TypedField{{Name: "title", Label: "Its title", Value: hostile}, {Name: "text", Label: "Text", Long: true, Value: "\n" + hostile}}}
 	return []example{
 		{name: "readonly", page: guest, body: ProblemPage(p)},
 		{name: "readonly-typed", page: user, body: ProblemPage(kept)},
