@@ -16,7 +16,7 @@ import (
 // else of the login and of the client, so that an attacker uses up the owner's tries on no known device.
 // keep gives the try back, when it turned out not to be a wrong guess.
 func (c *core) guess(x *fiber.Ctx, login string) (keep func(), err error) {
-	const text = "Wrong passwords or codes were tried too often. Nothing is locked: the wait is short."
+	const text = "errors.wrong-passwords-tries"
 	key := c.loginKey(login)
 	if device, ok := c.knownDevice(x, key); ok {
 		if ok, wait := c.rates.device.Take(device); !ok {
@@ -43,7 +43,7 @@ func (c *core) guessFactor(x *fiber.Ctx, a *models.Account) (keep func(), err er
 		rate, key = c.rates.device, device
 	}
 	if ok, wait := rate.Take(key); !ok {
-		return nil, tooMany(wait, "Wrong codes were tried too often. Nothing is locked: the wait is short.")
+		return nil, tooMany(wait, "errors.wrong-codes-tries")
 	}
 	return func() { rate.Return(key) }, nil
 }
