@@ -18,7 +18,7 @@ func (h *help) Index(x *fiber.Ctx) error {
 func (h *help) Show(x *fiber.Ctx) error {
 	for _, t := range views.HelpTopics() {
 		if t.Slug == x.Params("topic") {
-			return h.render(x, fiber.StatusOK, sheet{Page: views.Page{Title: t.Title, Active: "help"}}, views.Help(t))
+			return h.render(x, fiber.StatusOK, sheet{Page: views.Page{Title: t.Title(x.UserContext()), Active: "help"}}, views.Help(t))
 		}
 	}
 	return fiber.ErrNotFound

@@ -85,3 +85,19 @@ func From(ctx context.Context) *Language {
 	}
 	return Default().languages[0]
 }
+
+// Forms gives a text that counts something in each plural form of the language of ctx, by CLDR's name of the form: for
+// a script that counts by itself.
+func Forms(ctx context.Context, id string, args Args) map[string]string {
+	l := From(ctx)
+	out := map[string]string{}
+	for at := l; at != nil; at = at.english {
+		if m, ok := at.texts[id]; ok {
+			for form, v := range m.all() {
+				out[name(form)] = v.plain(args)
+			}
+			break
+		}
+	}
+	return out
+}

@@ -1,8 +1,8 @@
 package views
 
 import (
+	"context"
 	"encoding/base64"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/a-h/templ"
 	"golang.org/x/text/unicode/bidi"
+
+	"zencrypt/lang"
 )
 
 // maxText is the most a text field takes, in bytes; the server refuses more, the script says so before it is sent.
@@ -26,48 +28,59 @@ const htmxConfig = `{"allowEval":false,"allowScriptTags":false,"includeIndicator
 	`"selfRequestsOnly":true,"scrollBehavior":"auto","responseHandling":[{"code":"204","swap":false},{"code":"...","swap":true}]}`
 
 // size writes a number of bytes for people, in binary units: "612 bytes", "3.1 MiB".
-func size(n int64) string {
+func size(ctx context.Context, n int64) string {
 	switch {
 	case n < 0:
-		return "unknown size"
-	case n == 1:
-		return "1 byte"
+		return lang.T(ctx, "format.unknown-size")
 	case n < 1024:
-		return strconv.FormatInt(n, 10) + " bytes"
+		return lang.N(ctx, "format.bytes", int(n))
 	}
-	value, units := float64(n)/1024, []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	value, units := float64(n)/1024, []string{"format.kib", "format.mib", "format.gib", "format.tib", "format.pib", "format.eib"}
 	unit := 0
 	// 1023.95 would be rounded up to "1024.0".
 	for value >= 1023.95 && unit < len(units)-1 {
 		value, unit = value/1024, unit+1
 	}
-	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + " " + units[unit]
+	return lang.T(ctx, units[unit], lang.Args{"Number": decimal(ctx, value, true)})
 }
 
-// when writes a moment as people read it; always UTC, since the server knows nobody's place.
-func when(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") + " UTC" }
+// decimal writes a number with one digit behind the point; short leaves a zero there out.
+func decimal(ctx context.Context, n float64, short bool) string {
+	s := strconv.FormatFloat(n, 'f', 1, 64)
+	if short {
+		s = strings.TrimSuffix(s, ".0")
+	}
+	return strings.Replace(s, ".", lang.T(ctx, "format.point"), 1)
+}
+
+// day writes a date as people read it; always UTC, since the server knows nobody's place.
+func day(ctx context.Context, t time.Time) string {
+	t = t.UTC()
+	return lang.T(ctx, "format.day", lang.Args{"Day": t.Day(), "Month": lang.T(ctx, months()[t.Month()-1]), "Year": t.Format("2006")})
+}
+
+func months() [12]string {
+	return [12]string{"format.jan", "format.feb", "format.mar", "format.apr", "format.may", "format.jun", "format.jul", "format.aug", "format.sep", "format.oct", "format.nov", "format.dec"}
+}
+
+// when writes a moment as people read it, in UTC like day.
+func when(ctx context.Context, t time.Time) string {
+	return lang.T(ctx, "format.moment", lang.Args{"Day": day(ctx, t), "Time": t.UTC().Format("15:04")})
+}
 
 func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // took writes a duration with the precision that a person cares for.
-func took(d time.Duration) string {
+func took(ctx context.Context, d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
-		return "under 1 ms"
+		return lang.T(ctx, "format.under-one-millisecond")
 	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
+		return lang.T(ctx, "format.milliseconds", lang.Args{"Number": int(d.Milliseconds())})
 	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
+		return lang.T(ctx, "format.seconds", lang.Args{"Number": decimal(ctx, d.Seconds(), false)})
 	}
-	return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-}
-
-// count writes a number with its noun; plural is the noun's plural form.
-func count(n int, singular, plural string) string {
-	if n == 1 {
-		return "1 " + singular
-	}
-	return strconv.Itoa(n) + " " + plural
+	return lang.T(ctx, "format.minutes", lang.Args{"Minutes": int(d.Minutes()), "Seconds": int(d.Seconds()) % 60})
 }
 
 func number[T ~int | ~int64 | ~uint32](n T) string { return strconv.FormatInt(int64(n), 10) }
@@ -126,29 +139,33 @@ func sentence(s string) string {
 	return string(r)
 }
 
-func kindName(kind string) string {
+func kindName(ctx context.Context, kind string) string {
 	switch kind {
 	case "note":
-		return "Note"
+		return lang.T(ctx, "vault.note")
 	case "file":
-		return "File"
+		return lang.T(ctx, "vault.file")
 	case "digest":
-		return "Digest"
+		return lang.T(ctx, "vault.digest")
 	case "ciphertext":
-		return "Encrypted"
+		return lang.T(ctx, "vault.encrypted")
 	}
 	return kind
 }
 
-// verbPast and verbButton keep the same words for the same act on every page.
-func verbPast(verb string) string {
-	switch verb {
-	case "decrypt":
-		return "Decrypted"
-	case "sign":
-		return "Signed"
+// kindTag is kindName as it stands within a line.
+func kindTag(ctx context.Context, kind string) string {
+	switch kind {
+	case "note":
+		return lang.T(ctx, "vault.tag-note")
+	case "file":
+		return lang.T(ctx, "vault.tag-file")
+	case "digest":
+		return lang.T(ctx, "vault.tag-digest")
+	case "ciphertext":
+		return lang.T(ctx, "vault.tag-encrypted")
 	}
-	return "Encrypted"
+	return kind
 }
 
 func nextTheme(theme string) string {
@@ -161,11 +178,14 @@ func nextTheme(theme string) string {
 	return "dark"
 }
 
-func themeName(theme string) string {
-	if theme == "dark" || theme == "light" {
-		return theme
+func themeName(ctx context.Context, theme string) string {
+	switch theme {
+	case "dark":
+		return lang.T(ctx, "layout.dark")
+	case "light":
+		return lang.T(ctx, "layout.light")
 	}
-	return "system"
+	return lang.T(ctx, "layout.system")
 }
 
 // algorithmGroups keeps the order in which the algorithms came.

@@ -1,25 +1,35 @@
 package views
 
-import "github.com/a-h/templ"
+import (
+	"context"
+
+	"github.com/a-h/templ"
+
+	"zencrypt/lang"
+)
 
 // HelpTopic is one page of the help.
 type HelpTopic struct {
-	Slug, Title, Summary string
-	body                 func() templ.Component
+	Slug           string
+	title, summary string // ids
+	body           func() templ.Component
 }
+
+// Title is the name of the page in the language of ctx.
+func (t HelpTopic) Title(ctx context.Context) string { return lang.T(ctx, t.title) }
 
 // HelpTopics are the pages of the help in their order.
 func HelpTopics() []HelpTopic {
 	return []HelpTopic{
-		{"formats", "Which format for what", "age, OpenPGP or Fernet, and what opens each.", helpFormats},
-		{"passphrases", "Passphrases", "How long, how to pass them on, and what happens when one is lost.", helpPassphrases},
-		{"keys", "Keys and versions", "Active, retired, revoked; when to rotate, and what renewing the vault does.", helpKeys},
-		{"people", "People, and the first time", "Whose key is it? What adding somebody means, and why to compare.", helpPeople},
-		{"lost", "Lost something?", "Password, device, recovery code, a key, or the server's own key.", helpLost},
-		{"leaving", "Taking everything along", "The archive of all you have, without Zencrypt and in another one.", helpLeaving},
-		{"moving", "Coming from an old Zencrypt", "Your old login, your old notes, and files of the old command line.", helpMoving},
-		{"limits", "What Zencrypt can't do", "What no setting changes, said plainly.", helpLimits},
-		{"tor", "Tor, and no scripts", "What works in Tor Browser at its safest level, and what the network sees.", helpTor},
-		{"command-line", "The command line", "The same program in a terminal, for scripts and for files that never leave your machine.", helpCommandLine},
+		{"formats", "help.title-formats", "help.summary-formats", helpFormats},
+		{"passphrases", "help.title-passphrases", "help.summary-passphrases", helpPassphrases},
+		{"keys", "help.title-keys", "help.summary-keys", helpKeys},
+		{"people", "help.title-people", "help.summary-people", helpPeople},
+		{"lost", "help.title-lost", "help.summary-lost", helpLost},
+		{"leaving", "help.title-leaving", "help.summary-leaving", helpLeaving},
+		{"moving", "help.title-moving", "help.summary-moving", helpMoving},
+		{"limits", "help.title-limits", "help.summary-limits", helpLimits},
+		{"tor", "help.title-tor", "help.summary-tor", helpTor},
+		{"command-line", "help.title-command-line", "help.summary-command-line", helpCommandLine},
 	}
 }

@@ -1,8 +1,11 @@
 package views
 
 import (
+	"context"
 	"strings"
 	"time"
+
+	"zencrypt/lang"
 )
 
 // KeyCard is one key of the ring, as the list shows it.
@@ -90,25 +93,25 @@ type HeldItem struct {
 }
 
 // leftText says why items stay as they are; of one, or of several.
-func leftText(why string, n int) string {
+func leftText(ctx context.Context, why string, n int) string {
 	switch why {
 	case "shared":
-		return "also for other people, whose public keys are not known here, so that encrypting anew would leave them out."
+		return lang.T(ctx, "keys.also-other-people-whose")
 	case "signed":
-		return "signed, and encrypting anew would lose the signature."
+		return lang.T(ctx, "keys.signed-encrypting-anew-would")
 	}
-	return "the content or its seal was changed or is damaged, so that " + plural(n, "it does", "they do") + " not open."
+	return lang.N(ctx, "keys.left-damaged", n)
 }
 
 // leftHelp says what a person can do about it.
-func leftHelp(why string) string {
+func leftHelp(ctx context.Context, why string) string {
 	switch why {
 	case "shared":
-		return "Open the item and decrypt it; keep what comes out, or encrypt that anew to the same people. Then delete the item."
+		return lang.T(ctx, "keys.open-item-decrypt-keep")
 	case "signed":
-		return "Open the item and decrypt it; keep what comes out if you can do without the signature. Then delete the item."
+		return lang.T(ctx, "keys.open-item-decrypt-keep-what")
 	}
-	return "A backup of this server from before may still have it. Here it can only be deleted."
+	return lang.T(ctx, "keys.backup-this-server-from")
 }
 
 // KeyPage is the page of one key.
@@ -142,27 +145,24 @@ func (p KeyPage) errors(form string) Fields {
 	return nil
 }
 
-func keyKind(kind string) string {
+func keyKind(ctx context.Context, kind string) string {
 	switch kind {
 	case "age":
-		return "age"
+		return lang.T(ctx, "keys.kind-age")
 	case "age-pq":
-		return "age, post-quantum"
+		return lang.T(ctx, "keys.age-post-quantum")
 	case "pgp":
-		return "OpenPGP"
+		return lang.T(ctx, "keys.kind-openpgp")
 	case "fernet":
-		return "Fernet"
+		return lang.T(ctx, "keys.kind-fernet")
 	case "rsa":
-		return "An older Zencrypt's RSA key"
+		return lang.T(ctx, "keys.older-zencrypt-rsa-key")
 	}
 	return kind
 }
 
-// day writes a date as people read it.
-func day(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
-
-func cardHint(c KeyCard) string {
-	parts := []string{keyKind(c.Kind)}
+func cardHint(ctx context.Context, c KeyCard) string {
+	parts := []string{keyKind(ctx, c.Kind)}
 	if c.Algorithm != "" && c.Kind != "fernet" && c.Kind != "rsa" {
 		parts[0] += ", " + c.Algorithm
 	}
@@ -170,22 +170,22 @@ func cardHint(c KeyCard) string {
 	case c.Unreadable:
 		return parts[0]
 	case c.Kind == "rsa":
-		parts = append(parts, "only opens")
+		parts = append(parts, lang.T(ctx, "keys.only-opens"))
 	case c.Expired:
-		parts = append(parts, "expired "+day(c.Expires))
+		parts = append(parts, lang.T(ctx, "keys.expired-on", lang.Args{"Day": day(ctx, c.Expires)}))
 	case !c.Expires.IsZero():
-		parts = append(parts, "expires "+day(c.Expires))
+		parts = append(parts, lang.T(ctx, "keys.expires-on", lang.Args{"Day": day(ctx, c.Expires)}))
 	default:
-		parts = append(parts, "no expiry")
+		parts = append(parts, lang.T(ctx, "keys.no-expiry"))
 	}
 	return strings.Join(parts, " · ")
 }
 
-func keyTitle(c KeyCard) string {
+func keyTitle(ctx context.Context, c KeyCard) string {
 	if c.Name != "" {
 		return c.Name
 	}
-	return "A key whose seal does not open"
+	return lang.T(ctx, "keys.key-whose-seal-does")
 }
 
 // shortFingerprint is enough to tell keys apart in a list.
@@ -210,4 +210,17 @@ func stateTag(state string) string {
 	return "tag"
 }
 
-func rewrapLabel(n int) string { return "Rewrap " + count(n, "item", "items") }
+// stateName is a version's state in words.
+func stateName(ctx context.Context, state string) string {
+	switch state {
+	case "active":
+		return lang.T(ctx, "keys.active")
+	case "retired":
+		return lang.T(ctx, "keys.retired")
+	case "revoked":
+		return lang.T(ctx, "keys.revoked")
+	}
+	return state
+}
+
+func rewrapLabel(ctx context.Context, n int) string { return lang.N(ctx, "keys.rewrap-items", n) }

@@ -1,5 +1,7 @@
 package views
 
+import "context"
+
 func leavingExamples() []example {
 	page := on(user, "account", "Take everything with you")
 	f := ExportForm{Login: "Mira", To: "passphrase", Suggestion: "outpost-drizzle-unfunded-cobalt-ream-shrubs-plaza-vocal-mummy-igloo",
@@ -17,7 +19,7 @@ func leavingExamples() []example {
 		{name: "help", page: on(guest, "help", "Help"), body: HelpIndex()},
 	}
 	for _, t := range HelpTopics() {
-		list = append(list, example{name: "help-" + t.Slug, page: on(guest, "help", t.Title), body: Help(t)})
+		list = append(list, example{name: "help-" + t.Slug, page: on(guest, "help", t.Title(context.Background())), body: Help(t)})
 	}
 	return list
 }

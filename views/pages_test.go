@@ -35,12 +35,17 @@ func (e *element) within(name string) *element {
 
 func render(t *testing.T, x example) string {
 	t.Helper()
+	return renderIn(t, context.Background(), x)
+}
+
+func renderIn(t *testing.T, ctx context.Context, x example) string {
+	t.Helper()
 	body := x.body
 	if !x.fragment {
 		body = Layout(x.page, body)
 	}
 	var b strings.Builder
-	if err := body.Render(context.Background(), &b); err != nil {
+	if err := body.Render(ctx, &b); err != nil {
 		t.Fatalf("render %s: %v", x.name, err)
 	}
 	return b.String()
@@ -267,7 +272,7 @@ func TestLayout_Tabs(t *testing.T) {
 
 func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1 KiB", 1536: "1.5 KiB", 1<<20 - 1: "1 MiB", 10 << 30: "10 GiB", -1: "unknown size"} {
-		if got := size(n); got != want {
+		if got := size(context.Background(), n); got != want {
 			t.Errorf("size(%d) = %q, want %q", n, got, want)
 		}
 	}

@@ -321,4 +321,4 @@ type About struct {
 type AssetSum struct{ Path, Sum string }
 
 // Bytes writes a number of bytes for people, in binary units.
-func Bytes(ctx context.Context, n int64) string { return size(n) }
+func Bytes(ctx context.Context, n int64) string { return size(ctx, n) }

@@ -1,10 +1,12 @@
 package views
 
 import (
+	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"zencrypt/lang"
 )
 
 // MemberRow is an account as an administrator sees it: how much, never what.
@@ -90,28 +92,28 @@ type AdminServer struct {
 }
 
 // seen writes the last day of use.
-func seen(t time.Time) string {
+func seen(ctx context.Context, t time.Time) string {
 	if t.IsZero() {
-		return "never"
+		return lang.T(ctx, "server.never")
 	}
-	return day(t)
+	return day(ctx, t)
 }
 
-func registrationText(mode string) string {
+func registrationText(ctx context.Context, mode string) string {
 	switch mode {
 	case "open":
-		return "Anybody may register here (ZENCRYPT_REGISTRATION=open), so that nobody needs an invitation. A link works all the same."
+		return lang.T(ctx, "server.anybody-may-register-here")
 	case "invite":
-		return "Only who has a link from here may register (ZENCRYPT_REGISTRATION=invite)."
+		return lang.T(ctx, "server.only-who-has-link")
 	}
-	return "Nobody may register here (ZENCRYPT_REGISTRATION=closed): a link works again when that is invite or open."
+	return lang.T(ctx, "server.nobody-may-register-here")
 }
 
-func uses(r InviteRow) string {
+func uses(ctx context.Context, r InviteRow) string {
 	if r.Uses == 1 {
-		return "for one account"
+		return lang.T(ctx, "server.for-one-account")
 	}
-	return count(r.Left, "account", "accounts") + " of " + number(r.Uses) + " left"
+	return lang.N(ctx, "server.accounts-left", r.Left, lang.Args{"Uses": r.Uses})
 }
 
 // newest is the last migration of each database, in the order in which they came.
@@ -127,12 +129,31 @@ func newest(all []MigrationRow) (out []MigrationRow) {
 	return out
 }
 
-// sameSize tells whether a size for people says all of n.
-func sameSize(s string, n int64) bool {
-	units := map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "PiB": 1 << 50, "EiB": 1 << 60}
-	value, unit, _ := strings.Cut(s, " ")
-	whole, err := strconv.ParseInt(value, 10, 64)
-	return err == nil && units[unit] > 0 && n%units[unit] == 0 && n/units[unit] == whole
+// whole tells whether a size for people says all of n.
+func whole(n int64) bool {
+	if n < 1024 {
+		return false
+	}
+	for n >= 1024 {
+		if n%1024 != 0 {
+			return false
+		}
+		n /= 1024
+	}
+	return true
+}
+
+// registrationName is who may register, as the configuration says it.
+func registrationName(ctx context.Context, mode string) string {
+	switch mode {
+	case "open":
+		return lang.T(ctx, "server.open")
+	case "invite":
+		return lang.T(ctx, "server.invite")
+	case "closed":
+		return lang.T(ctx, "server.closed")
+	}
+	return mode
 }
 
 func capital(s string) string { return strings.TrimSuffix(sentence(s), ".") }

@@ -8,20 +8,29 @@
   function all(selector, from) { return Array.from((from || document).querySelectorAll(selector)); }
   function on(event, handle) { document.addEventListener(event, handle); }
 
+  // word is a text of the page in the person's language; values go in where it has {Name}.
+  function word(name, values) {
+    var holder = all("[data-words]").find(function (e) { return name in e.dataset; }), text = holder ? holder.dataset[name] : "";
+    return text.replace(/\{(\w+)\}/g, function (mark, key) { return values && key in values ? values[key] : mark; });
+  }
+  // counted is word in the plural form that n takes.
+  function counted(name, n, values) {
+    var form = new Intl.PluralRules(root.lang || "en").select(n);
+    return word(name + form[0].toUpperCase() + form.slice(1), values) || word(name + "Other", values);
+  }
+
   // size and span write like the server does: binary units, whole seconds.
   function size(n) {
-    if (n === 1) return "1 byte";
-    if (n < 1024) return n + " bytes";
-    var units = ["KiB", "MiB", "GiB", "TiB"], i = -1;
+    if (n < 1024) return counted("sayBytes", n, { Count: n });
+    var units = ["sayKib", "sayMib", "sayGib", "sayTib"], i = -1;
     do { n /= 1024; i++; } while (n >= 1023.95 && i < units.length - 1);
-    return n.toFixed(1).replace(/\.0$/, "") + " " + units[i];
+    return word(units[i], { Number: n.toFixed(1).replace(/\.0$/, "").replace(".", word("sayPoint")) });
   }
   function span(seconds) {
-    if (!isFinite(seconds)) return "";
     seconds = Math.max(1, Math.round(seconds));
-    if (seconds < 60) return seconds + " s left";
-    if (seconds < 3600) return Math.floor(seconds / 60) + " min " + (seconds % 60) + " s left";
-    return Math.floor(seconds / 3600) + " h " + Math.floor(seconds % 3600 / 60) + " min left";
+    if (seconds < 60) return word("saySecondsLeft", { Seconds: seconds });
+    if (seconds < 3600) return word("sayMinutesLeft", { Minutes: Math.floor(seconds / 60), Seconds: seconds % 60 });
+    return word("sayHoursLeft", { Hours: Math.floor(seconds / 3600), Minutes: Math.floor(seconds % 3600 / 60) });
   }
 
   // A text runs the way of its first letter, as in what the server sends. dir=auto is slow on long lines.
@@ -112,7 +121,7 @@
     if (!source) return;
     var text = "value" in source ? source.value : source.textContent;
     var way = window.isSecureContext && navigator.clipboard ? navigator.clipboard.writeText(text).catch(function () { return oldCopy(text); }) : oldCopy(text);
-    way.then(function () { told(button, "Copied"); say("Copied"); }, function () { told(button, "Not copied"); say("Your browser did not allow it. Select the text and copy it yourself."); });
+    way.then(function () { told(button, word("sayCopied")); say(word("sayCopied")); }, function () { told(button, word("sayNotCopied")); say(word("sayCopyYourself")); });
   });
   function told(button, text) {
     if (!button.dataset.was) button.dataset.was = button.textContent;
@@ -125,14 +134,14 @@
     if (field) {
       var shown = field.type === "password";
       field.type = shown ? "text" : "password";
-      button.textContent = shown ? "Hide" : "Show";
+      button.textContent = word(shown ? "sayHide" : "sayShow");
       button.setAttribute("aria-pressed", String(shown));
     }
     button = e.target.closest("[data-all]");
     if (button) {
       var boxes = all("input[type=checkbox]", button.form), some = boxes.some(function (b) { return !b.checked; });
       boxes.forEach(function (b) { b.checked = some; });
-      button.textContent = some ? "Choose none" : "Choose all";
+      button.textContent = word(some ? "sayChooseNone" : "sayChooseAll");
     }
   });
 
@@ -172,7 +181,7 @@
       return li;
     }));
     list.hidden = field.files.length === 0;
-    if (field.files.length) say(field.files.length + " chosen, " + size(total));
+    if (field.files.length) say(counted("sayFiles", field.files.length, { Count: field.files.length, Size: size(total) }));
   }
   on("change", function (e) { if (e.target.matches("input[type=file][name=file]")) listFiles(e.target); });
   function carriesFiles(e) { return e.dataTransfer && Array.from(e.dataTransfer.types).includes("Files"); }
@@ -207,14 +216,17 @@
     var files = usesFiles(form) ? Array.from(field.files) : [];
     var limit = field && Number(field.dataset.maxUpload), left = field && Number(field.dataset.left || -1);
     var total = files.reduce(function (n, file) { return n + file.size; }, 0);
-    if (usesFiles(form) && !files.length) return ["No file was chosen", "Choose a file, or drop one onto the page. Nothing was sent."];
-    if (limit > 0 && total > limit) return ["That is more than this server takes at once", "You chose " + size(total) + ", the limit is " + size(limit) + ". Nothing was sent. Choose fewer or smaller files; on your own machine the age tool takes any size."];
-    if (left >= 0 && total > left) return ["That does not fit into your space", "You chose " + size(total) + " and have " + size(left) + " left. Nothing was sent. Delete something you no longer need, or choose smaller files."];
+    if (usesFiles(form) && !files.length) return [word("sayNoFile"), word("sayNoFileWhy")];
+    if (limit > 0 && total > limit) return [word("sayTooMuch"), word("sayTooMuchWhy", { Size: size(total), Limit: size(limit) })];
+    if (left >= 0 && total > left) return [word("sayNoSpace"), word("sayNoSpaceWhy", { Size: size(total), Left: size(left) })];
     var parts = Array.from(new FormData(form).keys()).length, most = Number(form.dataset.maxParts || 0);
-    if (most && parts > most && files.length > 1) return ["Too many files at once", "Send at most " + (most - (parts - files.length)) + " at a time. Nothing was sent."];
+    if (most && parts > most && files.length > 1) {
+      most -= parts - files.length;
+      return [word("sayTooMany"), counted("sayTooManyWhy", most, { Count: most })];
+    }
     if (text && !usesFiles(form)) {
       var bytes = new Blob([text.value]).size, max = Number(form.dataset.maxText);
-      if (max > 0 && bytes > max) return ["The text is too long", "It has " + size(bytes) + ", the limit is " + size(max) + ". Nothing was sent. Put it into a file and choose Files."];
+      if (max > 0 && bytes > max) return [word("sayLongText"), word("sayLongTextWhy", { Size: size(bytes), Limit: size(max) })];
     }
     return null;
   }
@@ -248,7 +260,7 @@
     var old = one("#result");
     if (old) old.replaceChildren();
     all(".card.problem").forEach(function (problem) { problem.remove(); }); // what was said of an earlier try
-    one("[data-upload-text]", box).textContent = "Starting…";
+    one("[data-upload-text]", box).textContent = word("sayStarting");
     sending.timer = setTimeout(function () { box.hidden = false; }, usesFiles(form) ? 0 : 600);
   });
   on("htmx:xhr:progress", function (e) {
@@ -261,9 +273,10 @@
     if (d.loaded >= d.total) {
       s.done = true;
       one("progress", s.box).removeAttribute("value");
-      text.textContent = size(d.total) + " sent. The server is finishing…";
+      text.textContent = word("saySent", { Size: size(d.total) });
     } else {
-      text.textContent = size(d.loaded) + " of " + size(d.total) + " · " + size(Math.round(speed)) + "/s" + (seconds > 1 ? " · " + span((d.total - d.loaded) / speed) : "");
+      var left = (d.total - d.loaded) / speed, known = seconds > 1 && isFinite(left);
+      text.textContent = word(known ? "sayProgressLeft" : "sayProgress", { Done: size(d.loaded), Size: size(d.total), Speed: size(Math.round(speed)), Left: known ? span(left) : "" });
     }
   });
   on("click", function (e) {
@@ -281,12 +294,12 @@
   }
   on("htmx:sendAbort", function () {
     var s = sent();
-    if (s && s.cancelled) card("Cancelled", "What had been sent was thrown away, and nothing was stored. Your choice is still in the form.", true);
+    if (s && s.cancelled) card(word("sayCancelled"), word("sayCancelledWhy"), true);
   });
   on("htmx:sendError", function (e) {
     sent();
     if (e.detail.elt.matches(".meter")) return;
-    card("The server did not answer", "The connection was cut, or the server refused before everything was sent. What you typed or chose is still in the form, and nothing was stored. Check the connection and send it again; if it is a large file, try a smaller one.");
+    card(word("sayNoAnswer"), word("sayNoAnswerWhy"));
   });
   on("htmx:timeout", function () { sent(); });
 
@@ -297,7 +310,7 @@
     if (source.matches(".meter") && xhr.status >= 400) { e.detail.shouldSwap = false; return; }
     if (xhr.status >= 400 && type.indexOf("text/html") !== 0) {
       e.detail.shouldSwap = false;
-      card("The server refused (" + xhr.status + ")", "Nothing was stored, and what you typed is still here. Wait a moment and send it again.");
+      card(word("sayRefused", { Status: xhr.status }), word("sayRefusedWhy"));
       return;
     }
     // A refusal never replaces the form that was filled in, unless the answer brings the form again.
@@ -312,11 +325,11 @@
   on("htmx:afterSettle", function (e) {
     var place = e.detail.target;
     if (place && place.isConnected && (place.id === "result" || place.id === "main")) { markErrors(place); focusOn(place); }
-    if (e.detail.elt && e.detail.elt.matches(".saved")) { e.detail.elt.focus(); say("Saved to your vault"); }
+    if (e.detail.elt && e.detail.elt.matches(".saved")) { e.detail.elt.focus(); say(word("saySavedToVault")); }
     if (e.detail.elt && e.detail.elt.id === "passphrase-field") {
       var made = one("#passphrase");
       if (made) made.focus();
-      say("A passphrase was made. It is shown in the field.");
+      say(word("sayPassphraseMade"));
     }
   });
 

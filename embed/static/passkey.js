@@ -46,14 +46,15 @@
     return { credential: JSON.stringify(out), prf: first ? text(first.buffer ? first.buffer.slice(first.byteOffset, first.byteOffset + first.byteLength) : first) : "" };
   }
 
-  function why(error, kind) {
+  // why is one of the texts that the form brings along.
+  function why(error, kind, words) {
     switch (error && error.name) {
-      case "NotAllowedError": return kind === "create" ? "No passkey was made: it was cancelled or took too long. Nothing was changed." : "No passkey answered: it was cancelled, took too long, or there is none here that fits. Try again, or use another way.";
-      case "InvalidStateError": return "This device has a passkey for your account already.";
-      case "SecurityError": return "The browser allows no passkeys under this address.";
-      case "NotSupportedError": case "ConstraintError": return "This device can't do that. Try another one, or use an app.";
+      case "NotAllowedError": return kind === "create" ? words.sayNotMade : words.sayNoAnswer;
+      case "InvalidStateError": return words.sayThere;
+      case "SecurityError": return words.sayNotAllowed;
+      case "NotSupportedError": case "ConstraintError": return words.sayCannot;
     }
-    return "The browser could not do it. Try again, or use another way.";
+    return words.sayFailed;
   }
 
   var busy = false;
@@ -73,7 +74,7 @@
       form.elements.prf.value = found.prf;
       HTMLFormElement.prototype.submit.call(form);
     }).catch(function (error) {
-      says.textContent = why(error, kind);
+      says.textContent = why(error, kind, form.dataset);
       says.hidden = false;
     }).finally(function () {
       busy = false;

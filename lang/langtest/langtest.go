@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"unicode"
+	"unicode/utf8"
 
 	"zencrypt/lang"
 )
@@ -64,8 +65,9 @@ var read = regexp.MustCompile(`^(aria-label|placeholder|title|alt|data-say(-.*)?
 // verbatim are elements whose content is data in any language: commands, keys, what a person typed.
 var verbatim = []string{"code", "kbd", "pre", "script", "textarea"}
 
-// units and names are the same in every language.
-var names = []string{"Zencrypt", "OpenPGP", "GnuPG", "Fernet", "age", "SSH"}
+// names are the same in every language: of programs and formats, and how keys begin.
+var names = []string{"Zencrypt", "OpenPGP", "GnuPG", "Fernet", "age", "SSH", "AGE-SECRET-KEY-1…", "-----BEGIN AGE ENCRYPTED FILE-----",
+	"-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----BEGIN PGP SIGNATURE-----", "-----BEGIN PGP SIGNED MESSAGE-----"}
 
 // Outside gives what people read in a page in the pseudo-language and does not come from the catalogue, but for what
 // the caller says is data. Digits and signs are no words.
@@ -74,9 +76,7 @@ func Outside(page string, data ...string) (found []string) {
 	slices.SortFunc(data, func(a, b string) int { return len(b) - len(a) }) // a name within a longer one must not cut it
 	report := func(where, text string) {
 		for _, d := range data {
-			if d != "" {
-				text = strings.ReplaceAll(text, d, " ")
-			}
+			text = without(text, d)
 		}
 		if text = strings.Join(strings.Fields(text), " "); strings.ContainsFunc(text, unicode.IsLetter) {
 			found = append(found, where+": "+text)
@@ -118,6 +118,27 @@ func Outside(page string, data ...string) (found []string) {
 			}
 		}
 	}
+}
+
+// without drops a piece of data where it stands by itself, and not within a longer word.
+func without(text, data string) string {
+	for from := 0; data != ""; {
+		i := strings.Index(text[from:], data)
+		if i < 0 {
+			break
+		}
+		i += from
+		before, _ := utf8.DecodeLastRuneInString(text[:i])
+		after, _ := utf8.DecodeRuneInString(text[i+len(data):])
+		first, _ := utf8.DecodeRuneInString(data)
+		last, _ := utf8.DecodeLastRuneInString(data)
+		if unicode.IsLetter(before) && unicode.IsLetter(first) || unicode.IsLetter(last) && unicode.IsLetter(after) {
+			from = i + len(string(first))
+			continue
+		}
+		text, from = text[:i]+" "+text[i+len(data):], i+1
+	}
+	return text
 }
 
 // outside drops what stands between the marks; depth is how many are open before and after. A text in a text's element

@@ -24,6 +24,7 @@ func TestOutside(t *testing.T) {
 		{"Title", `<a title="x">⟦y⟧</a>`, "<a title>: x"},
 		{"Data", `<p>Mira · 3.5 · OpenPGP</p>`, ""},
 		{"DataLonger", `<p>Mira's</p>`, "<p>: 's"},
+		{"DataWithin", `<p>Miracle, Mira, Samira</p>`, "<p>: Miracle, , Samira"},
 		{"Command", `<pre>age -d</pre><code>SHA</code>`, ""},
 		{"Open", `<p>⟦x</p>`, "a text does not end"},
 		{"Whole", "<!doctype html><html><head><meta charset=\"utf-8\"><title>⟦Log in⟧ · Zencrypt</title></head><body><br>⟦x⟧ word</body></html>", "<body>: word"},
