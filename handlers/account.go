@@ -6,6 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"zencrypt/lang"
 	"zencrypt/limits"
 	"zencrypt/models"
 	"zencrypt/views"
@@ -35,18 +36,18 @@ type account struct {
 
 // Show handles GET /account.
 func (a *account) Show(x *fiber.Ctx) error {
-	notice := map[string]string{
-		"password": "Your password is changed, and every other session is ended.",
-		"sessions": "The session is ended.",
-		"renew":    "Your account key is renewed.",
-		"listed":   "Others find you by your login now.",
-		"unlisted": "Nobody finds you by your login any more.",
-	}[x.Query("done")]
+	done := notice(x, map[string]string{
+		"password": "notices.password-changed",
+		"sessions": "notices.session-ended",
+		"renew":    "notices.account-key-renewed",
+		"listed":   "notices.listed",
+		"unlisted": "notices.unlisted",
+	})
 	open := ""
 	if x.Query("open") == "password" {
 		open = "password"
 	}
-	return a.show(x, fiber.StatusOK, notice, open, nil)
+	return a.show(x, fiber.StatusOK, done, open, nil)
 }
 
 func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views.Fields) error {
@@ -92,7 +93,7 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 	if ok && !u.Account.RecoveryCreated.After(restored.At) {
 		p.RestoredOf = restored.Of
 	}
-	return a.render(x, status, views.Page{Title: "Account", Active: "account"}, views.Account(p))
+	return a.render(x, status, sheet{title: "titles.account", Page: views.Page{Active: "account"}}, views.Account(p))
 }
 
 // confirm is core's, with the page of the account for what was wrong.
@@ -117,7 +118,7 @@ func (c *core) confirmForm(x *fiber.Ctx, f *form, act func(f *form, u *models.Un
 	u := visitorOf(x).user
 	key := [16]byte(u.Account.ID)
 	if ok, wait := c.rates.password.Take(key); !ok {
-		return false, tooMany(wait, "A wrong current password was tried too often.")
+		return false, tooMany(wait, "errors.current-password-tries")
 	}
 	err = c.slow(x, limits.Login, func() error { return act(f, u) })
 	if models.ErrorCode(err) != models.Unauthorized {
@@ -128,7 +129,7 @@ func (c *core) confirmForm(x *fiber.Ctx, f *form, act func(f *form, u *models.Un
 	if err == nil {
 		return false, nil
 	}
-	errs, err := fieldErrors(err)
+	errs, err := fieldErrors(x, err)
 	if err != nil {
 		return false, err
 	}
@@ -139,7 +140,7 @@ func (c *core) confirmForm(x *fiber.Ctx, f *form, act func(f *form, u *models.Un
 func (a *account) Password(x *fiber.Ctx) error {
 	done, err := a.confirm(x, "password", func(f *form, u *models.Unlocked) error {
 		if f.get("password") != f.get("password2") {
-			return models.Errorf(models.Invalid, "password2", "the two new passwords differ; type the same one twice")
+			return wrong("password2", "wrong.new-passwords-differ")
 		}
 		return a.accounts.ChangePassword(x.UserContext(), u, f.get("current"), f.get("password"))
 	})
@@ -210,7 +211,7 @@ func (a *account) Sessions(x *fiber.Ctx) error {
 		}
 		id, err := models.ParseID(f.get("id"))
 		if err != nil {
-			return models.Errorf(models.Invalid, "id", "choose the session to end")
+			return wrong("id", "wrong.choose-session")
 		}
 		only = id
 		return nil
@@ -251,7 +252,7 @@ func (a *account) Delete(x *fiber.Ctx) error {
 		var err error
 		typed, ok := models.LoginKey(f.get("login"))
 		if own, _ := models.LoginKey(u.Account.Login); !ok || typed != own {
-			return models.Errorf(models.Invalid, "login", "type your login, %s, to confirm", u.Account.Login)
+			return wrong("login", "wrong.type-your-login", lang.Args{"Login": u.Account.Login})
 		}
 		files, err = a.accounts.Delete(x.UserContext(), u, f.get("current"))
 		return err

@@ -44,13 +44,16 @@ type admin struct {
 	invitations openInvitationStore
 }
 
-func adminPage(title string) views.Page { return views.Page{Title: title, Active: "admin", Wide: true} }
+// adminPage is a page with a title, given by its id.
+func adminPage(title string) sheet {
+	return sheet{title: title, Page: views.Page{Active: "admin", Wide: true}}
+}
 
 // People handles GET /admin: the accounts, newest first, those whose login holds q; paged by key.
 func (a *admin) People(x *fiber.Ctx) error {
-	vm := views.AdminPeople{Query: printable(x.Query("q")), Notice: map[string]string{
-		"delete": "The account and everything in it are deleted.",
-	}[x.Query("done")]}
+	vm := views.AdminPeople{Query: printable(x.Query("q")), Notice: notice(x, map[string]string{
+		"delete": "notices.account-deleted",
+	})}
 	var from *models.Cursor
 	if before := x.Query("before"); before != "" {
 		c, ok := parseCursor(before)
@@ -71,7 +74,7 @@ func (a *admin) People(x *fiber.Ctx) error {
 		last := page.Members[n-1]
 		vm.Older = adminPath(vm.Query, formatCursor(models.Cursor{Created: last.Created, ID: last.ID}))
 	}
-	return a.render(x, fiber.StatusOK, adminPage("People of this server"), views.AdminPeoplePage(vm))
+	return a.render(x, fiber.StatusOK, adminPage("titles.admin-people"), views.AdminPeoplePage(vm))
 }
 
 func adminPath(query, before string) string {
@@ -122,16 +125,16 @@ func (a *admin) person(x *fiber.Ctx, status int, m *models.Member, open string, 
 	if errs != nil {
 		p.Errors = map[string]views.Fields{open: errs}
 	} else {
-		p.Notice = map[string]string{
-			"suspend":  "The account is suspended, and its sessions are ended.",
-			"resume":   "The suspension is lifted.",
-			"sessions": "All sessions of this account are ended.",
-			"quota":    "The space is set.",
-			"role":     "The role is changed.",
-			"factor":   "The second factor is taken away, and the sessions are ended.",
-		}[x.Query("done")]
+		p.Notice = notice(x, map[string]string{
+			"suspend":  "notices.account-suspended",
+			"resume":   "notices.account-resumed",
+			"sessions": "notices.sessions-of-account-ended",
+			"quota":    "notices.quota-set",
+			"role":     "notices.role-changed",
+			"factor":   "notices.factor-taken-away",
+		})
 	}
-	page := adminPage("A person of this server")
+	page := adminPage("titles.admin-person")
 	page.Wide = false // forms, as on the account page
 	return a.render(x, status, page, views.AdminPersonPage(p))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/gofiber/fiber/v2"
 
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -78,7 +79,7 @@ func (c *core) closeAccount(ctx context.Context, id models.ID, files []models.ID
 // own is what an administrator does to the own account on the account page.
 func own(x *fiber.Ctx, m *models.Member) error {
 	if m.ID == visitorOf(x).user.Account.ID {
-		return models.Errorf(models.Conflict, "", "this is your own account: see the Account page, or let another administrator do it")
+		return failed(models.Conflict, "", told("wrong.own-account"))
 	}
 	return nil
 }
@@ -138,7 +139,7 @@ func parseQuota(s string) (*int64, error) {
 	}
 	n, err := humanize.ParseBytes(s)
 	if err != nil || n > math.MaxInt64 || strings.ContainsAny(s, ",") {
-		return nil, models.Errorf(models.Invalid, "quota", "give a size with its unit, such as 50 GiB, or leave it empty for the server's default")
+		return nil, wrong("quota", "wrong.quota")
 	}
 	quota := int64(n)
 	return &quota, nil
@@ -173,7 +174,7 @@ func (a *admin) Delete(x *fiber.Ctx) error {
 		}
 		typed, ok := models.LoginKey(f.get("login"))
 		if login, _ := models.LoginKey(m.Login); !ok || typed != login {
-			return "", models.Errorf(models.Invalid, "login", "type the login of this account, %s, to confirm", m.Login)
+			return "", wrong("login", "wrong.type-their-login", lang.Args{"Login": m.Login})
 		}
 		var err error
 		files, err = a.accounts.DeleteByAdmin(ctx, m.ID)

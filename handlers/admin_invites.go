@@ -26,7 +26,7 @@ func (c *core) registration() string {
 func (a *admin) Invites(x *fiber.Ctx) error {
 	notice := ""
 	if x.Query("done") == "delete" {
-		notice = "The invitation is taken back: its link does not work any more."
+		notice = say(x, "notices.invitation-taken-back")
 	}
 	return a.invites(x, fiber.StatusOK, views.AdminInvites{Notice: notice})
 }
@@ -42,7 +42,7 @@ func (a *admin) invites(x *fiber.Ctx, status int, vm views.AdminInvites) error {
 	for _, iv := range list {
 		vm.Rows = append(vm.Rows, views.InviteRow{ID: iv.ID.String(), By: iv.By, Created: iv.Created, Expires: iv.Expires, Uses: iv.Uses, Left: iv.Left})
 	}
-	return a.render(x, status, adminPage("Invitations"), views.AdminInvitesPage(vm))
+	return a.render(x, status, adminPage("titles.invitations"), views.AdminInvitesPage(vm))
 }
 
 // Invite handles POST /admin/invites: 200 with the link, which is shown this once, 422 with the form when a field is
@@ -84,7 +84,7 @@ func (a *admin) Invite(x *fiber.Ctx) error {
 func wholeNumber(field, s string) (int, error) {
 	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
 	if err != nil {
-		return 0, models.Errorf(models.Invalid, field, "give a whole number")
+		return 0, wrong(field, "wrong.whole-number")
 	}
 	return int(n), nil
 }

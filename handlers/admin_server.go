@@ -33,5 +33,5 @@ func (a *admin) Server(x *fiber.Ctx) error {
 	for _, k := range st.ServerKeys {
 		vm.Keys = append(vm.Keys, views.ServerKeyRow{Fingerprint: k.Fingerprint, Active: k.Fingerprint == st.ActiveKey, Accounts: k.Accounts, Retired: k.RetiredLogins})
 	}
-	return a.render(x, fiber.StatusOK, adminPage("This server"), views.AdminServerPage(vm))
+	return a.render(x, fiber.StatusOK, adminPage("titles.server"), views.AdminServerPage(vm))
 }

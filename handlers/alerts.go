@@ -1,16 +1,17 @@
 package handlers
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -67,17 +68,17 @@ func (c *core) alerts(x *fiber.Ctx) []views.Alert {
 		return nil // the page is worth more
 	}
 	c.setSeen(x, account, newest)
-	return alertsOf(events, v.session.ID, known)
+	return alertsOf(x.UserContext(), events, v.session.ID, known)
 }
 
 // alertsOf picks what to show of events, which come newest first. A browser that does not know up to when it has shown
 // them begins with the log-in before this one, and shows that too.
-func alertsOf(events []models.Event, own models.ID, known bool) (out []views.Alert) {
+func alertsOf(ctx context.Context, events []models.Event, own models.ID, known bool) (out []views.Alert) {
 	if !known {
 		before := slices.IndexFunc(events, func(e models.Event) bool { return e.Kind == models.EventLogin && e.Session != own })
 		switch {
 		case before >= 0:
-			out = append(out, views.Alert{Text: "Your last log-in before this one was", At: events[before].Created, Calm: true})
+			out = append(out, views.Alert{Text: lang.T(ctx, "events.last-login"), At: events[before].Created, Calm: true})
 			events = events[:before+1]
 		case len(events) < models.MostSince:
 			return nil // the first log-in
@@ -91,7 +92,7 @@ func alertsOf(events []models.Event, own models.ID, known bool) (out []views.Ale
 			last = latest(last, e.Created)
 			continue
 		}
-		row := eventRow(e)
+		row := eventRow(ctx, e)
 		switch {
 		case e.Session == own && !e.Session.IsZero(), !row.Alarm:
 		case e.Kind == models.EventLogin && !known: // told above
@@ -100,7 +101,7 @@ func alertsOf(events []models.Event, own models.ID, known bool) (out []views.Ale
 		}
 	}
 	if failed >= manyFailures { // above what else there is, of which there may be more than is shown
-		tried := views.Alert{Text: fmt.Sprintf("%d wrong passwords or codes were tried on your account, the last", failed), At: last}
+		tried := views.Alert{Text: lang.N(ctx, "events.tried", failed), At: last}
 		out = slices.Insert(out, 0, tried)
 	}
 	return out[:min(len(out), maxAlerts)]

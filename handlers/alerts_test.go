@@ -45,7 +45,7 @@ func TestAlertsOf(t *testing.T) {
 		"FailuresAreFirst": {append(slicesOf(models.Event{Unreadable: true}, 20), failed(9)), true, "9 wrong passwords; An entry; An entry; An entry; An entry"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := alertsOf(tt.events, own, tt.known)
+			got := alertsOf(t.Context(), tt.events, own, tt.known)
 			want := strings.Split(tt.want, "; ")
 			if tt.want == "" {
 				want = nil
@@ -78,7 +78,7 @@ func TestEventRow_Words(t *testing.T) {
 		models.EventAccountExported, models.EventImported, models.EventImportDamaged, models.EventSettings, models.EventHistoryOn, models.EventHistoryOff, models.EventHistoryCleared,
 		models.EventListed, models.EventUnlisted, models.EventPairExchanged, models.EventAdminSessions, models.EventAdminFactor, models.EventAdminSuspended,
 		models.EventAdminResumed, models.EventAdminMade, models.EventLoginFailed, models.EventRecoveryFailed, models.EventFactorFailed, models.EventCurrentFailed} {
-		row := eventRow(&models.Event{Kind: kind, Count: 2})
+		row := eventRow(t.Context(), &models.Event{Kind: kind, Count: 2})
 		if row.Text == "" || strings.Contains(row.Text, "does not know") || strings.HasSuffix(row.Text, ".") || strings.Contains(row.Text, "%") {
 			t.Errorf("%s is told as %q", kind, row.Text)
 		}

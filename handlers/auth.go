@@ -51,10 +51,10 @@ func (a *auth) NewAccount(x *fiber.Ctx) error {
 }
 
 var (
-	registerPage = views.Page{Title: "Register", Active: "register", Narrow: true}
-	loginPage    = views.Page{Title: "Log in", Active: "login", Narrow: true}
-	recoverPage  = views.Page{Title: "Recover your account", Active: "recover", Narrow: true}
-	recoveryPage = views.Page{Title: "Your recovery code", Active: "register/confirm", Narrow: true, NoStore: true}
+	registerPage = sheet{title: "titles.register", Page: views.Page{Active: "register", Narrow: true}}
+	loginPage    = sheet{title: "titles.login", Page: views.Page{Active: "login", Narrow: true}}
+	recoverPage  = sheet{title: "titles.recover", Page: views.Page{Active: "recover", Narrow: true}}
+	recoveryPage = sheet{title: "titles.recovery-code", Page: views.Page{Active: "register/confirm", Narrow: true, NoStore: true}}
 )
 
 // Register handles POST /register: 303 to the recovery code, 422 with the form when a field is wrong,
@@ -70,7 +70,7 @@ func (a *auth) Register(x *fiber.Ctx) error {
 	login, pw := f.get("login"), f.get("password")
 	var u *models.Unlocked
 	if pw != f.get("password2") {
-		err = models.Errorf(models.Invalid, "password2", "the two passwords differ. Type the same one twice")
+		err = wrong("password2", "wrong.passwords-differ")
 	} else {
 		u, err = a.register(x, login, pw, func(ctx context.Context) (*models.Unlocked, error) {
 			return a.accounts.Register(ctx, login, pw)
@@ -79,7 +79,7 @@ func (a *auth) Register(x *fiber.Ctx) error {
 	if err == nil {
 		return a.registered(x, u)
 	}
-	errs, err := fieldErrors(err)
+	errs, err := fieldErrors(x, err)
 	if err != nil {
 		return err
 	}
@@ -91,14 +91,14 @@ func (a *auth) Register(x *fiber.Ctx) error {
 func (a *auth) register(x *fiber.Ctx, login, pw string, create func(context.Context) (*models.Unlocked, error)) (u *models.Unlocked, err error) {
 	client := visitorOf(x).client
 	if ok, wait := a.rates.typo.Peek(client); !ok {
-		return nil, tooMany(wait, "Many registrations from here were refused in a short time.")
+		return nil, tooMany(wait, "errors.many-registrations-refused")
 	}
 	if err := a.accounts.CanRegister(x.UserContext(), login, pw); err != nil {
 		a.rates.typo.Take(client) // it cost a look at the password, and may say that a login is taken
 		return nil, err
 	}
 	if ok, wait := a.rates.register.Take(client); !ok {
-		return nil, tooMany(wait, "Many accounts were made from here in a short time.")
+		return nil, tooMany(wait, "errors.many-accounts-made")
 	}
 	// Not of the log-in's part of the budget: a crowd that registers must not keep anybody out.
 	err = a.slow(x, limits.User, func() error {
@@ -137,7 +137,7 @@ func (a *auth) ConfirmRecovery(x *fiber.Ctx) error {
 		return err
 	}
 	if err := a.accounts.Confirm(x.UserContext(), visitorOf(x).user, f.get("code")); err != nil {
-		errs, err := fieldErrors(err)
+		errs, err := fieldErrors(x, err)
 		if err != nil {
 			return err
 		}
@@ -155,17 +155,17 @@ func (a *auth) NewLogin(x *fiber.Ctx) error {
 	form := views.LoginForm{Next: next}
 	switch {
 	case x.Query("late") != "":
-		form.Notice = "The second step took longer than five minutes, or its session has ended. Begin again."
+		form.Notice = say(x, "notices.second-step-late")
 	case x.Query("tries") != "":
-		form.Notice = "Five codes were wrong, so this log-in has ended. Begin again, with the code that the app shows then or one of your one-time codes."
+		form.Notice = say(x, "notices.five-codes-wrong")
 	case x.Query("out") != "":
-		form.Notice = "You are logged out."
+		form.Notice = say(x, "notices.logged-out")
 	case x.Query("kept") != "":
-		form.Notice = "It is done, but the server's disk is full, so nobody can be logged in. Log in when there is space again."
+		form.Notice = say(x, "notices.disk-full-no-session")
 	case x.Query("deleted") != "":
-		form.Notice = "Your account and everything in it are deleted."
+		form.Notice = say(x, "notices.own-account-deleted")
 	case next != "":
-		form.Notice = "Log in to go on."
+		form.Notice = say(x, "notices.log-in-to-go-on")
 	}
 	return a.showLogin(x, fiber.StatusOK, form)
 }
@@ -203,7 +203,7 @@ func (a *auth) Login(x *fiber.Ctx) error {
 	if models.ErrorCode(err) == models.Unauthorized {
 		a.db.Activity.Failed(login, models.EventLoginFailed)
 		return a.showLogin(x, fiber.StatusUnprocessableEntity, views.LoginForm{Login: printable(login), Next: next,
-			Errors: views.Fields{"": "This login and password do not go together. Check both: the password is case-sensitive, the login is not."}})
+			Errors: views.Fields{"": say(x, "wrong.login-and-password")}})
 	}
 	keep()
 	if err != nil {
@@ -226,7 +226,7 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 	}
 	form := views.RecoverForm{Login: printable(f.get("login")), Imported: a.anyImported(x)}
 	if f.get("password") != f.get("password2") {
-		form.Errors = views.Fields{"password2": "The two passwords differ. Type the same one twice."}
+		form.Errors = views.Fields{"password2": say(x, "wrong.passwords-differ")}
 		return a.render(x, fiber.StatusUnprocessableEntity, recoverPage, views.Recover(form))
 	}
 	_, keep, err := a.guess(x, f.get("login")) // a code of 160 bits is guessed by no device
@@ -244,10 +244,10 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 		return a.recovering(x, r)
 	case models.Unauthorized:
 		a.db.Activity.Failed(f.get("login"), models.EventRecoveryFailed)
-		form.Errors = views.Fields{"": "This login and recovery code do not go together. Check every group of the code."}
+		form.Errors = views.Fields{"": say(x, "wrong.login-and-code")}
 	case models.Invalid:
 		keep()
-		if form.Errors, err = fieldErrors(err); err != nil {
+		if form.Errors, err = fieldErrors(x, err); err != nil {
 			return err
 		}
 	default:
@@ -370,12 +370,12 @@ func (c *core) slow(x *fiber.Ctx, class limits.Class, work func() error) error {
 }
 
 // fieldErrors turns a store's complaint about a field into the form's; any other error comes back.
-func fieldErrors(err error) (views.Fields, error) {
+func fieldErrors(x *fiber.Ctx, err error) (views.Fields, error) {
 	var e *models.Error
 	if errors.As(err, &e) {
 		switch e.Code {
 		case models.Invalid, models.Conflict, models.Unauthorized:
-			return views.Fields{e.Field: sentence(e.Message)}, nil
+			return views.Fields{e.Field: reason(x.UserContext(), err)}, nil
 		}
 	}
 	return nil, err

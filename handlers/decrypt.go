@@ -14,6 +14,7 @@ import (
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
 	"zencrypt/crypto/pgp"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -21,7 +22,7 @@ import (
 // decrypt is the verb: anything, with whichever key fits.
 type decrypt struct{ *core }
 
-var decryptPage = views.Page{Title: "Decrypt", Active: "decrypt", NoStore: true}
+var decryptPage = sheet{title: "titles.decrypt", Page: views.Page{Active: "decrypt", NoStore: true}}
 
 // openTries is how often a locked result may be tried with another passphrase or key.
 const openTries = 5
@@ -50,7 +51,7 @@ func (d *decrypt) form(x *fiber.Ctx, f *form) views.DecryptForm {
 		vm.Text = shown(f.text)
 	}
 	vm.Mode = f.mode()
-	f.check(v, vm.Errors)
+	f.check(x, vm.Errors)
 	return vm
 }
 
@@ -71,7 +72,7 @@ func (d *decrypt) Create(x *fiber.Ctx) error {
 	switch {
 	case len(vm.Errors) > 0:
 	case vm.OldFile:
-		d.checkOld(f, vm.Errors)
+		d.checkOld(x, f, vm.Errors)
 		if len(vm.Errors) == 0 {
 			out.Files, err = d.filesOf(x, f, keys, vm.Save, d.openOld)
 		}
@@ -101,30 +102,30 @@ func (d *decrypt) Create(x *fiber.Ctx) error {
 func (c *core) keys(x *fiber.Ctx, f *form, errs views.Fields) (k openKeys) {
 	k.typed.Passphrase = f.get("passphrase")
 	if pasted := strings.TrimSpace(f.get("identity")); pasted != "" {
-		one, err := crypto.KeyFile{Label: "the private key that you pasted"}.Private([]byte(pasted))
+		one, err := crypto.KeyFile{Label: say(x, "opening.pasted-key")}.Private([]byte(pasted))
 		if err != nil {
-			errs["identity"] = pastedKeyProblem(err)
+			errs["identity"] = pastedKeyProblem(x, err)
 		}
 		k.typed.Add(one)
 	}
 	if u := visitorOf(x).user; u != nil {
 		k.ring = func(f crypto.Format) (*ownKeys, error) {
 			list, err := c.db.Keys.ListKinds(x.UserContext(), u, kindsFor(f)...)
-			return c.ownKeys(list), err
+			return c.ownKeys(x.UserContext(), list), err
 		}
 	}
 	return k
 }
 
 // pastedKeyProblem says what is wrong with a private key without repeating any of it.
-func pastedKeyProblem(err error) string {
+func pastedKeyProblem(x *fiber.Ctx, err error) string {
 	switch {
 	case errors.Is(err, agefile.ErrPublicKey), errors.Is(err, pgp.ErrPublicKey):
-		return "This is a public key, which opens nothing. Paste the private one that belongs to it."
+		return say(x, "wrong.public-key")
 	case errors.Is(err, pgp.ErrKeys), errors.Is(err, pgp.ErrRefused), errors.Is(err, pgp.ErrDamaged), errors.Is(err, pgp.ErrTooLarge):
-		return sentence(err.Error())
+		return reason(x.UserContext(), err)
 	}
-	return "This is no private key that is known here: paste a line that starts with AGE-SECRET-KEY-, a whole block from BEGIN to END (OpenPGP, SSH or RSA), or a Fernet key of 44 characters."
+	return say(x, "wrong.no-private-key")
 }
 
 // largeHash is the memory of a slow hash, in bytes, from which on it is given back at once.
@@ -164,7 +165,7 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k openKeys, vm *views.DecryptForm)
 		return nil, nil, err
 	}
 	if len(bytes.TrimSpace(sealed)) == 0 {
-		vm.Errors[emptyField(vm.Mode)] = "Nothing to decrypt: paste an age or OpenPGP message or a Fernet token, or choose a file."
+		vm.Errors[emptyField(vm.Mode)] = say(x, "wrong.nothing-to-decrypt")
 		return nil, nil, nil
 	}
 	p, err := d.unseal(x, bytes.NewReader(sealed), k)
@@ -173,12 +174,12 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k openKeys, vm *views.DecryptForm)
 		plain, err = io.ReadAll(p)
 	}
 	if err != nil {
-		pr, err := openProblem(err, vm.LoggedIn)
+		pr, err := openProblem(x, err, vm.LoggedIn)
 		return nil, pr, err
 	}
-	r := &views.TextResult{OK: true, Verb: "decrypt", Headline: "Opened with " + p.Label, Name: "message.txt",
+	r := &views.TextResult{OK: true, Verb: "decrypt", Headline: openedWith(x, p), Name: "message.txt",
 		Base64: base64.StdEncoding.EncodeToString(plain), Size: int64(len(plain)), Took: d.opt.Now().Sub(start),
-		Facts: append([]views.Fact{{Name: "Format", Value: p.Format.Title()}}, sendersName(p)...), CanSave: vm.LoggedIn}
+		Facts: append([]views.Fact{{Name: say(x, "results.format"), Value: detail(x.UserContext(), p.Format.Title())}}, sendersName(x, p)...), CanSave: vm.LoggedIn}
 	if r.Signatures, err = d.judged(x, p); err != nil {
 		return nil, nil, err
 	}
@@ -189,7 +190,7 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k openKeys, vm *views.DecryptForm)
 	}
 	vm.Text = "" // the ciphertext has done its work; the result is what matters now
 	if vm.Save {
-		item := &models.Item{Kind: "note", Title: "Decrypted text", Size: int64(len(plain)), Body: plain, Meta: models.ItemMeta{FileName: r.Name}}
+		item := &models.Item{Kind: "note", Title: say(x, "results.decrypted-text"), Size: int64(len(plain)), Body: plain, Meta: models.ItemMeta{FileName: r.Name}}
 		if err := d.saveText(x, item); err != nil {
 			return nil, nil, err
 		}
@@ -200,39 +201,59 @@ func (d *decrypt) text(x *fiber.Ctx, f *form, k openKeys, vm *views.DecryptForm)
 
 // sendersName is what an OpenPGP message calls its file, as gpg writes it. Nobody has signed that, so that it is told and
 // names nothing: what is downloaded is called after what was uploaded.
-func sendersName(p *crypto.Plain) []views.Fact {
+func sendersName(x *fiber.Ctx, p *crypto.Plain) []views.Fact {
 	name := strings.TrimSpace(pgp.Display(p.Name()))
 	if name == "" || name == "_CONSOLE" { // RFC 9580 section 5.9: for the reader's eyes only
 		return nil
 	}
-	return []views.Fact{{Name: "Name inside, not signed", Value: name}}
+	return []views.Fact{{Name: say(x, "results.name-inside"), Value: name}}
+}
+
+// openedWith names what has opened something.
+func openedWith(x *fiber.Ctx, p *crypto.Plain) string {
+	key := p.Label
+	if p.Passphrase {
+		key = say(x, "opening.the-passphrase")
+	}
+	return say(x, "opening.opened-with", lang.Args{"Key": key})
 }
 
 // openProblem says in words why nothing was opened. An error of another kind comes back.
-func openProblem(err error, loggedIn bool) (*views.Problem, error) {
-	var p views.Problem
+func openProblem(x *fiber.Ctx, err error, loggedIn bool) (*views.Problem, error) {
+	var p trouble
+	why := reason(x.UserContext(), err)
+	with := lang.Args{"Reason": why}
 	switch {
 	case errors.Is(err, crypto.ErrWrongPassphrase):
-		p = problem("The passphrase is wrong", "It does not open this. Nothing was changed or stored.", "Check upper and lower case and the spaces, and try again.")
+		p = problem("opening.wrong-passphrase", "opening.wrong-passphrase-detail",
+			"opening.wrong-passphrase-next")
 	case errors.Is(err, crypto.ErrNoKey) && crypto.NeedsPassphrase(err):
-		p = problem("It needs a passphrase", "It was encrypted with one. Nothing was changed or stored.", "Type its passphrase and send it again.")
+		p = problem("opening.needs-passphrase", "opening.needs-passphrase-detail",
+			"opening.needs-passphrase-next")
 	case errors.Is(err, crypto.ErrNoKey):
-		p = problem("No key fits", sentence(err.Error())+" Nothing was changed or stored.", "Type its passphrase, or paste a private key for this time only (under “Use a private key for this time only”).")
+		p = problem("opening.no-key", "",
+			"opening.no-key-next")
+		p.detail = told("opening.no-key-detail", with)
 		if !loggedIn {
-			p.Next = "Type its passphrase, paste a private key, or log in to use your own keys."
+			p.next = told("opening.no-key-next-guest")
 		}
 	case errors.Is(err, crypto.ErrDamaged):
-		p = problem("Damaged or changed", sentence(err.Error())+" Nothing of it was kept.", "Get it again from where it came: not one byte may differ.")
+		p = problem("opening.damaged", "", "opening.damaged-next")
+		p.detail = told("opening.damaged-detail", with)
 	case errors.Is(err, crypto.ErrRefused):
-		p = problem("Refused", sentence(err.Error())+" Nothing was tried.", "Open it on your own machine, or ask its sender for another copy.")
+		p = problem("opening.refused", "", "opening.refused-next")
+		p.detail = told("opening.refused-detail", with)
 	case errors.Is(err, crypto.ErrFormat):
-		p = problem("Not a format that is known here", sentence(err.Error()), "Paste all of an age or OpenPGP message, from BEGIN to END, or a whole Fernet token.")
+		p = problem("opening.format", "", "opening.format-next")
+		p.why = why
 	case errors.Is(err, crypto.ErrExpired):
-		p = problem("Not valid at this time", sentence(err.Error()), "Check this server's clock, and the sender's.")
+		p = problem("opening.expired", "", "opening.expired-next")
+		p.why = why
 	case errors.Is(err, crypto.ErrTooLarge):
-		p = problem("Too large", sentence(err.Error()), "Open it on your own machine.")
+		p = problem("opening.too-large", "", "opening.too-large-next")
+		p.why = why
 	default:
 		return nil, err
 	}
-	return &p, nil
+	return p.in(x.UserContext()), nil
 }

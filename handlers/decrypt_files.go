@@ -76,11 +76,11 @@ func (d *decrypt) one(u *upload, name string, content io.Reader, k openKeys, sav
 		r.Meta.Passphrase = crypto.NeedsPassphrase(o.err)
 	default:
 		_ = d.files.Remove(blobs.Spool, ref.ID)
-		pr, err := openProblem(o.err, u.v.user != nil)
+		pr, err := openProblem(u.x, o.err, u.v.user != nil)
 		if err != nil {
 			return nil, err
 		}
-		return &views.FileResult{Name: name, State: "failed", Verb: "decrypt", Headline: pr.Title, Message: pr.Detail + " " + pr.Next, Size: -1}, nil
+		return &views.FileResult{Name: name, State: "failed", Verb: "decrypt", Headline: pr.Title, Message: joined(u.x, pr.Detail, pr.Next), Size: -1}, nil
 	}
 	if err := u.store(r, ref); err != nil {
 		return nil, err
@@ -91,9 +91,9 @@ func (d *decrypt) one(u *upload, name string, content io.Reader, k openKeys, sav
 			return nil, err
 		}
 	}
-	view := resultView(r, saved, u.v)
+	view := resultView(u.x, r, saved, u.v)
 	if r.State == models.StateLocked {
-		view.Headline, view.Message = lockedWords(o.err, u.v.user != nil)
+		view.Headline, view.Message = lockedWords(u.x, o.err, u.v.user != nil)
 	}
 	return view, nil
 }
@@ -112,18 +112,19 @@ func (c *core) into(x *fiber.Ctx, o attempt, r *models.Result) error {
 		return err
 	}
 	r.State, r.Size = models.StateReady, o.size
-	r.Meta.FileFormat, r.Meta.Headline = string(o.plain.Format), "Opened with "+o.plain.Label
+	r.Meta.FileFormat, r.Meta.Headline = string(o.plain.Format), openedWith(x, o.plain)
 	r.Meta.FileKey = o.plain.FileKey
 	if key := o.plain.SessionKey(); !key.IsZero() {
 		r.Meta.SessionKey = key.Encode()
 	}
-	r.Meta.Facts = [][2]string{{"Format", o.plain.Format.Title()}, {"Checked", "to the last byte"}}
-	for _, f := range sendersName(o.plain) {
+	r.Meta.Facts = [][2]string{{say(x, "results.format"), detail(x.UserContext(), o.plain.Format.Title())},
+		{say(x, "results.checked"), say(x, "results.to-the-last-byte")}}
+	for _, f := range sendersName(x, o.plain) {
 		r.Meta.Facts = append(r.Meta.Facts, [2]string{f.Name, f.Value})
 	}
 	if o.plain.Trust == crypto.TrustNever {
-		r.Meta.Headline = "Decrypted with the passphrase, and not checked"
-		r.Meta.Facts[1][1] = "not at all: a wrong passphrase, or a change of the file, gives other bytes. Look at what came out"
+		r.Meta.Headline = say(x, "results.not-checked")
+		r.Meta.Facts[1][1] = say(x, "results.checked-not-at-all")
 	}
 	r.Meta.Signatures = storedSignatures(signatures)
 	return nil
@@ -195,18 +196,19 @@ func (c *core) openWhole(x *fiber.Ctx, ref blobs.Ref, k openKeys, create func(bl
 	return plain, o, err
 }
 
-func lockedWords(err error, loggedIn bool) (headline, message string) {
-	if errors.Is(err, crypto.ErrWrongPassphrase) {
-		return "The passphrase is wrong", "The file waits here as it came, encrypted. Try another passphrase."
+// lockedWords say why a file waits: one of the texts says who opens it, the other that it waits and what to do.
+func lockedWords(x *fiber.Ctx, err error, loggedIn bool) (headline, message string) {
+	switch {
+	case errors.Is(err, crypto.ErrWrongPassphrase):
+		return say(x, "opening.wrong-passphrase"), say(x, "opening.waits-try-another")
+	case crypto.NeedsPassphrase(err):
+		return say(x, "opening.needs-passphrase"), say(x, "opening.waits-type-passphrase")
+	case !loggedIn:
+		headline = say(x, "opening.needs-private-key")
+	default:
+		headline = say(x, "opening.no-key-of-yours")
 	}
-	if crypto.NeedsPassphrase(err) {
-		return "It needs a passphrase", "The file waits here as it came, encrypted. Type its passphrase."
-	}
-	who := "No key of yours opens this"
-	if !loggedIn {
-		who = "It needs a private key"
-	}
-	return who, "The file waits here as it came, encrypted. Paste the private key that opens it, for this time only."
+	return headline, say(x, "opening.waits-paste-key")
 }
 
 // opened is the name of what comes out of a file.

@@ -3,6 +3,8 @@ package handlers
 import (
 	"io"
 
+	"github.com/gofiber/fiber/v2"
+
 	"zencrypt/blobs"
 	"zencrypt/crypto"
 	"zencrypt/views"
@@ -14,9 +16,9 @@ const oldHash = 64 << 10
 
 // checkOld says what a file of an older Zencrypt's command line can't do without: nothing about it can be found out
 // by looking.
-func (d *decrypt) checkOld(f *form, errs views.Fields) {
+func (d *decrypt) checkOld(x *fiber.Ctx, f *form, errs views.Fields) {
 	if !f.hasFile() {
-		errs["old_file"] = "Choose the file: the older command line wrote no texts."
+		errs["old_file"] = say(x, "wrong.old-file")
 	}
 }
 

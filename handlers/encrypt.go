@@ -18,7 +18,7 @@ import (
 // encrypt is the verb: text or files, for a passphrase, my key, people, or public keys.
 type encrypt struct{ *core }
 
-var encryptPage = views.Page{Title: "Encrypt", Active: "encrypt", NoStore: true}
+var encryptPage = sheet{title: "titles.encrypt", Page: views.Page{Active: "encrypt", NoStore: true}}
 
 // generatedWords is the length of a passphrase we make: ten words of 7,776 are 129 bits.
 const generatedWords = 10
@@ -62,26 +62,26 @@ func (e *encrypt) form(x *fiber.Ctx, f *form) views.EncryptForm {
 	} else if to == "" && f.get("recipients") != "" {
 		vm.To = "people"
 	} else if to == "me" {
-		vm.Errors["to"] = "You are logged out. Log in again, in another tab, and send this once more: what you typed is still here."
+		vm.Errors["to"] = say(x, "wrong.logged-out")
 	} else if to != "" {
-		vm.Errors["to"] = "Choose for whom: a passphrase, a public key, or (logged in) only you."
+		vm.Errors["to"] = say(x, "wrong.choose-for-whom")
 	}
 	vm.SignWith, vm.SignOther = printable(f.get("sign_with")), printable(strings.TrimSpace(f.get("sign_other")))
 	vm.Recipients, vm.AlsoMe, vm.Save = printableLines(f.get("recipients")), f.on("also_me"), f.on("save")
 	vm.Text, vm.Mode = shown(f.text), f.mode()
-	f.check(v, vm.Errors)
+	f.check(x, vm.Errors)
 	if vm.SignWith+vm.SignOther != "" && v.user == nil {
-		vm.Errors["sign_with"] = "You are logged out, so it can't be signed. Log in in another tab and send it again."
+		vm.Errors["sign_with"] = say(x, "wrong.logged-out-sign")
 	}
 	if vm.To == "people" && vm.AlsoMe && v.user == nil {
-		vm.Errors["also_me"] = "You are logged out, so it can't be encrypted to you too. Log in in another tab and send it again."
+		vm.Errors["also_me"] = say(x, "wrong.logged-out-also-me")
 	}
 	switch format := f.get("format"); format {
 	case "", "age":
 	case "fernet", "pgp":
 		vm.Format = format
 	default:
-		vm.Errors["format"] = "Choose age, OpenPGP or Fernet."
+		vm.Errors["format"] = say(x, "wrong.choose-format")
 	}
 	return vm
 }
@@ -174,7 +174,7 @@ func (e *encrypt) choices(x *fiber.Ctx, vm *views.EncryptForm, own []models.Key,
 	for i := range people {
 		p := &people[i]
 		c := views.PersonChoice{ID: p.ID.String(), Name: p.Name, Checked: slices.Contains(ticked, p.ID.String())}
-		if c.State = personRow(p, offers[p.Account]).State; p.Unreadable {
+		if c.State = personRow(x, p, offers[p.Account]).State; p.Unreadable {
 			continue
 		}
 		if len(vm.People) >= mostChoices && !c.Checked {
@@ -217,7 +217,7 @@ func (e *encrypt) text(x *fiber.Ctx, f *form, job *encryptJob, vm *views.Encrypt
 		return nil, err
 	}
 	if len(plain) == 0 {
-		vm.Errors[emptyField(vm.Mode)] = "Nothing to encrypt: type or paste a text, or choose a file."
+		vm.Errors[emptyField(vm.Mode)] = say(x, "wrong.nothing-to-encrypt")
 		return nil, nil
 	}
 	job.target.Armor = true
@@ -234,9 +234,9 @@ func (e *encrypt) text(x *fiber.Ctx, f *form, job *encryptJob, vm *views.Encrypt
 	}
 	r := &views.TextResult{OK: true, Verb: "encrypt", Headline: job.headline, Text: b.String(), Name: job.textName,
 		Base64: base64.StdEncoding.EncodeToString(b.Bytes()), Size: int64(b.Len()), Took: e.opt.Now().Sub(start),
-		Facts: append([]views.Fact{{Name: "Format", Value: job.detail}}, job.facts...), Commands: job.command(job.textName, "message.txt"), CanSave: vm.LoggedIn}
+		Facts: append([]views.Fact{{Name: say(x, "results.format"), Value: detail(x.UserContext(), job.detail)}}, job.facts...), Commands: job.command(job.textName, "message.txt"), CanSave: vm.LoggedIn}
 	if job.save {
-		item := &models.Item{Kind: "ciphertext", Title: "Encrypted text", Size: int64(b.Len()), Body: b.Bytes(), Meta: job.meta(r.Name)}
+		item := &models.Item{Kind: "ciphertext", Title: say(x, "results.encrypted-text"), Size: int64(b.Len()), Body: b.Bytes(), Meta: job.meta(r.Name)}
 		if err := e.saveText(x, item); err != nil {
 			return nil, err
 		}

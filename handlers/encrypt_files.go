@@ -55,7 +55,7 @@ func (e *encrypt) one(u *upload, name string, content io.Reader, job *encryptJob
 		return nil, err
 	}
 	r := &models.Result{Verb: "encrypt", State: models.StateReady, Size: ref.Size, Meta: models.ResultMeta{Name: name, FileFormat: job.format,
-		Headline: job.headline, Facts: job.fileFacts(), Item: job.meta(name),
+		Headline: job.headline, Facts: job.fileFacts(u.x), Item: job.meta(name),
 		Commands: job.command(name, strings.TrimSuffix(name, job.suffix))}}
 	if err := u.store(r, ref); err != nil {
 		return nil, err
@@ -66,16 +66,18 @@ func (e *encrypt) one(u *upload, name string, content io.Reader, job *encryptJob
 			return nil, err
 		}
 	}
-	return resultView(r, saved, u.v), nil
+	return resultView(u.x, r, saved, u.v), nil
 }
 
-func (j *encryptJob) fileFacts() [][2]string {
-	all := [][2]string{{"Format", j.detail}}
+func (j *encryptJob) fileFacts(x *fiber.Ctx) [][2]string {
+	all := [][2]string{{say(x, "results.format"), detail(x.UserContext(), j.detail)}}
 	for _, f := range j.facts {
 		all = append(all, [2]string{f.Name, f.Value})
 	}
 	return all
 }
+
+const fernetTooLong = ": a Fernet message may have 64 MiB"
 
 // whole takes a message of a format that has to stand in memory as a whole. It is spooled first, sealed
 // as everything there, and the memory is taken when the last byte is here: a slow sender holds none.
@@ -90,7 +92,7 @@ func (c *core) whole(u *upload, content io.Reader) (held io.Reader, done func(),
 		return nil, nil, err
 	}
 	if n > fernet.MaxMessage {
-		return nil, nil, fmt.Errorf("%w: a Fernet message may have 64 MiB", crypto.ErrTooLarge)
+		return nil, nil, fmt.Errorf("%w"+fernetTooLong, crypto.ErrTooLarge)
 	}
 	ref, err := spool.Commit()
 	if err != nil {

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -13,6 +12,7 @@ import (
 	"zencrypt/crypto/fernet"
 	"zencrypt/crypto/password"
 	"zencrypt/crypto/pgp"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -47,7 +47,7 @@ func (j *encryptJob) asPGP(detail string, command func(in, out string) []string)
 func (e *encrypt) job(x *fiber.Ctx, f *form, vm *views.EncryptForm, own []models.Key) (*encryptJob, error) {
 	job := &encryptJob{save: vm.Save}
 	if vm.Format == "fernet" && vm.To != "me" {
-		vm.Errors["format"] = "Fernet encrypts with a key only: choose “Only me”, which takes your own Fernet key, or another format."
+		vm.Errors["format"] = say(x, "wrong.fernet-only-me")
 		return job, nil
 	}
 	if vm.SignWith+vm.SignOther != "" {
@@ -55,40 +55,40 @@ func (e *encrypt) job(x *fiber.Ctx, f *form, vm *views.EncryptForm, own []models
 		if vm.SignOther != "" {
 			var err error
 			if s, err = namedSigner(own, vm.SignOther, e.opt.Now()); err != nil {
-				vm.Errors["sign_other"] = err.Error()
+				vm.Errors["sign_other"] = reason(x.UserContext(), err)
 				return job, nil
 			}
 		} else if s = pickSigner(own, vm.SignWith, e.opt.Now()); s == nil {
-			vm.Errors["sign_with"] = "This key can't sign any more. Choose another, or no signature."
+			vm.Errors["sign_with"] = say(x, "wrong.cannot-sign-or-none")
 			return job, nil
 		}
 		if vm.Format != "pgp" && vm.To != "people" { // for people the signature makes it OpenPGP
-			vm.Errors["format"] = "Only OpenPGP carries a signature: choose that format, or no signature."
+			vm.Errors["format"] = say(x, "wrong.only-pgp-signs")
 			return job, nil
 		}
 		job.target.Sign = []*pgp.Key{s.pgp}
-		job.facts = append(job.facts, views.Fact{Name: "Signed with", Value: s.key.Name})
+		job.facts = append(job.facts, views.Fact{Name: say(x, "results.signed-with"), Value: s.key.Name})
 	}
 	switch vm.To {
 	case "passphrase":
-		e.withPassphrase(f.get("passphrase"), job, vm)
+		e.withPassphrase(x, f.get("passphrase"), job, vm)
 	case "people":
 		return job, e.withPeople(x, f, job, vm, own)
 	case "me":
-		job.headline = "Encrypted for you"
-		return job, e.withMine(job, vm, own)
+		job.headline = say(x, "results.encrypted-for-you")
+		return job, e.withMine(x, job, vm, own)
 	}
 	return job, nil
 }
 
-func (e *encrypt) withPassphrase(p string, job *encryptJob, vm *views.EncryptForm) {
+func (e *encrypt) withPassphrase(x *fiber.Ctx, p string, job *encryptJob, vm *views.EncryptForm) {
 	switch {
 	case p == "":
-		vm.Errors["passphrase"] = "Type a passphrase, or let one be made for you."
+		vm.Errors["passphrase"] = say(x, "wrong.type-passphrase")
 	case !utf8.ValidString(p) || len(p) > password.MaxBytes:
-		vm.Errors["passphrase"] = "A passphrase is text of at most 1,024 bytes."
+		vm.Errors["passphrase"] = say(x, "wrong.passphrase-text")
 	}
-	job.target.Passphrase, job.headline = p, "Encrypted with your passphrase"
+	job.target.Passphrase, job.headline = p, say(x, "results.encrypted-with-passphrase")
 	if vm.Format == "pgp" {
 		job.target.PassphraseFormat = crypto.FormatPGP
 		job.asPGP("OpenPGP, passphrase", gpgWithPassphrase)
@@ -97,12 +97,12 @@ func (e *encrypt) withPassphrase(p string, job *encryptJob, vm *views.EncryptFor
 	job.asAge("age, passphrase (scrypt)", ageWithPassphrase)
 }
 
-func (e *encrypt) withMine(job *encryptJob, vm *views.EncryptForm, own []models.Key) error {
+func (e *encrypt) withMine(x *fiber.Ctx, job *encryptJob, vm *views.EncryptForm, own []models.Key) error {
 	switch vm.Format {
 	case "fernet":
 		k := ownDefault(own, "fernet", e.opt.Now())
 		if k == nil {
-			vm.Errors["format"] = "You have no Fernet key that can encrypt. Choose another format, or make one under Keys."
+			vm.Errors["format"] = say(x, "wrong.no-own-fernet-key")
 			return nil
 		}
 		key, err := fernet.ParseKey(string(activeVersion(k).Secret))
@@ -113,18 +113,18 @@ func (e *encrypt) withMine(job *encryptJob, vm *views.EncryptForm, own []models.
 		job.suffix, job.textName, job.command = ".fernet", "message.fernet", fernetCommand
 	case "pgp":
 		job.asPGP("OpenPGP, public key", gpgWithKey)
-		if ok, err := e.addMe(job, models.KindPGP, own); err != nil || !ok {
-			vm.Errors["format"] = "You have no OpenPGP key that can encrypt. Choose another format, or make one under Keys."
+		if ok, err := e.addMe(x, job, models.KindPGP, own); err != nil || !ok {
+			vm.Errors["format"] = say(x, "wrong.no-own-pgp-key")
 			return err
 		}
 	default:
 		job.asAge("age, X25519", ageWithKey)
-		if ok, err := e.addMe(job, models.KindAge, own); err != nil || ok {
+		if ok, err := e.addMe(x, job, models.KindAge, own); err != nil || ok {
 			return err
 		}
 		job.asAge("age, post-quantum", ageWithKey)
-		if ok, err := e.addMe(job, models.KindAgePQ, own); err != nil || !ok {
-			vm.Errors["to"] = "You have no age key that can encrypt. Make one under Keys, or choose a passphrase."
+		if ok, err := e.addMe(x, job, models.KindAgePQ, own); err != nil || !ok {
+			vm.Errors["to"] = say(x, "wrong.no-own-age-key")
 			return err
 		}
 	}
@@ -133,7 +133,7 @@ func (e *encrypt) withMine(job *encryptJob, vm *views.EncryptForm, own []models.
 
 // addMe adds the person's own default key of a kind, as it stands in the sealed ring: what the database says in the
 // clear may be another's, and is reported when it differs.
-func (e *encrypt) addMe(job *encryptJob, kind string, own []models.Key) (bool, error) {
+func (e *encrypt) addMe(x *fiber.Ctx, job *encryptJob, kind string, own []models.Key) (bool, error) {
 	k := ownDefault(own, kind, e.opt.Now())
 	if k == nil {
 		return false, nil
@@ -141,7 +141,7 @@ func (e *encrypt) addMe(job *encryptJob, kind string, own []models.Key) (bool, e
 	v := k.Active(e.opt.Now())
 	job.key = k
 	if v.PublicDiffers {
-		job.warn = differs(k.Name)
+		job.warn = differs(x, k.Name)
 	}
 	if kind == models.KindPGP {
 		key, err := ownPGP(*v)
@@ -157,10 +157,10 @@ func (e *encrypt) addMe(job *encryptJob, kind string, own []models.Key) (bool, e
 }
 
 // differs warns of a public copy that is not the owner's own.
-func differs(name string) *views.Problem {
-	return &views.Problem{Title: "The public copy of your key “" + name + "” was changed",
-		Detail: "What this server's database gives to others is not your public key. Your own encryption is not affected: it takes the sealed copy. Others may be encrypting to somebody else.",
-		Next:   "Tell whoever runs this server, and let people compare your key by another way."}
+func differs(x *fiber.Ctx, name string) *views.Problem {
+	return &views.Problem{Title: say(x, "errors.public-copy-changed", lang.Args{"Key": name}),
+		Detail: say(x, "errors.public-copy-changed-detail"),
+		Next:   say(x, "errors.public-copy-changed-next")}
 }
 
 func (e *encrypt) withPeople(x *fiber.Ctx, f *form, job *encryptJob, vm *views.EncryptForm, own []models.Key) error {
@@ -178,12 +178,12 @@ func (e *encrypt) withPeople(x *fiber.Ctx, f *form, job *encryptJob, vm *views.E
 			w = way{"pgp", nil, models.KindPGP}
 		}
 		if !has(w.own) {
-			vm.Errors["recipients"] = "You have no key of this format. Make one under Keys, or choose another format."
+			vm.Errors["recipients"] = say(x, "wrong.no-own-key-of-format")
 			return nil
 		}
 	} else {
 		var ok bool
-		if w, ok = choose(all, vm.Format == "pgp" || len(job.target.Sign) > 0, alsoMe, has, vm.Errors); !ok {
+		if w, ok = choose(x, all, vm.Format == "pgp" || len(job.target.Sign) > 0, alsoMe, has, vm.Errors); !ok {
 			return nil
 		}
 	}
@@ -207,10 +207,10 @@ func (e *encrypt) withPeople(x *fiber.Ctx, f *form, job *encryptJob, vm *views.E
 		}
 		if r.fresh != nil {
 			job.fresh = append(job.fresh, r.fresh)
-			job.facts = append(job.facts, views.Fact{Name: "New in your people", Value: r.who})
+			job.facts = append(job.facts, views.Fact{Name: say(x, "results.new-in-people"), Value: r.who})
 		}
 	}
-	job.headline = headline(all, alsoMe)
+	job.headline = headline(x, all, alsoMe)
 	detail := map[string]string{models.KindAgePQ: "age, post-quantum public key"}[w.own]
 	switch {
 	case w.format == "age":
@@ -222,18 +222,18 @@ func (e *encrypt) withPeople(x *fiber.Ctx, f *form, job *encryptJob, vm *views.E
 	}
 	before := job.target.Check(e.opt.Now())
 	if alsoMe {
-		if _, err := e.addMe(job, w.own, own); err != nil {
+		if _, err := e.addMe(x, job, w.own, own); err != nil {
 			return err
 		}
 	}
 	if err := job.target.Check(e.opt.Now()); err != nil {
-		vm.Errors["recipients"] = leaveOut(err, alsoMe && before == nil)
+		vm.Errors["recipients"] = leaveOut(x, err, alsoMe && before == nil)
 	}
 	return nil
 }
 
 // headline names people, and counts keys.
-func headline(all []recipient, alsoMe bool) string {
+func headline(x *fiber.Ctx, all []recipient, alsoMe bool) string {
 	var who []string
 	keys := 0
 	for _, r := range all {
@@ -244,26 +244,26 @@ func headline(all []recipient, alsoMe bool) string {
 		}
 	}
 	if keys > 0 {
-		who = append(who, count(keys, "public key", "public keys"))
+		who = append(who, lang.N(x.UserContext(), "results.public-keys", keys))
 	}
 	if alsoMe {
-		who = append(who, "you")
+		who = append(who, say(x, "results.you"))
 	}
-	return "Encrypted for " + names(who)
+	return say(x, "results.encrypted-for", lang.Args{"Names": names(x, who)})
 }
 
 // leaveOut says which public keys to drop when one file can't have them all. own is set when they could
 // do without the person's own.
-func leaveOut(err error, own bool) string {
+func leaveOut(x *fiber.Ctx, err error, own bool) string {
 	switch {
 	case own && errors.Is(err, agefile.ErrMixed):
-		return "Post-quantum keys (age1pq1…) can't share a file with your own key, which is not one. Clear “Also to me”, or give other keys."
+		return say(x, "wrong.mixed-with-own")
 	case own:
-		return fmt.Sprintf("With your own key these are more than the %d public keys a file may have. Clear “Also to me”, or leave one out.", agefile.MaxStanzas)
+		return lang.N(x.UserContext(), "wrong.too-many-with-own", agefile.MaxStanzas)
 	case errors.Is(err, agefile.ErrMixed):
-		return "Post-quantum keys can't share a file with other keys. Leave out those that begin with age1pq1, or all the others."
+		return say(x, "wrong.mixed")
 	}
-	return sentence(err.Error())
+	return reason(x.UserContext(), err)
 }
 
 // pin keeps those who were found by login for this, so that their keys are compared from now on.

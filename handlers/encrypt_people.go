@@ -3,11 +3,11 @@ package handlers
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/crypto/agefile"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -30,7 +30,7 @@ func (r *recipient) has(kinds ...string) bool {
 func (e *encrypt) recipients(x *fiber.Ctx, f *form, vm *views.EncryptForm) (all []recipient, me bool, stop *views.Problem, err error) {
 	entries, bad := readRecipients(f.get("recipients"))
 	if bad != nil {
-		vm.Errors["recipients"] = sentence(bad.Error())
+		vm.Errors["recipients"] = reason(x.UserContext(), bad)
 		if errors.Is(bad, errPrivatePasted) {
 			vm.Recipients = "" // a secret stays no longer than it must
 		}
@@ -38,7 +38,7 @@ func (e *encrypt) recipients(x *fiber.Ctx, f *form, vm *views.EncryptForm) (all 
 	}
 	ticked := f.values["person"]
 	if len(entries)+len(ticked) == 0 {
-		vm.Errors["recipients"] = "Paste at least one public key (age1…, ssh-ed25519 … or an OpenPGP block), or name somebody by login."
+		vm.Errors["recipients"] = say(x, "wrong.no-recipients")
 		return nil, false, nil, nil
 	}
 	book := &book{core: e.core, x: x, vm: vm, seen: make(map[string]bool)}
@@ -48,7 +48,7 @@ func (e *encrypt) recipients(x *fiber.Ctx, f *form, vm *views.EncryptForm) (all 
 	for _, id := range ticked {
 		i := slices.IndexFunc(book.people, func(p models.Person) bool { return p.ID.String() == id })
 		if i < 0 {
-			vm.Errors["recipients"] = "Somebody you ticked is no longer in your list of people. Tick again, and send it once more."
+			vm.Errors["recipients"] = say(x, "wrong.ticked-gone")
 			return nil, false, nil, nil
 		}
 		book.person(&book.people[i])
@@ -107,16 +107,16 @@ func (b *book) add(r recipient, keys []models.PublicKey) {
 	case len(r.keys) > 0:
 		b.all = append(b.all, r)
 	case why != nil:
-		b.refuse("Nothing can be encrypted to " + r.who + ": " + sentence(why.Error()))
+		b.refuse(say(b.x, "wrong.nothing-to-person", lang.Args{"Name": r.who, "Reason": reason(b.x.UserContext(), why)}))
 	default:
-		b.refuse("Nothing can be encrypted to " + r.who + ": they have no public key here.")
+		b.refuse(say(b.x, "wrong.person-has-no-key", lang.Args{"Name": r.who}))
 	}
 }
 
 func (b *book) key(k *models.PublicKey) {
 	if id := k.Kind + k.Fingerprint; !b.seen[id] {
 		b.seen[id] = true
-		b.add(recipient{who: "the key " + shortPrint(k)}, []models.PublicKey{*k})
+		b.add(recipient{who: say(b.x, "results.the-key", lang.Args{"Fingerprint": shortPrint(k)})}, []models.PublicKey{*k})
 	}
 }
 
@@ -136,29 +136,32 @@ func (b *book) person(p *models.Person) {
 	if b.stop != nil {
 		return
 	}
-	stop := views.Problem{Link: "/people/" + p.ID.String(), NewTab: true}
+	var stop trouble
+	who := lang.Args{"Name": p.Name}
 	switch {
 	case p.Unreadable:
-		stop.Title, stop.Detail = "An entry of your people does not open", "It was changed in the database, or belongs elsewhere. Nothing was encrypted."
-		stop.Next = "Look at the entry, which can only be removed"
+		stop = problem("errors.person-unreadable",
+			"errors.person-unreadable-detail",
+			"errors.person-unreadable-next")
 	case p.Gone(now):
-		stop.Title = p.Name + " has no account here any more"
-		stop.Detail = "Nothing was encrypted. Their login is never given to anybody else."
-		stop.Next = "Decide what becomes of " + p.Name
+		stop.title = told("errors.person-gone", who)
+		stop.detail = told("errors.person-gone-detail")
+		stop.next = told("errors.person-gone-next", who)
 	default:
-		stop.Title = "The key of " + p.Name + " has changed"
-		stop.Detail = "It is not the one that you added. That happens when they make a new key, and it is also what somebody would do who wants to read along. Nothing was encrypted."
-		stop.Next = "Look at both keys before anything is encrypted to " + p.Name
+		stop.title = told("errors.person-changed", who)
+		stop.detail = told("errors.person-changed-detail")
+		stop.next = told("errors.person-changed-next", who)
 	}
-	b.stop = &stop
+	stop.link, stop.newTab = "/people/"+p.ID.String(), true
+	b.stop = stop.in(b.x.UserContext())
 }
 
 // name finds somebody by the name in the list, by the login there, or else by login among all accounts.
 func (b *book) name(name string) error {
 	u := visitorOf(b.x).user
-	shown := "“" + shortened(printable(name)) + "”"
+	shown := lang.Args{"Name": shortened(printable(name))}
 	if u == nil {
-		b.refuse("Log in to name people: " + shown + " is no public key. Guests paste keys, which begin with age1, ssh- or BEGIN PGP PUBLIC KEY BLOCK.")
+		b.refuse(say(b.x, "wrong.guests-paste-keys", shown))
 		return nil
 	}
 	folded := models.FoldName(name)
@@ -179,7 +182,7 @@ func (b *book) name(name string) error {
 	b.seen["login "+folded] = true
 	found, err := b.find(b.x, name)
 	if models.ErrorCode(err) == models.NotFound {
-		b.refuse("Nobody called " + shown + " is in your list or can be found here. Check the spelling, or paste their public key.")
+		b.refuse(say(b.x, "wrong.nobody-called", shown))
 		return nil
 	}
 	if err != nil {
@@ -199,7 +202,7 @@ func (b *book) name(name string) error {
 // find looks an account up by login, as often as one person may.
 func (c *core) find(x *fiber.Ctx, login string) (*models.Offer, error) {
 	if ok, wait := c.rates.find.Take([16]byte(visitorOf(x).user.Account.ID)); !ok {
-		return nil, tooMany(wait, "You looked for many logins within the last hour. Nothing was encrypted or changed.")
+		return nil, tooMany(wait, "errors.many-logins-looked-for")
 	}
 	return c.db.People.Find(x.UserContext(), login)
 }
@@ -240,7 +243,7 @@ func ways(pgpOnly bool) []way {
 
 // choose finds a way that all recipients, and the person's own key when that is asked for, can go. own tells of
 // which kinds the person has a key. What is in the way goes into errs.
-func choose(all []recipient, pgpOnly, alsoMe bool, own func(kind string) bool, errs views.Fields) (chosen way, ok bool) {
+func choose(x *fiber.Ctx, all []recipient, pgpOnly, alsoMe bool, own func(kind string) bool, errs views.Fields) (chosen way, ok bool) {
 	var open []way
 	for _, w := range ways(pgpOnly) {
 		if !slices.ContainsFunc(all, func(r recipient) bool { return !r.has(w.kinds...) }) {
@@ -248,7 +251,7 @@ func choose(all []recipient, pgpOnly, alsoMe bool, own func(kind string) bool, e
 		}
 	}
 	if len(open) == 0 {
-		errs["recipients"] = leaveOutKinds(all, pgpOnly)
+		errs["recipients"] = leaveOutKinds(x, all, pgpOnly)
 		return way{}, false
 	}
 	if !alsoMe {
@@ -260,15 +263,15 @@ func choose(all []recipient, pgpOnly, alsoMe bool, own func(kind string) bool, e
 		}
 	}
 	if open[0].format == "pgp" {
-		errs["also_me"] = "You have no OpenPGP key, so that you could not open it later. Clear “Also to me”, or make one under Keys."
+		errs["also_me"] = say(x, "wrong.also-me-no-pgp-key")
 	} else {
-		errs["recipients"] = leaveOut(agefile.ErrMixed, true)
+		errs["recipients"] = leaveOut(x, agefile.ErrMixed, true)
 	}
 	return way{}, false
 }
 
 // leaveOutKinds says which recipients to drop when no single format goes to all.
-func leaveOutKinds(all []recipient, pgpOnly bool) string {
+func leaveOutKinds(x *fiber.Ctx, all []recipient, pgpOnly bool) string {
 	var classic, pq, openpgp []string
 	for _, r := range all {
 		switch {
@@ -282,26 +285,14 @@ func leaveOutKinds(all []recipient, pgpOnly bool) string {
 	}
 	switch {
 	case pgpOnly:
-		return "OpenPGP was chosen, and there is no OpenPGP key of " + names(append(classic, pq...)) + ". Leave them out, or choose age without a signature."
+		return say(x, "wrong.no-pgp-key-of", lang.Args{"Names": names(x, append(classic, pq...))})
 	case len(openpgp) == 0:
-		return leaveOut(agefile.ErrMixed, false)
+		return leaveOut(x, agefile.ErrMixed, false)
 	}
 	others := append(classic, pq...)
 	if len(others) == 0 { // people with several kinds each, and none in common
-		return "No single format goes to all of them. Encrypt to each kind of key by itself."
+		return say(x, "wrong.no-single-format")
 	}
-	return "No single format goes to all of them: " + names(others) + " can be reached with age only, " + names(openpgp) + " with OpenPGP or with another kind of age key. Leave out the one or the other, and encrypt twice."
-}
-
-// names joins up to four names and says how many more there are.
-func names(all []string) string {
-	rest := ""
-	if len(all) > 4 {
-		rest = " and " + count(len(all)-3, "other", "others")
-		all = all[:3]
-	}
-	if rest == "" && len(all) > 1 {
-		return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1]
-	}
-	return strings.Join(all, ", ") + rest
+	return say(x, "wrong.no-single-format-named",
+		lang.Args{"Age": names(x, others), "OpenPGP": names(x, openpgp)})
 }

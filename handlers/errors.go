@@ -12,41 +12,46 @@ import (
 
 	"zencrypt/blobs"
 	"zencrypt/crypto"
+	"zencrypt/lang"
 	"zencrypt/limits"
 	"zencrypt/models"
 	"zencrypt/views"
 )
 
-// refusal is an error that already knows its page. Message is shown, so it holds nothing secret.
+// refusal is an error that already knows its page. Its texts are shown, so they hold nothing secret.
 type refusal struct {
 	status  int
-	problem views.Problem
+	problem trouble
 	retry   time.Duration
 	cause   error // may be nil
 }
 
-func (r *refusal) Error() string { return r.problem.Title }
+func (r *refusal) Error() string { return r.problem.title.ID }
 
 func (r *refusal) Unwrap() error { return r.cause }
 
+// refuse is a refusal whose texts, given by their ids, have no values.
 func refuse(status int, title, detail, next string) error {
-	return &refusal{status: status, problem: views.Problem{Title: title, Detail: detail, Next: next}}
+	return &refusal{status: status, problem: problem(title, detail, next)}
 }
 
+// tooMany refuses for a while; detail is the id of why.
 func tooMany(wait time.Duration, detail string) error {
-	return &refusal{status: fiber.StatusTooManyRequests, retry: wait,
-		problem: views.Problem{Title: "Too many tries", Detail: detail, Next: "Wait " + seconds(wait) + " and try again."}}
+	p := problem("errors.too-many-tries", detail, "")
+	p.next = told("errors.wait-and-try", lang.Args{"Time": waitTime(wait)})
+	return &refusal{status: fiber.StatusTooManyRequests, retry: wait, problem: p}
 }
 
-func seconds(d time.Duration) string {
+// waitTime is how long somebody has to wait, rounded up.
+func waitTime(d time.Duration) lang.Text {
 	n := int(d/time.Second) + 1
 	if n == 1 {
-		return "a second"
+		return told("spans.a-second")
 	}
 	if n >= 120 {
-		return fmt.Sprintf("%d minutes", (n+59)/60)
+		return told("spans.minutes", lang.Args{"Count": (n + 59) / 60})
 	}
-	return fmt.Sprintf("%d seconds", n)
+	return told("spans.seconds", lang.Args{"Count": n})
 }
 
 // fail is the only place where an error becomes an answer. What it does not know is a 500 without its
@@ -61,103 +66,134 @@ func (c *core) fail(x *fiber.Ctx, err error) error {
 	if retry > 0 {
 		x.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(retry/time.Second)+1))
 	}
-	if p.Title == "" {
+	if p.title.ID == "" {
 		return x.SendStatus(status)
 	}
+	shown := p.in(x.UserContext())
 	if isFragment(x) {
-		return c.html(x, status, views.OutcomeFragment(views.Outcome{Problem: &p}))
+		return c.html(x, status, views.OutcomeFragment(views.Outcome{Problem: shown}))
 	}
 	if status == fiber.StatusInsufficientStorage || status == fiber.StatusServiceUnavailable || errors.Is(err, blobs.ErrQuota) {
-		p.Typed = typed(x) // the same may work later
+		shown.Typed = typed(x) // the same may work later
 	}
-	return c.render(x, status, views.Page{Title: p.Title, Narrow: p.Typed == nil}, views.ProblemPage(p))
+	return c.render(x, status, sheet{Page: views.Page{Title: shown.Title, Narrow: shown.Typed == nil}}, views.ProblemPage(*shown))
 }
 
-func (c *core) classify(x *fiber.Ctx, err error) (int, views.Problem, time.Duration) {
+func (c *core) classify(x *fiber.Ctx, err error) (int, trouble, time.Duration) {
 	var (
 		r    *refusal
 		busy *limits.BusyError
 		f    *fiber.Error
+		full *blobs.SpaceError
 	)
+	why := reason(x.UserContext(), err)
 	switch {
 	case errors.As(err, &r):
 		return r.status, r.problem, r.retry
 	case errors.As(err, &busy):
-		return fiber.StatusServiceUnavailable, views.Problem{Title: "The server is busy",
-			Detail: "Passwords and passphrases are slow to check on purpose, and many are being checked right now. Nothing was changed.",
-			Next:   "Try again in " + seconds(busy.RetryAfter) + "."}, busy.RetryAfter
+		p := problem("errors.busy",
+			"errors.busy-passwords", "")
+		p.next = tryIn(busy.RetryAfter)
+		return fiber.StatusServiceUnavailable, p, busy.RetryAfter
 	case errors.Is(err, blobs.ErrDamaged), errors.Is(err, fs.ErrNotExist): // files have no other names than ours
-		return fiber.StatusInternalServerError, views.Problem{Title: "The stored copy is damaged", Detail: "Nothing of it was sent.",
-			Next: "Whoever runs this server may have a backup.", ID: requestID(x)}, 0
+		p := problem("errors.copy-damaged", "errors.nothing-sent",
+			"errors.backup")
+		p.id = requestID(x)
+		return fiber.StatusInternalServerError, p, 0
 	case errors.Is(err, limits.ErrTooHeavy):
-		return fiber.StatusUnprocessableEntity, views.Problem{Title: "Too heavy for this server",
-			Detail: "A passphrase is slow to try on purpose, and this takes more memory than the server has for one. Nothing was tried or stored.",
-			Next:   "Use the age command on your own machine, or ask whoever runs this server for a higher ZENCRYPT_KDF_MEMORY."}, 0
+		return fiber.StatusUnprocessableEntity, problem("errors.too-heavy",
+			"errors.too-heavy-detail",
+			"errors.too-heavy-next"), 0
 	case errors.Is(err, blobs.ErrQuota):
-		return fiber.StatusRequestEntityTooLarge, views.Problem{Title: "Your storage is full",
-			Detail: err.Error() + ". Nothing was stored.", Next: "Delete results or items that you no longer need, then try again."}, 0
+		p := problem("errors.storage-full", "errors.quota-used-up",
+			"errors.delete-some")
+		if errors.As(err, &full) {
+			p.detail = told("errors.quota",
+				lang.Args{"Want": full.Want, "Used": full.Used, "Limit": full.Limit})
+		}
+		return fiber.StatusRequestEntityTooLarge, p, 0
 	case errors.Is(err, blobs.ErrSpoolFull):
-		return fiber.StatusInsufficientStorage, views.Problem{Title: "The server's space for results is full",
-			Detail: "Results of others take all of it right now. Nothing was stored.", Next: "They live for an hour at most: try again later."}, 10 * time.Minute
+		return fiber.StatusInsufficientStorage, problem("errors.spool-full",
+			"errors.spool-full-detail",
+			"errors.spool-full-next"), 10 * time.Minute
 	case models.ReadOnly(err):
 		return fiber.StatusInsufficientStorage, readOnlyProblem(c.whyNot(err)), readOnlyRetry
 	case models.Busy(err):
-		return fiber.StatusServiceUnavailable, views.Problem{Title: "The server is busy",
-			Detail: "Its database took too long. Nothing was changed.", Next: "Try again in a few seconds."}, 5 * time.Second
+		return fiber.StatusServiceUnavailable, problem("errors.busy", "errors.database-slow",
+			"errors.try-soon"), 5 * time.Second
 	case models.ErrorCode(err) == models.Unavailable:
-		return fiber.StatusInsufficientStorage, views.Problem{Title: "Nothing was stored",
-			Detail: sentence(models.ErrorMessage(err)), Next: "Tell whoever runs this server, and try again later."}, time.Minute
+		p := problem("errors.nothing-stored", "", "errors.tell-operator")
+		p.why = why
+		return fiber.StatusInsufficientStorage, p, time.Minute
 	case errors.Is(err, blobs.ErrDisk):
-		return fiber.StatusInsufficientStorage, views.Problem{Title: "The server's disk is full",
-			Detail: "Nothing was stored, and what was there is as it was.", Next: "Tell whoever runs this server, and try again later."}, time.Minute
+		return fiber.StatusInsufficientStorage, problem("errors.disk-full",
+			"errors.disk-full-detail", "errors.tell-operator"), time.Minute
 	case errors.Is(err, errCutForm), errors.Is(err, errGone): // of the latter nobody is there to read it
 		return httpProblem(fiber.StatusBadRequest)
 	case errors.Is(err, errSlow):
-		return fiber.StatusRequestTimeout, views.Problem{Title: "The upload was too slow",
-			Detail: "Less than 16 KiB a second arrived over a minute. Nothing was stored.", Next: "Try again on a better connection."}, 0
+		return fiber.StatusRequestTimeout, problem("errors.slow",
+			"errors.slow-detail", "errors.slow-next"), 0
 	case errors.Is(err, crypto.ErrTooLarge):
-		return fiber.StatusRequestEntityTooLarge, views.Problem{Title: "Too large for this format",
-			Detail: sentence(err.Error()) + " Nothing was stored.", Next: "Use the age format: it has no limit of its own."}, 0
+		p := problem("errors.too-large-for-format", "", "errors.use-age")
+		p.detail = told("errors.reason-nothing-stored", lang.Args{"Reason": why})
+		return fiber.StatusRequestEntityTooLarge, p, 0
 	case errors.As(err, &f):
 		return httpProblem(f.Code)
 	}
 	switch models.ErrorCode(err) {
 	case models.Invalid:
-		return fiber.StatusUnprocessableEntity, views.Problem{Title: "That can't be done", Detail: sentence(models.ErrorMessage(err)) + " Nothing was changed."}, 0
+		p := problem("errors.invalid", "", "")
+		p.detail = told("errors.reason-nothing-changed", lang.Args{"Reason": why})
+		return fiber.StatusUnprocessableEntity, p, 0
 	case models.Unauthorized:
-		return fiber.StatusForbidden, views.Problem{Title: "Not allowed", Detail: sentence(models.ErrorMessage(err))}, 0
+		p := problem("errors.not-allowed", "", "")
+		p.why = why
+		return fiber.StatusForbidden, p, 0
 	case models.Suspended:
-		return fiber.StatusForbidden, views.Problem{Title: "This account is suspended",
-			Detail: "What you typed is right, and all that the account holds is kept. It can be opened again when whoever runs this server lifts the suspension.",
-			Next:   "Ask whoever runs this server."}, 0
+		return fiber.StatusForbidden, problem("errors.suspended",
+			"errors.suspended-detail",
+			"errors.suspended-next"), 0
 	case models.NotFound, models.Gone:
 		return httpProblem(fiber.StatusNotFound)
 	case models.Conflict:
-		return fiber.StatusConflict, views.Problem{Title: "It changed meanwhile", Detail: sentence(models.ErrorMessage(err)), Next: "Load the page again."}, 0
+		p := problem("errors.conflict", "", "errors.conflict-next")
+		p.why = why
+		return fiber.StatusConflict, p, 0
 	}
-	return fiber.StatusInternalServerError, views.Problem{Title: "Something went wrong on the server",
-		Detail: "Nothing was changed. The server's log has the reason under this number.", Next: "Try again.", ID: requestID(x)}, 0
+	p := problem("errors.internal",
+		"errors.internal-detail", "errors.try-again")
+	p.id = requestID(x)
+	return fiber.StatusInternalServerError, p, 0
 }
 
-func httpProblem(code int) (int, views.Problem, time.Duration) {
+func tryIn(wait time.Duration) lang.Text {
+	return told("errors.try-in", lang.Args{"Time": waitTime(wait)})
+}
+
+func httpProblem(code int) (int, trouble, time.Duration) {
 	switch code {
 	case fiber.StatusNotFound:
-		return code, views.Problem{Title: "Nothing is here", Detail: "There is no such page, or it is not yours, or its time is over.", Next: "Go to the start.", Link: "/"}, 0
+		p := problem("errors.not-found", "errors.not-found-detail", "errors.go-to-start")
+		p.link = "/"
+		return code, p, 0
 	case fiber.StatusMethodNotAllowed:
-		return code, views.Problem{Title: "Not like this", Detail: "This address does not take that kind of request.", Next: "Go to the start.", Link: "/"}, 0
+		p := problem("errors.method", "errors.method-detail", "errors.go-to-start")
+		p.link = "/"
+		return code, p, 0
 	case fiber.StatusRequestEntityTooLarge:
-		return code, views.Problem{Title: "Too large", Detail: "More was sent than this form takes: a text may have 1 MiB. Nothing was stored.",
-			Next: "Put a long text into a file and choose that, or send less at a time."}, 0
+		return code, problem("errors.too-large", "errors.too-large-detail",
+			"errors.too-large-next"), 0
 	case fiber.StatusUnsupportedMediaType:
-		return code, views.Problem{Title: "Not a form", Detail: "The server takes what web forms send: multipart/form-data or application/x-www-form-urlencoded. Nothing was stored.",
-			Next: "Use the form on the page."}, 0
+		return code, problem("errors.not-form",
+			"errors.not-form-detail",
+			"errors.not-form-next"), 0
 	case fiber.StatusBadRequest:
-		return code, views.Problem{Title: "The request could not be read", Detail: "It was cut short or malformed. Nothing was stored.", Next: "Send it again."}, 0
+		return code, problem("errors.unreadable", "errors.unreadable-detail", "errors.send-again"), 0
 	}
 	if code >= 400 && code < 500 {
-		return code, views.Problem{Title: "Refused", Detail: "The server does not take this request. Nothing was changed."}, 0
+		return code, problem("errors.refused", "errors.refused-detail", ""), 0
 	}
-	return code, views.Problem{Title: "Something went wrong on the server", Detail: "Nothing was changed.", Next: "Try again."}, 0
+	return code, problem("errors.internal", "errors.nothing-changed", "errors.try-again"), 0
 }
 
 // errorClass names an unexpected error for the log: its types, outermost first, and the text only of

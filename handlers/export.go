@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"filippo.io/age"
@@ -38,7 +37,7 @@ type exportPart struct {
 
 const exportName = "zencrypt-export.tar.age"
 
-var exportPage = views.Page{Title: "Take everything with you", Active: "account", NoStore: true}
+var exportPage = sheet{title: "titles.export", Page: views.Page{Active: "account", NoStore: true}}
 
 // New handles GET /account/export: what will be in the archive, and for whom to encrypt it.
 func (e *exporting) New(x *fiber.Ctx) error {
@@ -108,7 +107,8 @@ func (e *exporting) Create(x *fiber.Ctx) error {
 	if n, _, err := e.db.Accounts.Usage(ctx, u.Account.ID); err != nil {
 		return err
 	} else if n > archive.MaxItems {
-		return refuse(fiber.StatusUnprocessableEntity, "Too many items for one archive", "An archive holds a million items at most. Nothing was changed.", "Delete some of them, or save them one by one.")
+		return refuse(fiber.StatusUnprocessableEntity, "errors.too-many-items",
+			"errors.too-many-items-detail", "errors.too-many-items-next")
 	}
 	unlisted, err := e.db.Accounts.Unlisted(ctx, u.Account.ID)
 	if err != nil {
@@ -116,8 +116,8 @@ func (e *exporting) Create(x *fiber.Ctx) error {
 	}
 	leave, ok := e.gate.Enter([16]byte(u.Account.ID))
 	if !ok {
-		return &refusal{status: fiber.StatusTooManyRequests, problem: problem("An export is under way already",
-			"One at a time is made for each account. Nothing was changed.", "Wait until it has arrived, or cancel it, then try again.")}
+		return &refusal{status: fiber.StatusTooManyRequests, problem: problem("errors.export-under-way",
+			"errors.export-under-way-detail", "errors.export-under-way-next")}
 	}
 	about := archive.Account{Login: u.Account.Login, Created: u.Account.Created.UTC(), Unlisted: unlisted}
 	body := pull(func(w io.Writer) error { return e.write(ctx, u, w, target, about) }, func(place string) {
@@ -148,45 +148,45 @@ func (e *exporting) target(ctx context.Context, u *models.Unlocked, f *form) (t 
 		p := f.get("passphrase")
 		switch {
 		case !utf8.ValidString(p) || len(p) > password.MaxBytes:
-			return t, models.Errorf(models.Invalid, "passphrase", "a passphrase is text of at most 1,024 bytes")
+			return t, wrong("passphrase", "wrong.passphrase-text")
 		case p != f.get("passphrase2"):
-			return t, models.Errorf(models.Invalid, "passphrase2", "the two passphrases differ; type the same one twice")
+			return t, wrong("passphrase2", "wrong.passphrases-differ")
 		}
 		if err := e.db.Accounts.CheckPassphrase(p, u.Account.Login); err != nil {
 			var policy *password.PolicyError
 			if !errors.As(err, &policy) {
 				return t, err
 			}
-			return t, models.Errorf(models.Invalid, "passphrase", "%s", strings.Replace(policy.Message, "the password", "the passphrase", 1))
+			return t, failed(models.Invalid, "passphrase", passphrasePolicy(policy))
 		}
 		t.Passphrase = p
 	case "key":
 		id, err := models.ParseID(f.get("key"))
 		if err != nil {
-			return t, models.Errorf(models.Invalid, "key", "choose one of your age keys")
+			return t, wrong("key", "wrong.choose-age-key")
 		}
 		k, err := e.db.Keys.Get(ctx, u, id)
 		if models.ErrorCode(err) == models.NotFound {
-			return t, models.Errorf(models.Invalid, "key", "choose one of your age keys")
+			return t, wrong("key", "wrong.choose-age-key")
 		}
 		if err != nil {
 			return t, err
 		}
 		t.Recipients, err = agefile.ParseRecipients(ageRecipient(k, e.opt.Now))
 		if err != nil {
-			return t, models.Errorf(models.Invalid, "key", "this key can't encrypt: choose another")
+			return t, wrong("key", "wrong.key-cannot-encrypt")
 		}
 	case "recipient":
 		r, err := agefile.KeyReader{}.Recipient(f.get("recipient"))
 		if errors.Is(err, agefile.ErrPrivateKey) {
-			return t, models.Errorf(models.Invalid, "recipient", "this is a private key: paste the public one, which starts with age1 or ssh-")
+			return t, wrong("recipient", "wrong.private-key")
 		}
 		if err != nil {
-			return t, models.Errorf(models.Invalid, "recipient", "this is not one public key that can be used here: paste age1…, ssh-ed25519 … or ssh-rsa …")
+			return t, wrong("recipient", "wrong.not-one-public-key")
 		}
 		t.Recipients = []age.Recipient{r}
 	default:
-		return t, models.Errorf(models.Invalid, "to", "choose what opens the archive")
+		return t, wrong("to", "wrong.choose-what-opens")
 	}
 	return t, nil
 }

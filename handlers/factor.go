@@ -37,21 +37,21 @@ func (c *core) lacksFactor(x *fiber.Ctx) (bool, error) {
 }
 
 var (
-	secondPage = views.Page{Title: "Second factor", Active: "account"}
-	codesPage  = views.Page{Title: "Your one-time codes", Active: "account", Narrow: true, NoStore: true}
+	secondPage = sheet{title: "titles.factor", Page: views.Page{Active: "account"}}
+	codesPage  = sheet{title: "titles.codes", Page: views.Page{Active: "account", Narrow: true, NoStore: true}}
 )
 
 // Show handles GET /account/factor.
 func (a *factor) Show(x *fiber.Ctx) error {
-	notice := map[string]string{
-		"on":        "It is on. From the next log-in on you are asked for a code after your password.",
-		"off":       "The app's codes are no longer asked for.",
-		"cancelled": "Nothing was changed.",
-		"passkey":   "The passkey is in your list.",
-		"unlocks":   "The passkey opens your account without the password from now on.",
-		"removed":   "The passkey is removed. You can delete it from your device too; it opens nothing here any more.",
-	}[x.Query("done")]
-	return a.show(x, fiber.StatusOK, notice, "", nil)
+	done := notice(x, map[string]string{
+		"on":        "notices.factor-on",
+		"off":       "notices.factor-off",
+		"cancelled": "notices.factor-cancelled",
+		"passkey":   "notices.passkey-added",
+		"unlocks":   "notices.passkey-unlocks",
+		"removed":   "notices.passkey-removed",
+	})
+	return a.show(x, fiber.StatusOK, done, "", nil)
 }
 
 // show is the page; the form named open has the errors.
@@ -107,10 +107,10 @@ func (a *factor) Confirm(x *fiber.Ctx) error {
 	}
 	codes, err := a.store.Confirm(x.UserContext(), visitorOf(x).user, f.get("code"))
 	if models.ErrorCode(err) == models.Gone {
-		return a.show(x, fiber.StatusUnprocessableEntity, "", "app", views.Fields{"": sentence(models.ErrorMessage(err))})
+		return a.show(x, fiber.StatusUnprocessableEntity, "", "app", views.Fields{"": reason(x.UserContext(), err)})
 	}
 	if err != nil {
-		errs, err := fieldErrors(err)
+		errs, err := fieldErrors(x, err)
 		if err != nil {
 			return err
 		}

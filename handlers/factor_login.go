@@ -80,7 +80,7 @@ func (a *auth) NewFactor(x *fiber.Ctx) error {
 	return a.askFactor(x, fiber.StatusOK, s.Tries, localPath(x.Query("next")), nil)
 }
 
-var factorPage = views.Page{Title: "Second factor", Active: "login", Narrow: true}
+var factorPage = sheet{title: "titles.factor", Page: views.Page{Active: "login", Narrow: true}}
 
 func (a *auth) askFactor(x *fiber.Ctx, status, left int, next string, errs views.Fields) error {
 	s := visitorOf(x).session
@@ -105,7 +105,7 @@ func (a *auth) askFactor(x *fiber.Ctx, status, left int, next string, errs views
 			return err
 		}
 		if form.Passkey, err = a.ask(s.ID, "factor", ceremony{State: question}, views.PasskeyAsk{
-			Kind: "get", Action: "/login/factor", Options: string(options), Button: "Use a passkey", Next: next}); err != nil {
+			Kind: "get", Action: "/login/factor", Options: string(options), Button: say(x, "results.use-passkey"), Next: next}); err != nil {
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (a *auth) Factor(x *fiber.Ctx) error {
 		return a.tooLate(x, err)
 	}
 	if err := a.checkFactor(x, u, s, f); err != nil {
-		errs, err := fieldErrors(err)
+		errs, err := fieldErrors(x, err)
 		if err != nil {
 			keep()
 			return err
@@ -210,7 +210,7 @@ func (a *auth) checkFactor(x *fiber.Ctx, u *models.Unlocked, s *models.Session, 
 	}
 	what, err := a.asked.get("factor", s.ID, f.get("state"))
 	if err != nil || a.rp == nil {
-		return models.Errorf(models.Unauthorized, "", "the passkey took too long: try again")
+		return failed(models.Unauthorized, "", told("wrong.passkey-too-long"))
 	}
 	all, err := a.db.Passkeys.List(x.UserContext(), u)
 	if err != nil {
@@ -226,7 +226,7 @@ func (c *core) answered(x *fiber.Ctx, u *models.Unlocked, all []models.Passkey, 
 	copied := errors.Is(err, passkey.ErrCopied)
 	if err != nil && !copied {
 		c.opt.Log.Info("a passkey's answer was refused", "request", requestID(x))
-		return nil, models.Errorf(models.Unauthorized, "", "the passkey's answer does not fit: try again, or use another way")
+		return nil, failed(models.Unauthorized, "", told("wrong.passkey-does-not-fit"))
 	}
 	var found *models.Passkey
 	for i := range all {
@@ -235,14 +235,14 @@ func (c *core) answered(x *fiber.Ctx, u *models.Unlocked, all []models.Passkey, 
 		}
 	}
 	if found == nil || !copied && !c.asked.take(f.get("state")) {
-		return nil, models.Errorf(models.Unauthorized, "", "the passkey's answer does not fit: try again, or use another way")
+		return nil, failed(models.Unauthorized, "", told("wrong.passkey-does-not-fit"))
 	}
 	if err := c.db.Passkeys.Used(x.UserContext(), u, found.ID, got, copied); err != nil {
 		return nil, err
 	}
 	if copied {
-		return nil, models.Errorf(models.Unauthorized, "",
-			"this passkey was refused: its counter went back, so a copy of it may be in use. Use another way, and remove it from your account")
+		return nil, failed(models.Unauthorized, "",
+			told("wrong.passkey-copied"))
 	}
 	found.Credential = got
 	return found, nil
@@ -258,7 +258,7 @@ func (a *auth) askAnybody(x *fiber.Ctx, next string) *views.PasskeyAsk {
 		return nil
 	}
 	form, err := a.ask(models.ID{}, "login", ceremony{State: question}, views.PasskeyAsk{
-		Kind: "get", Action: "/login/passkey", Options: string(options), Button: "Log in with a passkey", Next: next})
+		Kind: "get", Action: "/login/passkey", Options: string(options), Button: say(x, "results.log-in-with-passkey"), Next: next})
 	if err != nil {
 		return nil
 	}
@@ -274,12 +274,12 @@ func (a *auth) Passkey(x *fiber.Ctx) error {
 	}
 	next, client := localPath(f.get("next")), visitorOf(x).client
 	if ok, wait := a.rates.loginClient.Take(client); !ok {
-		return tooMany(wait, "Many log-ins from here failed in a short time.")
+		return tooMany(wait, "errors.many-log-ins-failed")
 	}
 	u, err := a.byPasskey(x, f)
 	if models.ErrorCode(err) == models.Unauthorized {
 		a.db.Activity.FailedFor(models.ID{}, models.EventPasskeyFailed)
-		errs, _ := fieldErrors(err)
+		errs, _ := fieldErrors(x, err)
 		return a.showLogin(x, fiber.StatusUnprocessableEntity, views.LoginForm{Next: next, Errors: errs})
 	}
 	a.rates.loginClient.Return(client)
@@ -293,20 +293,20 @@ func (a *auth) Passkey(x *fiber.Ctx) error {
 
 func (a *auth) byPasskey(x *fiber.Ctx, f *form) (*models.Unlocked, error) {
 	if a.rp == nil {
-		return nil, models.Errorf(models.Unauthorized, "", "this server has no passkeys: log in with your password")
+		return nil, failed(models.Unauthorized, "", told("wrong.no-passkeys"))
 	}
 	what, err := a.asked.get("login", models.ID{}, f.get("state"))
 	if err != nil {
-		return nil, models.Errorf(models.Unauthorized, "", "the passkey took too long: try again")
+		return nil, failed(models.Unauthorized, "", told("wrong.passkey-too-long"))
 	}
 	id, err := passkey.CredentialID([]byte(f.get("credential")))
 	if err != nil {
-		return nil, models.Errorf(models.Unauthorized, "", "the browser's answer could not be read: try again, or log in with your password")
+		return nil, failed(models.Unauthorized, "", told("wrong.passkey-unreadable"))
 	}
 	prf := prfOf(f)
 	if prf == nil {
-		return nil, models.Errorf(models.Unauthorized, "",
-			"this passkey cannot unlock your keys by itself. Log in with your password; the passkey is then your second factor")
+		return nil, failed(models.Unauthorized, "",
+			told("wrong.passkey-no-prf"))
 	}
 	u, k, err := a.db.Passkeys.Open(x.UserContext(), id, prf)
 	if err != nil {

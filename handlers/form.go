@@ -13,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/crypto/agefile"
+	"zencrypt/lang"
 	"zencrypt/views"
 )
 
@@ -126,8 +127,8 @@ func (f *form) advance() (*multipart.Part, error) {
 			f.count--
 		}
 		if f.count > maxParts {
-			return nil, &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("Too many parts",
-				"A form takes at most 32 fields and files at once. Nothing more was stored.", "Send fewer files at a time.")}
+			return nil, &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("errors.too-many-parts",
+				"errors.too-many-parts-detail", "errors.too-many-parts-next")}
 		}
 		name := p.FormName()
 		if _, _, err := mime.ParseMediaType(p.Header.Get(fiber.HeaderContentDisposition)); err != nil {
@@ -147,9 +148,10 @@ func (f *form) advance() (*multipart.Part, error) {
 		}
 		// A signature is small, and has to be there before the first byte of what it is over: it counts as a field.
 		if f.files {
-			return nil, &refusal{status: fiber.StatusUnprocessableEntity, problem: problem("The form came in the wrong order",
-				"The field “"+printable(name)+"” stands behind a file, where it is too late: files are worked on as they arrive. Nothing was stored.",
-				"Send all fields before the first file.")}
+			p := problem("errors.wrong-order", "", "errors.wrong-order-next")
+			p.detail = told("errors.wrong-order-detail",
+				lang.Args{"Field": printable(name)})
+			return nil, &refusal{status: fiber.StatusUnprocessableEntity, problem: p}
 		}
 		b := counting{form: f}
 		n, err := io.Copy(&b, io.LimitReader(p, int64(bound(name))+1))
@@ -203,12 +205,12 @@ func (f *form) mode() string {
 
 // check puts what a form can't mean beside its fields: a text and a file at once, and a result that is to
 // be saved, for nobody: the form was loaded in a session that has ended.
-func (f *form) check(v *visitor, errs views.Fields) {
-	if f.on("save") && v.user == nil {
-		errs["save"] = "You are logged out, so it can't be saved. Log in in another tab and send it again."
+func (f *form) check(x *fiber.Ctx, errs views.Fields) {
+	if f.on("save") && visitorOf(x).user == nil {
+		errs["save"] = say(x, "wrong.logged-out-save")
 	}
 	if f.both() {
-		errs["text"] = "Choose one of the two: the text or the file. To send the file, empty the text and choose the file again."
+		errs["text"] = say(x, "wrong.text-and-file")
 	}
 }
 
@@ -256,11 +258,12 @@ func bound(name string) int {
 
 func tooLong(name string) error {
 	if name == "text" {
-		return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The text is too long",
-			"A text may have 1 MiB. Nothing was stored.", "Put it into a file and choose that: files may have any size up to the server's limit.")}
+		return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("errors.text-too-long",
+			"errors.text-too-long-detail", "errors.text-too-long-next")}
 	}
-	return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("A field is too long",
-		"The field “"+printable(name)+"” takes at most 64 KiB. Nothing was stored.", "Shorten it and send the form again.")}
+	p := problem("errors.field-too-long", "", "errors.field-too-long-next")
+	p.detail = told("errors.field-too-long-detail", lang.Args{"Field": printable(name)})
+	return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: p}
 }
 
 // bodyError tells a body that was cut or refused from one that is malformed.

@@ -22,8 +22,9 @@ func (c *core) holdForm(x *fiber.Ctx, n int64) error {
 	release, err := c.forms.Acquire(x.UserContext(), limits.User, n)
 	var busy *limits.BusyError
 	if errors.As(err, &busy) {
-		return &refusal{status: fiber.StatusServiceUnavailable, retry: busy.RetryAfter, problem: problem("The server is busy",
-			"Many long texts are on their way to it right now. Nothing was stored.", "Try again in "+seconds(busy.RetryAfter)+".")}
+		p := problem("errors.busy", "errors.busy-texts", "")
+		p.next = tryIn(busy.RetryAfter)
+		return &refusal{status: fiber.StatusServiceUnavailable, retry: busy.RetryAfter, problem: p}
 	}
 	if err != nil {
 		return err

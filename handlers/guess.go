@@ -19,7 +19,7 @@ import (
 // Where a spelling means several accounts, a device that is known to one of them must not try the others' passwords: when
 // the common tries are used up, only is the one account that it may try on.
 func (c *core) guess(x *fiber.Ctx, login string) (only *models.ID, keep func(), err error) {
-	const text = "Wrong passwords or codes were tried too often. Nothing is locked: the wait is short."
+	const text = "errors.wrong-passwords-tries"
 	accounts, err := c.db.Accounts.Meant(x.UserContext(), login)
 	if err != nil {
 		return nil, nil, err
@@ -81,7 +81,7 @@ func (c *core) guessFactor(x *fiber.Ctx, a *models.Account) (keep func(), err er
 		rate, key = c.rates.device, device
 	}
 	if ok, wait := rate.Take(key); !ok {
-		return nil, tooMany(wait, "Wrong codes were tried too often. Nothing is locked: the wait is short.")
+		return nil, tooMany(wait, "errors.wrong-codes-tries")
 	}
 	return func() { rate.Return(key) }, nil
 }

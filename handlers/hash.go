@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/crypto/digest"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -15,7 +16,7 @@ import (
 // hash is the verb: digests and HMACs of text and files, several algorithms in one pass.
 type hash struct{ *core }
 
-var hashPage = views.Page{Title: "Hash", Active: "hash"}
+var hashPage = sheet{title: "titles.hash", Page: views.Page{Active: "hash"}}
 
 // New handles GET /hash: the empty form.
 func (h *hash) New(x *fiber.Ctx) error {
@@ -30,7 +31,7 @@ func (h *hash) form(x *fiber.Ctx, f *form) views.HashForm {
 			for id := range strings.SplitSeq(id, ",") {
 				id = strings.ToLower(strings.TrimSpace(id))
 				if _, ok := digest.Lookup(id); !ok {
-					vm.Errors["algorithm"] = "Unknown algorithm. Choose from the list."
+					vm.Errors["algorithm"] = say(x, "wrong.unknown-algorithm")
 				}
 				chosen[id] = true
 			}
@@ -38,13 +39,17 @@ func (h *hash) form(x *fiber.Ctx, f *form) views.HashForm {
 		vm.Text, vm.Salt, vm.Expected = shown(f.text), printable(f.get("salt")), printableLines(f.get("expected"))
 		vm.Save = f.on("save")
 		vm.Mode = f.mode()
-		f.check(visitorOf(x), vm.Errors)
+		f.check(x, vm.Errors)
 	}
 	if len(chosen) == 0 {
 		chosen["sha256"] = true
 	}
 	for _, a := range digest.Algorithms() {
-		vm.Algorithms = append(vm.Algorithms, views.Algorithm{ID: a.ID, Label: a.Label, Group: a.Group, Broken: a.Broken, HMAC: a.HMAC, Checked: chosen[a.ID]})
+		group := a.Group // SHA-2, BLAKE, ...
+		if a.Broken {
+			group = say(x, "choices.broken")
+		}
+		vm.Algorithms = append(vm.Algorithms, views.Algorithm{ID: a.ID, Label: a.Label, Group: group, Broken: a.Broken, HMAC: a.HMAC, Checked: chosen[a.ID]})
 	}
 	return vm
 }
@@ -70,7 +75,7 @@ func (h *hash) Create(x *fiber.Ctx) error {
 	}
 	start := h.opt.Now()
 	vm := h.form(x, f)
-	job := h.job(f, &vm)
+	job := h.job(x, f, &vm)
 	var out views.Outcome
 	if len(vm.Errors) == 0 {
 		res := &views.HashResult{HMAC: job.key != nil, Salted: len(job.salt) > 0, Compared: job.expected != "", Expected: job.expected, CanSave: vm.LoggedIn}
@@ -95,7 +100,7 @@ func (h *hash) Create(x *fiber.Ctx) error {
 	return h.outcome(x, status, hashPage, views.Hash(vm, out), out)
 }
 
-func (h *hash) job(f *form, vm *views.HashForm) *hashJob {
+func (h *hash) job(x *fiber.Ctx, f *form, vm *views.HashForm) *hashJob {
 	job := &hashJob{salt: []byte(f.get("salt")), save: vm.Save}
 	if k := f.get("hmac_key"); k != "" {
 		job.key = []byte(k)
@@ -105,19 +110,19 @@ func (h *hash) job(f *form, vm *views.HashForm) *hashJob {
 			continue
 		}
 		if job.key != nil && !a.HMAC {
-			vm.Errors["algorithm"] = a.Label + " has no HMAC here. Leave it out, or leave the HMAC key empty."
+			vm.Errors["algorithm"] = say(x, "wrong.no-hmac", lang.Args{"Algorithm": a.Label})
 		}
 		job.ids = append(job.ids, a.ID)
 	}
 	if vm.Mode == "files" && !f.hasFile() {
-		vm.Errors["file"] = "Choose at least one file."
+		vm.Errors["file"] = say(x, "wrong.choose-file")
 	}
 	if s := strings.TrimSpace(f.get("expected")); s != "" {
 		want, _, err := digest.ParseExpected(s)
 		if err != nil {
-			vm.Errors["expected"] = sentence(err.Error())
+			vm.Errors["expected"] = reason(x.UserContext(), err)
 		} else if !h.fits(want, job.ids) {
-			vm.Errors["expected"] = "No chosen algorithm gives a digest of this length. Choose the algorithm that it was made with."
+			vm.Errors["expected"] = say(x, "wrong.digest-length")
 		}
 		job.expected = want
 	}
@@ -138,18 +143,18 @@ func (h *hash) hashText(x *fiber.Ctx, f *form, job *hashJob, res *views.HashResu
 	if err != nil {
 		return err
 	}
-	return h.one("Text", strings.NewReader(string(text)), job, res)
+	return h.one(x, say(x, "results.text"), strings.NewReader(string(text)), job, res)
 }
 
 // hashFiles stores nothing, so it reserves no space.
 func (h *hash) hashFiles(x *fiber.Ctx, f *form, job *hashJob, res *views.HashResult) error {
 	return h.eachFile(x, f, 0, func(_ *upload, name string, content io.Reader) error {
-		return h.one(name, content, job, res)
+		return h.one(x, name, content, job, res)
 	})
 }
 
 // one hashes an input and, as Zencrypt always did, the salt after it.
-func (h *hash) one(name string, r io.Reader, job *hashJob, res *views.HashResult) error {
+func (h *hash) one(x *fiber.Ctx, name string, r io.Reader, job *hashJob, res *views.HashResult) error {
 	hasher, err := digest.New(job.ids, job.key)
 	if err != nil {
 		return err
@@ -183,7 +188,7 @@ func (h *hash) one(name string, r io.Reader, job *hashJob, res *views.HashResult
 	res.Matched = res.Matched || match >= 0
 	in.Tags = strings.Join(tags, "\n") + "\n"
 	if job.save {
-		job.items = append(job.items, &models.Item{Kind: "digest", Title: "Digests of " + name, Size: int64(len(in.Tags)), Body: []byte(in.Tags), Meta: models.ItemMeta{Detail: in.Rows[0].Label}})
+		job.items = append(job.items, &models.Item{Kind: "digest", Title: say(x, "results.digests-of", lang.Args{"Name": name}), Size: int64(len(in.Tags)), Body: []byte(in.Tags), Meta: models.ItemMeta{Detail: in.Rows[0].Label}})
 	}
 	res.Inputs = append(res.Inputs, in)
 	return nil

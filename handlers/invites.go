@@ -32,8 +32,8 @@ func (i *invites) find(x *fiber.Ctx) (views.RegisterForm, error) {
 		err = models.Errorf(models.NotFound, "", "find invitation: this server takes none")
 	}
 	if models.ErrorCode(err) == models.NotFound {
-		return views.RegisterForm{}, refuse(fiber.StatusNotFound, "This invitation does not work",
-			"It was used up or taken back, its time is over, or a part of the link is missing.", "Ask who sent it to you for a new one.")
+		return views.RegisterForm{}, refuse(fiber.StatusNotFound, "errors.invitation",
+			"errors.invitation-detail", "errors.invitation-next")
 	}
 	if err != nil {
 		return views.RegisterForm{}, err
@@ -44,8 +44,8 @@ func (i *invites) find(x *fiber.Ctx) (views.RegisterForm, error) {
 // New handles GET /invite/:token: the form, or 404.
 func (i *invites) New(x *fiber.Ctx) error {
 	if visitorOf(x).user != nil {
-		return refuse(fiber.StatusConflict, "You are logged in", "An invitation is for making a new account, and you have one.",
-			"Log out and open the link again, or give it to whom it is for.")
+		return refuse(fiber.StatusConflict, "errors.logged-in", "errors.logged-in-detail",
+			"errors.logged-in-next")
 	}
 	form, err := i.find(x)
 	if err != nil {
@@ -68,7 +68,7 @@ func (i *invites) Register(x *fiber.Ctx) error {
 	login, pw := f.get("login"), f.get("password")
 	var u *models.Unlocked
 	if pw != f.get("password2") {
-		err = models.Errorf(models.Invalid, "password2", "the two passwords differ. Type the same one twice")
+		err = wrong("password2", "wrong.passwords-differ")
 	} else {
 		u, err = i.register(x, login, pw, func(ctx context.Context) (*models.Unlocked, error) {
 			return i.accounts.RegisterInvited(ctx, form.Invite, login, pw)
@@ -77,7 +77,7 @@ func (i *invites) Register(x *fiber.Ctx) error {
 	if err == nil {
 		return i.registered(x, u)
 	}
-	errs, err := fieldErrors(err)
+	errs, err := fieldErrors(x, err)
 	if err != nil {
 		return err
 	}

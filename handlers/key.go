@@ -35,16 +35,16 @@ func (k *keys) Show(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	notice := map[string]string{
-		"made":    "The key is made.",
-		"rotate":  "The key has a new version. What was encrypted before still opens.",
-		"default": "It is the default of its kind now.",
-		"saved":   "Saved.",
-		"retired": "The version is retired: it opens, and encrypts nothing more.",
-		"revoked": "The version is revoked: it opens, and is never used to encrypt again.",
-		"deleted": "The version is deleted.",
-	}[x.Query("done")]
-	return k.show(x, fiber.StatusOK, key, notice, "", nil)
+	done := notice(x, map[string]string{
+		"made":    "notices.key-made",
+		"rotate":  "notices.key-rotated",
+		"default": "notices.key-default",
+		"saved":   "notices.saved",
+		"retired": "notices.key-version-retired",
+		"revoked": "notices.key-version-revoked",
+		"deleted": "notices.key-version-deleted",
+	})
+	return k.show(x, fiber.StatusOK, key, done, "", nil)
 }
 
 func (k *keys) show(x *fiber.Ctx, status int, key *models.Key, notice, form string, errs views.Fields) error {
@@ -54,7 +54,7 @@ func (k *keys) show(x *fiber.Ctx, status int, key *models.Key, notice, form stri
 	}
 	vm.Notice, vm.Form, vm.Errors = notice, form, errs
 	page := keysPage
-	page.Title, page.Wide = orElse(key.Name, "Key"), false
+	page.Title, page.Wide = orElse(key.Name, say(x, "titles.a-key")), false
 	return k.render(x, status, page, views.Key(*vm))
 }
 
@@ -91,7 +91,7 @@ func (k *keys) change(x *fiber.Ctx, what, done string, fields []string, act func
 }
 
 func (k *keys) refused(x *fiber.Ctx, key *models.Key, form string, fields []string, err error) error {
-	errs, err := fieldErrors(err)
+	errs, err := fieldErrors(x, err)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (k *keys) Export(x *fiber.Ctx) error {
 	handled, err := k.confirm(x, func(f *form, u *models.Unlocked) error {
 		passphrase = f.get("passphrase")
 		if !utf8.ValidString(passphrase) || len(passphrase) > password.MaxBytes {
-			return models.Errorf(models.Invalid, "passphrase", "a passphrase is text of at most 1,024 bytes")
+			return wrong("passphrase", "wrong.passphrase-text")
 		}
 		return k.accounts.CheckPassword(x.UserContext(), u, f.get("current"))
 	}, again)
@@ -38,7 +38,7 @@ func (k *keys) Export(x *fiber.Ctx) error {
 		return err
 	}
 	if key.Newest() == nil {
-		return refuse(fiber.StatusConflict, "There is nothing to export", "The seal of this key does not open.", "")
+		return refuse(fiber.StatusConflict, "errors.nothing-to-export", "errors.key-seal", "")
 	}
 	acquire := func(n int64) (func(), error) { return k.budget.Acquire(x.UserContext(), class(visitorOf(x)), n) }
 	name, b, err := exportKey(key, passphrase, acquire, k.opt.Now())

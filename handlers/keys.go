@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/crypto/pgp"
+	"zencrypt/lang"
 	"zencrypt/limits"
 	"zencrypt/models"
 	"zencrypt/views"
@@ -41,7 +42,7 @@ type keys struct {
 	accounts passwordStore
 }
 
-var keysPage = views.Page{Title: "Keys", Active: "keys", Wide: true, NoStore: true}
+var keysPage = sheet{title: "titles.keys", Page: views.Page{Active: "keys", Wide: true, NoStore: true}}
 
 // ringPage is how many keys the list shows at once.
 const ringPage = 60
@@ -59,12 +60,12 @@ func (k *keys) List(x *fiber.Ctx) error {
 	}
 	switch {
 	case x.Query("new") != "":
-		vm.New = newKeyForm(nil)
+		vm.New = newKeyForm(x, nil)
 	case x.Query("import") != "":
 		vm.Load = &views.ImportForm{}
 	}
 	if x.Query("done") == "deleted" {
-		vm.Notice = "The key is deleted."
+		vm.Notice = say(x, "notices.key-deleted")
 	}
 	return k.list(x, fiber.StatusOK, vm)
 }
@@ -82,7 +83,7 @@ func (k *keys) Create(x *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	vm := newKeyForm(f)
+	vm := newKeyForm(x, f)
 	p := models.KeyParams{Name: f.get("name"), PairParams: models.PairParams{Kind: f.get("kind")}}
 	if p.Kind == models.KindPGP {
 		p.Algorithm, p.PairParams.Name, p.Email = f.get("algorithm"), strings.TrimSpace(f.get("user_name")), strings.TrimSpace(f.get("email"))
@@ -99,7 +100,7 @@ func (k *keys) Create(x *fiber.Ctx) error {
 		k.note(x, models.EventKeyMade, key.Name)
 		return redirect(x, "/keys/"+key.ID.String()+"?done=made")
 	}
-	if vm.Errors, err = fieldErrors(err); err != nil {
+	if vm.Errors, err = fieldErrors(x, err); err != nil {
 		return err
 	}
 	ring, err := k.ring(x)
@@ -117,15 +118,15 @@ func date(s string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
-		return t, models.Errorf(models.Invalid, "expires", "write the date as year-month-day, such as 2027-05-01")
+		return t, wrong("expires", "wrong.date")
 	}
 	return t, nil
 }
 
-func newKeyForm(f *form) *views.KeyForm {
+func newKeyForm(x *fiber.Ctx, f *form) *views.KeyForm {
 	vm := &views.KeyForm{Kind: models.KindAge, Algorithm: string(pgp.Algorithms()[0])}
 	for _, a := range pgp.Algorithms() {
-		vm.Algorithms = append(vm.Algorithms, views.Choice{Value: string(a), Label: algorithmLabel(a)})
+		vm.Algorithms = append(vm.Algorithms, views.Choice{Value: string(a), Label: algorithmLabel(x, a)})
 	}
 	if f == nil {
 		return vm
@@ -138,12 +139,12 @@ func newKeyForm(f *form) *views.KeyForm {
 	return vm
 }
 
-func algorithmLabel(a pgp.Algorithm) string {
+func algorithmLabel(x *fiber.Ctx, a pgp.Algorithm) string {
 	switch a {
 	case pgp.Curve25519:
-		return "Curve25519: every GnuPG since 2.1 reads it"
+		return say(x, "choices.curve")
 	case pgp.Curve25519V6:
-		return "Curve25519, version 6 (RFC 9580): GnuPG does not read it"
+		return say(x, "choices.curve-version-six")
 	case pgp.P256:
 		return "NIST P-256"
 	case pgp.P384:
@@ -151,9 +152,9 @@ func algorithmLabel(a pgp.Algorithm) string {
 	case pgp.P521:
 		return "NIST P-521"
 	case pgp.RSA3072:
-		return "RSA, 3,072 bits"
+		return say(x, "choices.rsa-short")
 	case pgp.RSA4096:
-		return "RSA, 4,096 bits: takes a few seconds"
+		return say(x, "choices.rsa-long")
 	}
 	return string(a)
 }
@@ -178,7 +179,7 @@ func (k *keys) Import(x *fiber.Ctx) error {
 	}
 	status := fiber.StatusOK
 	if err != nil {
-		if vm.Errors, err = fieldErrors(err); err != nil {
+		if vm.Errors, err = fieldErrors(x, err); err != nil {
 			return err
 		}
 		status = fiber.StatusUnprocessableEntity
@@ -188,21 +189,21 @@ func (k *keys) Import(x *fiber.Ctx) error {
 		return err
 	}
 	if status == fiber.StatusOK {
-		ring.Import = importRows(done)
+		ring.Import = importRows(x, done)
 	} else {
 		ring.Load = vm
 	}
 	return k.list(x, status, ring)
 }
 
-func importRows(done []models.Imported) (rows []views.ImportRow) {
+func importRows(x *fiber.Ctx, done []models.Imported) (rows []views.ImportRow) {
 	for _, one := range done {
-		row := views.ImportRow{ID: one.Key.String(), Name: one.Name, Text: "added"}
+		row := views.ImportRow{ID: one.Key.String(), Name: one.Name, Text: say(x, "results.key-added")}
 		switch {
 		case one.Known:
-			row.Text = "was there already, nothing was changed"
+			row.Text = say(x, "results.key-was-there")
 		case one.Renewed:
-			row.Text = "was there with fewer subkeys; what came is its next version"
+			row.Text = say(x, "results.key-renewed")
 		}
 		rows = append(rows, row)
 	}
@@ -238,18 +239,18 @@ func (k *keys) pairs(x *fiber.Ctx, f *form) (all []models.Pair, err error) {
 			return nil, bodyError(err)
 		}
 		if left -= int64(len(b)); left < 0 {
-			return nil, models.Errorf(models.Invalid, "file", "import keys: these files have more than 1 MiB, import fewer keys at once")
+			return nil, wrong("file", "wrong.key-files-too-large")
 		}
 		more, err := models.ReadPairs(b, o)
 		var e *models.Error
 		if errors.As(err, &e) && e.Field == "text" {
-			return nil, models.Errorf(e.Code, "file", "import keys: the file “%s”: %s", fileName(p), lower(sentence(e.Message)))
+			return nil, failed(e.Code, "file", told("wrong.key-file", lang.Args{"Name": fileName(p), "Reason": lower(reason(x.UserContext(), err))}))
 		}
 		if err != nil {
 			return nil, err
 		}
 		if all = append(all, more...); len(all) > models.MaxImport {
-			return nil, models.Errorf(models.Invalid, "file", "import keys: these are more than %d private keys, import fewer at once", models.MaxImport)
+			return nil, wrong("file", "refused.too-many-private-keys", lang.Args{"Count": models.MaxImport})
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (k *keys) ring(x *fiber.Ctx) (*views.KeyRing, error) {
 		return nil, err
 	}
 	standing := standingsOf(all)
-	vm := &views.KeyRing{Rewrap: k.rewrapState(u.Account.ID)}
+	vm := &views.KeyRing{Rewrap: k.rewrapState(x.UserContext(), u.Account.ID)}
 	rows, pages, err := pageOf(x, "/keys", list, ringPage, func(k *models.Key) models.ID { return k.ID }, (*models.Key).Holds)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (k *keys) ring(x *fiber.Ctx) (*views.KeyRing, error) {
 		vm.Left = append(vm.Left, *left[why])
 	}
 	for i := range rows {
-		vm.Cards = append(vm.Cards, k.card(&rows[i], standing))
+		vm.Cards = append(vm.Cards, k.card(x, &rows[i], standing))
 	}
 	return vm, nil
 }
@@ -102,7 +102,7 @@ func (k *keys) older(key *models.Key, standing standings) (n int, kept map[strin
 	return n, kept
 }
 
-func (k *keys) card(key *models.Key, standing standings) views.KeyCard {
+func (k *keys) card(x *fiber.Ctx, key *models.Key, standing standings) views.KeyCard {
 	now := k.opt.Now()
 	c := views.KeyCard{ID: key.ID.String(), Name: key.Name, Kind: key.Kind, Algorithm: key.Algorithm, Default: key.Default,
 		Encrypts: key.Active(now) != nil, Created: key.Created, Expires: key.Expires, Expired: key.Expired(now), Unreadable: key.Unreadable}
@@ -121,33 +121,33 @@ func (k *keys) card(key *models.Key, standing standings) views.KeyCard {
 	if v := key.Newest(); v != nil {
 		c.Fingerprint = fingerprint(key.Kind, v)
 	}
-	c.Warnings = warnings(key, now)
+	c.Warnings = warnings(x, key, now)
 	return c
 }
 
 // soon is how long before its end a key warns of it.
 const soon = 30 * 24 * time.Hour
 
-func warnings(key *models.Key, now time.Time) (all []string) {
+func warnings(x *fiber.Ctx, key *models.Key, now time.Time) (all []string) {
 	newest := key.Newest()
 	switch {
 	case key.Unreadable:
-		return []string{"Its seal does not open: it was changed outside of Zencrypt."}
+		return []string{say(x, "warnings.key-unreadable")}
 	case newest == nil:
-		return []string{"None of its versions opens: they were changed outside of Zencrypt."}
+		return []string{say(x, "warnings.no-version-opens")}
 	case key.Kind == models.KindRSA:
 	case key.Expired(now):
-		all = append(all, "It has expired: it opens, and encrypts nothing more.")
+		all = append(all, say(x, "warnings.key-expired"))
 	case newest.SignsOnly && newest.State == models.KeyActive:
-		all = append(all, "It can sign, and can't be encrypted to.")
+		all = append(all, say(x, "warnings.signs-only"))
 	case key.Active(now) == nil:
-		all = append(all, "It encrypts nothing more: none of its versions is active.")
+		all = append(all, say(x, "warnings.none-active"))
 	case !key.Expires.IsZero() && key.Expires.Sub(now) < soon:
-		all = append(all, "It expires within 30 days.")
+		all = append(all, say(x, "warnings.expires-soon"))
 	}
 	for i := range key.Versions {
 		if key.Versions[i].PublicDiffers {
-			all = append(all, "What others get as its public key is not yours: somebody changed the database. Your own copy is right; save its name again to put it right for others.")
+			all = append(all, say(x, "warnings.public-differs"))
 			break
 		}
 	}
@@ -188,7 +188,7 @@ func (k *keys) keyPage(x *fiber.Ctx, key *models.Key) (*views.KeyPage, error) {
 		return nil, err
 	}
 	standing := standingsOf(all)
-	vm := &views.KeyPage{Card: k.card(key, standing), Login: u.Account.Login, Description: key.Description, MinVersion: max(key.MinVersion, 1)}
+	vm := &views.KeyPage{Card: k.card(x, key, standing), Login: u.Account.Login, Description: key.Description, MinVersion: max(key.MinVersion, 1)}
 	if vm.Held, vm.MoreHeld, err = k.held(x, key, standing); err != nil {
 		return nil, err
 	}

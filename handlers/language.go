@@ -22,6 +22,11 @@ func say(x *fiber.Ctx, id string, args ...lang.Args) string {
 	return lang.T(x.UserContext(), id, args...)
 }
 
+// notice is what stands above a page after something was done: of the texts, by id, that which the query's "done" names.
+func notice(x *fiber.Ctx, ids map[string]string) string {
+	return told(ids[x.Query("done")]).In(x.UserContext())
+}
+
 // Language handles POST /language (language, next): sets the cookie and goes back to where the person was; 422 for one
 // that is not there.
 func (p *pages) Language(x *fiber.Ctx) error {
@@ -31,7 +36,7 @@ func (p *pages) Language(x *fiber.Ctx) error {
 	}
 	l := p.opt.Languages.Find(f.get("language"))
 	if l == nil {
-		return refuse(fiber.StatusUnprocessableEntity, say(x, "settings.no-language"), say(x, "settings.no-language-detail"), "")
+		return refuse(fiber.StatusUnprocessableEntity, "settings.no-language", "settings.no-language-detail", "")
 	}
 	p.setCookie(x, languageCookie, l.Tag(), deviceLife)
 	return redirect(x, orElse(localPath(f.get("next")), "/"))

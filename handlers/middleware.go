@@ -14,7 +14,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"zencrypt/models"
-	"zencrypt/views"
 )
 
 // visitor is what the middleware found out about the sender of a request.
@@ -110,8 +109,8 @@ func (c *core) checkHost(x *fiber.Ctx) error {
 		return x.Next() // probes ask by address
 	}
 	x.Context().SetConnectionClose()
-	return refuse(fiber.StatusMisdirectedRequest, "Not the name of this server",
-		"This server answers only under the name that it was set up with.", "Whoever runs it sets ZENCRYPT_ORIGIN to the address that browsers use.")
+	return refuse(fiber.StatusMisdirectedRequest, "errors.not-our-name",
+		"errors.not-our-name-detail", "errors.not-our-name-next")
 }
 
 // originHost is the Host header that belongs to an origin: browsers leave a scheme's own port out.
@@ -141,8 +140,8 @@ func (c *core) checkOrigin(x *fiber.Ctx) error {
 		}
 	}
 	x.Context().SetConnectionClose()
-	return refuse(fiber.StatusForbidden, "This came from another site", "The request was not sent by a page of this server. Nothing was changed.",
-		"Open the page here and send it from there.")
+	return refuse(fiber.StatusForbidden, "errors.other-site", "errors.other-site-detail",
+		"errors.other-site-next")
 }
 
 // visit finds the session. Static files and probes have none, so that they cost no query.
@@ -292,9 +291,11 @@ func (c *core) askLogin(x *fiber.Ctx) error {
 		if x.Get("HX-Target") != "result" {
 			x.Set("HX-Reswap", "afterbegin") // what is swapped otherwise is the very form
 		}
-		return &refusal{status: fiber.StatusUnauthorized, problem: views.Problem{Title: "You are logged out",
-			Detail: "Nothing was changed, and what you typed is still here. Log in, come back, and send it again.",
-			Next:   "Log in in another tab", Link: to, NewTab: true}}
+		p := problem("errors.logged-out",
+			"errors.logged-out-detail",
+			"errors.logged-out-next")
+		p.link, p.newTab = to, true
+		return &refusal{status: fiber.StatusUnauthorized, problem: p}
 	}
 	if isFragment(x) {
 		x.Set("HX-Redirect", to)

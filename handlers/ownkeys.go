@@ -2,7 +2,7 @@ package handlers
 
 import (
 	"bytes"
-	"fmt"
+	"context"
 	"io"
 	"slices"
 	"strings"
@@ -14,6 +14,7 @@ import (
 	"zencrypt/crypto/fernet"
 	"zencrypt/crypto/legacy"
 	"zencrypt/crypto/pgp"
+	"zencrypt/lang"
 	"zencrypt/models"
 )
 
@@ -23,6 +24,7 @@ import (
 type ownKeys struct {
 	*core
 	list   []models.Key
+	label  func(name string, version int) string // as answers call a version
 	parsed map[crypto.Format]crypto.Keys
 	at     map[crypto.Format][]keyAt // in the order of the list of that format
 }
@@ -57,8 +59,9 @@ func (o *ownKeys) which(p *crypto.Plain) (keyAt, bool) {
 	return all[p.KeyIndex], true
 }
 
-func (c *core) ownKeys(list []models.Key) *ownKeys {
-	return &ownKeys{core: c, list: list, parsed: map[crypto.Format]crypto.Keys{}, at: map[crypto.Format][]keyAt{}}
+func (c *core) ownKeys(ctx context.Context, list []models.Key) *ownKeys {
+	label := func(name string, version int) string { return keyLabel(ctx, name, version) }
+	return &ownKeys{core: c, list: list, label: label, parsed: map[crypto.Format]crypto.Keys{}, at: map[crypto.Format][]keyAt{}}
 }
 
 // of takes all keys and versions that may open a format. What does not parse is left out: the others still work.
@@ -81,7 +84,7 @@ func (o *ownKeys) of(f crypto.Format) crypto.Keys {
 			if v.N < k.MinVersion {
 				continue
 			}
-			if err := addKey(&keys, k, &v); err != nil {
+			if err := addKey(&keys, k, &v, o.label(k.Name, v.N)); err != nil {
 				o.opt.Log.Warn("a key of a ring can't be read and is left out", "error", errorClass(err))
 				continue
 			}
@@ -92,16 +95,20 @@ func (o *ownKeys) of(f crypto.Format) crypto.Keys {
 	return keys
 }
 
-// keysOf are the versions of one key.
+// keysOf are the versions of one key, for what runs in the background: their labels are shown to nobody.
 func (c *core) keysOf(k *models.Key) crypto.Keys {
 	format := map[string]crypto.Format{models.KindAge: crypto.FormatAge, models.KindAgePQ: crypto.FormatAge, models.KindPGP: crypto.FormatPGP,
 		models.KindFernet: crypto.FormatFernet, models.KindRSA: crypto.FormatLegacyRSA}[k.Kind]
-	return c.ownKeys([]models.Key{*k}).of(format)
+	return c.ownKeys(context.Background(), []models.Key{*k}).of(format)
+}
+
+// keyLabel is what a version of a person's own key is called in answers.
+func keyLabel(ctx context.Context, name string, version int) string {
+	return lang.T(ctx, "opening.your-key", lang.Args{"Key": name, "Version": version})
 }
 
 // addKey parses a version of a key.
-func addKey(o *crypto.Keys, k *models.Key, v *models.KeyVersion) error {
-	label := fmt.Sprintf("your key “%s”, version %d", k.Name, v.N)
+func addKey(o *crypto.Keys, k *models.Key, v *models.KeyVersion, label string) error {
 	switch k.Kind {
 	case models.KindAge, models.KindAgePQ:
 		ids, err := agefile.ParseIdentities(string(v.Secret))

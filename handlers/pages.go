@@ -23,12 +23,12 @@ func (p *pages) Home(x *fiber.Ctx) error {
 	} else if v.session != nil && v.session.Locked {
 		return p.askUnlock(x)
 	}
-	return p.render(x, fiber.StatusOK, views.Page{Title: "Encrypt, decrypt, hash and keep"}, views.Home(p.about()))
+	return p.render(x, fiber.StatusOK, sheet{title: "titles.home"}, views.Home(p.about()))
 }
 
 // About handles GET /about: what the server sees and what it can't, and the digests of its assets.
 func (p *pages) About(x *fiber.Ctx) error {
-	return p.render(x, fiber.StatusOK, views.Page{Title: "What the server sees", Active: "about"}, views.AboutPage(p.about()))
+	return p.render(x, fiber.StatusOK, sheet{title: "titles.about", Page: views.Page{Active: "about"}}, views.AboutPage(p.about()))
 }
 
 // Healthz handles GET /healthz: 200 while the process answers.
@@ -79,7 +79,7 @@ func (p *pages) Theme(x *fiber.Ctx) error {
 	case "dark", "light", "system":
 		p.setCookie(x, p.themeName(), t, deviceLife)
 	default:
-		return refuse(fiber.StatusUnprocessableEntity, "No such theme", "Choose system, dark or light.", "")
+		return refuse(fiber.StatusUnprocessableEntity, "errors.no-theme", "errors.no-theme-detail", "")
 	}
 	return redirect(x, orElse(localPath(f.get("next")), "/"))
 }
@@ -87,7 +87,7 @@ func (p *pages) Theme(x *fiber.Ctx) error {
 // Meter handles POST /meter: how hard a passphrase is to guess. Only its first 100 characters count.
 func (p *pages) Meter(x *fiber.Ctx) error {
 	if ok, wait := p.rates.meter.Take(visitorOf(x).client); !ok {
-		return tooMany(wait, "The meter was asked too often.")
+		return tooMany(wait, "errors.meter-tries")
 	}
 	f, err := p.readForm(x, formLimit)
 	if err != nil {
@@ -96,8 +96,11 @@ func (p *pages) Meter(x *fiber.Ctx) error {
 	s := views.Strength{Score: -1}
 	pass := orElse(f.get("passphrase"), f.get("password"))
 	if strings.TrimSpace(pass) != "" {
-		s.Score, s.Warning = password.Strength(pass)
-		s.Label = [...]string{"Too easy to guess", "Weak", "Fair", "Strong", "Very strong"}[min(max(s.Score, 0), 4)]
+		var weak string
+		s.Score, weak = password.Strength(pass)
+		s.Warning = weakness(weak).In(x.UserContext())
+		s.Label = say(x, [...]string{"strength.too-easy", "strength.weak", "strength.fair", "strength.strong",
+			"strength.very-strong"}[min(max(s.Score, 0), 4)])
 	}
 	return p.html(x, fiber.StatusOK, views.StrengthMeter(s))
 }

@@ -24,14 +24,14 @@ type passkeys struct {
 	store passkeyStore
 }
 
-var passkeyPage = views.Page{Title: "Passkey", Active: "account", Narrow: true}
+var passkeyPage = sheet{title: "titles.passkey", Page: views.Page{Active: "account", Narrow: true}}
 
 // here is an error unless browsers have passkeys for the name that the page was asked for under.
 func (p *passkeys) here(x *fiber.Ctx) error {
 	if p.passkeysHere(x) {
 		return nil
 	}
-	return models.Errorf(models.Invalid, "", "browsers keep passkeys for the name of a server, and this page was opened under another")
+	return wrong("", "wrong.passkeys-elsewhere")
 }
 
 // Ask handles POST /passkeys/new: 200 with the page that makes a passkey, 422 with the form when a field is wrong.
@@ -57,7 +57,7 @@ func (p *passkeys) Ask(x *fiber.Ctx) error {
 			return err
 		}
 		ask, err = p.ask(visitorOf(x).session.ID, "create", ceremony{State: question, Name: name, Others: f.on("others")}, views.PasskeyAsk{
-			Kind: "create", Action: "/passkeys", Options: string(options), Button: "Make the passkey"})
+			Kind: "create", Action: "/passkeys", Options: string(options), Button: say(x, "results.make-passkey")})
 		return err
 	})
 	if done || err != nil {
@@ -77,14 +77,14 @@ func (p *passkeys) Add(x *fiber.Ctx) error {
 	u := v.user
 	what, err := p.asked.get("create", v.session.ID, f.get("state"))
 	if err != nil || p.rp == nil {
-		return p.failed(x, "The passkey took too long. Nothing was changed: add it again, and delete the one that your device may have made.")
+		return p.failed(x, "wrong.passkey-not-made")
 	}
 	made, verified, err := p.rp.Created(passkeyUser(u.Account), what.State, []byte(f.get("credential")))
 	if err != nil || !p.asked.take(f.get("state")) {
 		if err != nil {
 			p.opt.Log.Info("a new passkey was refused", "request", requestID(x))
 		}
-		return p.failed(x, "The browser's answer does not fit, so nothing was changed. Add the passkey again.")
+		return p.failed(x, "wrong.passkey-answer")
 	}
 	prf := prfOf(f)
 	if !verified {
@@ -92,7 +92,7 @@ func (p *passkeys) Add(x *fiber.Ctx) error {
 	}
 	codes, err := p.store.Add(ctx, u, what.Name, made, prf)
 	if err != nil {
-		errs, err := fieldErrors(err)
+		errs, err := fieldErrors(x, err)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (p *passkeys) Add(x *fiber.Ctx) error {
 }
 
 func (p *passkeys) failed(x *fiber.Ctx, why string) error {
-	return p.show(x, fiber.StatusUnprocessableEntity, "", "passkey", views.Fields{"": why})
+	return p.show(x, fiber.StatusUnprocessableEntity, "", "passkey", views.Fields{"": say(x, why)})
 }
 
 // offersPRF tells whether the browser says of a new passkey that it has the PRF extension.
@@ -152,7 +152,7 @@ func (p *passkeys) askUnlock(x *fiber.Ctx, c passkey.Credential) (*views.Passkey
 			return nil, err
 		}
 		return p.ask(v.session.ID, "unlock", ceremony{State: question, Passkey: k.ID}, views.PasskeyAsk{
-			Kind: "get", Action: "/passkeys/" + k.ID.String() + "/unlock", Options: string(options), Button: "Let it unlock my account"})
+			Kind: "get", Action: "/passkeys/" + k.ID.String() + "/unlock", Options: string(options), Button: say(x, "results.let-it-unlock")})
 	}
 	return nil, models.Errorf(models.NotFound, "", "find passkey: it is not there")
 }
@@ -215,14 +215,14 @@ func (p *passkeys) unlocked(x *fiber.Ctx, id models.ID, f *form) error {
 	}
 	what, err := p.asked.get("unlock", v.session.ID, f.get("state"))
 	if err != nil || what.Passkey != id || p.rp == nil {
-		return p.failed(x, "The passkey took too long. It stays a second factor; try again from the list.")
+		return p.failed(x, "wrong.passkey-not-unlocking")
 	}
 	answered, err := p.answered(x, v.user, []models.Passkey{*k}, what, f)
 	if err == nil {
 		err = p.store.Unlock(x.UserContext(), v.user, id, answered.Credential, prfOf(f))
 	}
 	if err != nil {
-		errs, err := fieldErrors(err)
+		errs, err := fieldErrors(x, err)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -26,7 +27,7 @@ type people struct {
 	store peopleStore
 }
 
-var peoplePage = views.Page{Title: "People", Active: "people", Wide: true, NoStore: true}
+var peoplePage = sheet{title: "titles.people", Page: views.Page{Active: "people", Wide: true, NoStore: true}}
 
 const (
 	peopleShown = 50 // how many people the list shows at once
@@ -38,7 +39,7 @@ const (
 func (p *people) List(x *fiber.Ctx) error {
 	vm := views.PeoplePage{Add: views.AddForm{Open: x.Query("add") != ""}}
 	if x.Query("done") == "deleted" {
-		vm.Notice = "Removed from your list."
+		vm.Notice = say(x, "notices.person-removed")
 	}
 	return p.list(x, fiber.StatusOK, vm)
 }
@@ -56,11 +57,11 @@ func (p *people) list(x *fiber.Ctx, status int, vm views.PeoplePage) error {
 	shown := make(map[models.ID]bool, len(rows))
 	for i := range rows {
 		shown[rows[i].ID] = true
-		vm.Rows = append(vm.Rows, personRow(&rows[i], offers[rows[i].Account]))
+		vm.Rows = append(vm.Rows, personRow(x, &rows[i], offers[rows[i].Account]))
 	}
 	for i := range all { // a change is not to be missed for standing on another page
 		if p := &all[i]; !shown[p.ID] && len(vm.Alarms) < mostAlarms {
-			if row := personRow(p, offers[p.Account]); row.State == "changed" || row.State == "gone" {
+			if row := personRow(x, p, offers[p.Account]); row.State == "changed" || row.State == "gone" {
 				vm.Alarms = append(vm.Alarms, row)
 			}
 		}
@@ -71,20 +72,20 @@ func (p *people) list(x *fiber.Ctx, status int, vm views.PeoplePage) error {
 	}
 	for _, k := range own {
 		if activeVersion(&k).PublicDiffers {
-			vm.Warn = differs(k.Name)
+			vm.Warn = differs(x, k.Name)
 		}
 	}
 	return p.render(x, status, peoplePage, views.People(vm))
 }
 
-func personRow(p *models.Person, now *models.Offer) views.PersonRow {
+func personRow(x *fiber.Ctx, p *models.Person, now *models.Offer) views.PersonRow {
 	row := views.PersonRow{ID: p.ID.String(), Name: p.Name, Login: p.Login, Verified: !p.Verified.IsZero()}
 	if p.Login != "" && now != nil && now.Login != p.Login {
-		row.Login += ", now " + now.Login // what was pinned goes by the account, not by the login
+		row.Login = say(x, "results.login-now", lang.Args{"Login": p.Login, "Now": now.Login}) // what was pinned goes by the account, not by the login
 	}
 	seen := map[string]bool{}
 	for _, k := range p.Keys {
-		if kind := kindTitle(k.Kind); !seen[kind] {
+		if kind := kindTitle(x, k.Kind); !seen[kind] {
 			seen[kind] = true
 			row.Kinds = append(row.Kinds, kind)
 		}
@@ -110,14 +111,14 @@ func personRow(p *models.Person, now *models.Offer) views.PersonRow {
 	return row
 }
 
-func kindTitle(kind string) string {
+func kindTitle(x *fiber.Ctx, kind string) string {
 	switch kind {
 	case models.KindPGP:
 		return "OpenPGP"
 	case models.KindSSH:
 		return "SSH"
 	case models.KindAgePQ:
-		return "age, post-quantum"
+		return detail(x.UserContext(), "age, post-quantum")
 	}
 	return kind
 }
@@ -132,7 +133,7 @@ func (p *people) Find(x *fiber.Ctx) error {
 	vm := views.PeoplePage{Find: views.FindForm{Login: printable(strings.TrimSpace(f.get("login")))}}
 	found, err := p.lookUp(x, f.get("login"))
 	if err != nil {
-		if vm.Find.Errors, err = findErrors(err); err != nil {
+		if vm.Find.Errors, err = findErrors(x, err); err != nil {
 			return err
 		}
 		return p.list(x, fiber.StatusUnprocessableEntity, vm)
@@ -140,7 +141,7 @@ func (p *people) Find(x *fiber.Ctx) error {
 	u := visitorOf(x).user
 	vm.Found = &views.FoundPerson{Login: found.Login, Own: found.Account == u.Account.ID}
 	for _, k := range found.Keys() {
-		vm.Found.Keys = append(vm.Found.Keys, p.keyView(&k, false))
+		vm.Found.Keys = append(vm.Found.Keys, p.keyView(x, &k, false))
 	}
 	all, _, err := p.store.List(x.UserContext(), u)
 	if err != nil {
@@ -156,16 +157,16 @@ func (p *people) Find(x *fiber.Ctx) error {
 
 func (p *people) lookUp(x *fiber.Ctx, login string) (*models.Offer, error) {
 	if strings.TrimSpace(login) == "" {
-		return nil, models.Errorf(models.Invalid, "login", "type the whole login")
+		return nil, wrong("login", "wrong.type-whole-login")
 	}
 	return p.find(x, login)
 }
 
-func findErrors(err error) (views.Fields, error) {
+func findErrors(x *fiber.Ctx, err error) (views.Fields, error) {
 	if models.ErrorCode(err) == models.NotFound {
-		return views.Fields{"login": "Nobody of this login can be found here. Logins are matched as a whole; some people do not want to be found."}, nil
+		return views.Fields{"login": say(x, "wrong.nobody-of-login")}, nil
 	}
-	return fieldErrors(err)
+	return fieldErrors(x, err)
 }
 
 // Create handles POST /people: somebody by login, or from outside by public key. 303 to the person, 422 with the
@@ -187,7 +188,7 @@ func (p *people) Create(x *fiber.Ctx) error {
 	}
 	if err == nil {
 		if strings.TrimSpace(person.Name) == "" {
-			person.Name = p.nameOf(person.Keys)
+			person.Name = p.nameOf(x, person.Keys)
 		}
 		err = p.store.Add(x.UserContext(), visitorOf(x).user, person)
 	}
@@ -197,7 +198,7 @@ func (p *people) Create(x *fiber.Ctx) error {
 	if models.IsPrivate(f.get("public_key")) {
 		vm.Add.PublicKey = "" // a secret stays no longer than it must
 	}
-	if vm.Add.Errors, err = fieldErrors(err); err != nil {
+	if vm.Add.Errors, err = fieldErrors(x, err); err != nil {
 		return err
 	}
 	return p.list(x, fiber.StatusUnprocessableEntity, vm)
@@ -211,7 +212,7 @@ func (p *people) addLogin(x *fiber.Ctx, f *form) error {
 	u := visitorOf(x).user
 	found, err := p.lookUp(x, f.get("login"))
 	if err == nil && found.Account == u.Account.ID {
-		err = models.Errorf(models.Invalid, "login", "this is your own login")
+		err = wrong("login", "wrong.own-login")
 	}
 	if err == nil {
 		person := personOf(found)
@@ -219,7 +220,7 @@ func (p *people) addLogin(x *fiber.Ctx, f *form) error {
 			return redirect(x, "/people/"+person.ID.String()+"?done=added")
 		}
 	}
-	if vm.Find.Errors, err = findErrors(err); err != nil {
+	if vm.Find.Errors, err = findErrors(x, err); err != nil {
 		return err
 	}
 	if e := vm.Find.Errors; e["login"] == "" { // a name that clashes, or no key: there is but one field here
@@ -238,9 +239,9 @@ func (p *people) checkKept(person *models.Person) error {
 }
 
 // nameOf is what somebody from outside is called when no name was given: the key's first user id, or the key.
-func (p *people) nameOf(keys []models.PublicKey) string {
+func (p *people) nameOf(x *fiber.Ctx, keys []models.PublicKey) string {
 	for i := range keys {
-		if ids := p.keyView(&keys[i], false).UserIDs; len(ids) > 0 {
+		if ids := p.keyView(x, &keys[i], false).UserIDs; len(ids) > 0 {
 			if name := strings.TrimSpace(strings.NewReplacer(",", " ", "#", " ").Replace(ids[0])); name != "" {
 				return name
 			}
@@ -249,5 +250,5 @@ func (p *people) nameOf(keys []models.PublicKey) string {
 	if len(keys) == 0 {
 		return ""
 	}
-	return "Key " + shortPrint(&keys[0])
+	return say(x, "results.key-by-fingerprint", lang.Args{"Fingerprint": shortPrint(&keys[0])})
 }

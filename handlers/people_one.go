@@ -4,20 +4,21 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/crypto/pgp"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
 
 // Show handles GET /people/:id: the person's keys, what has changed, and how to compare. 404 for anybody else's.
 func (p *people) Show(x *fiber.Ctx) error {
-	notice := map[string]string{
-		"added":      "Added. The keys below are pinned: from now on you are told when they change.",
-		"accepted":   "Accepted. What you encrypt goes to the keys below.",
-		"verified":   "Noted as verified.",
-		"unverified": "No longer counted as verified.",
-		"saved":      "Saved.",
-	}[x.Query("done")]
-	return p.show(x, fiber.StatusOK, notice, nil, nil)
+	done := notice(x, map[string]string{
+		"added":      "notices.person-added",
+		"accepted":   "notices.person-accepted",
+		"verified":   "notices.person-verified",
+		"unverified": "notices.person-unverified",
+		"saved":      "notices.saved",
+	})
+	return p.show(x, fiber.StatusOK, done, nil, nil)
 }
 
 func (p *people) id(x *fiber.Ctx) (models.ID, error) {
@@ -38,21 +39,21 @@ func (p *people) show(x *fiber.Ctx, status int, notice string, errs views.Fields
 	if err != nil {
 		return err
 	}
-	vm := views.PersonPage{Row: personRow(person, now), Created: person.Created, Note: person.Note, Verified: person.Verified,
+	vm := views.PersonPage{Row: personRow(x, person, now), Created: person.Created, Note: person.Note, Verified: person.Verified,
 		State: person.State(now), Notice: notice, Errors: errs, Acceptable: true,
 		Describe: views.DescribeForm{Name: person.Name, Note: person.Note}}
 	if describe != nil {
 		vm.Describe = *describe
 	}
 	for i := range person.Keys {
-		vm.Keys = append(vm.Keys, p.keyView(&person.Keys[i], true))
+		vm.Keys = append(vm.Keys, p.keyView(x, &person.Keys[i], true))
 	}
 	if person.Gone(now) {
-		vm.Changes = append(vm.Changes, views.ChangeView{Title: "The account is gone", Loud: true,
-			Detail: "It was deleted. The login is never given to anybody else. You can keep the pinned keys as those of somebody from outside, or remove the entry."})
+		vm.Changes = append(vm.Changes, views.ChangeView{Title: say(x, "changes.gone"), Loud: true,
+			Detail: say(x, "changes.gone-detail")})
 	}
 	for _, c := range person.Changes(now) {
-		vm.Changes = append(vm.Changes, p.changeView(c))
+		vm.Changes = append(vm.Changes, p.changeView(x, c))
 		vm.Acceptable = vm.Acceptable && !c.Unusable
 	}
 	_, vm.Stopped = person.Usable(now)
@@ -62,7 +63,7 @@ func (p *people) show(x *fiber.Ctx, status int, notice string, errs views.Fields
 		}
 	}
 	page := peoplePage
-	page.Title, page.Wide = orElse(person.Name, "Person"), false
+	page.Title, page.Wide = orElse(person.Name, say(x, "titles.person")), false
 	return p.render(x, status, page, views.Person(vm))
 }
 
@@ -82,24 +83,24 @@ func (p *people) phrases(x *fiber.Ctx, person *models.Person) (all []views.Phras
 		if err != nil || len(keys) != 1 {
 			continue // a key that others can't be given either
 		}
-		all = append(all, views.Phrase{Kind: kindTitle(k.Kind), Words: models.SafetyPhrase(k.Kind, keys[0].Fingerprint, k.Fingerprint)})
+		all = append(all, views.Phrase{Kind: kindTitle(x, k.Kind), Words: models.SafetyPhrase(k.Kind, keys[0].Fingerprint, k.Fingerprint)})
 	}
 	return all, nil
 }
 
 // keyView is a key as a page shows it. The QR code is made where people compare keys.
-func (p *people) keyView(k *models.PublicKey, code bool) views.PublicKeyView {
-	vm := views.PublicKeyView{Kind: kindTitle(k.Kind), Algorithm: k.Algorithm, Fingerprint: k.Fingerprint, Public: k.Public, Pinned: k.Pinned}
+func (p *people) keyView(x *fiber.Ctx, k *models.PublicKey, code bool) views.PublicKeyView {
+	vm := views.PublicKeyView{Kind: kindTitle(x, k.Kind), Algorithm: k.Algorithm, Fingerprint: k.Fingerprint, Public: k.Public, Pinned: k.Pinned}
 	qr := k.Fingerprint
 	if c, err := k.Certificate(); err != nil {
-		vm.Problem = sentence(err.Error())
+		vm.Problem = reason(x.UserContext(), err)
 	} else if c != nil {
 		info := c.Info(p.opt.Now())
 		vm.Fingerprint, qr = grouped(k.Fingerprint), "OPENPGP4FPR:"+k.Fingerprint
 		for _, id := range info.UserIDs {
 			vm.UserIDs = append(vm.UserIDs, pgp.Display(id))
 		}
-		vm.Problem = sentence(info.CantEncrypt)
+		vm.Problem = reason(x.UserContext(), info.EncryptErr)
 	} else if k.Kind == models.KindAgePQ {
 		vm.Fingerprint = grouped(k.Fingerprint)
 	}
@@ -109,30 +110,33 @@ func (p *people) keyView(k *models.PublicKey, code bool) views.PublicKeyView {
 	return vm
 }
 
-func (p *people) changeView(c models.Change) views.ChangeView {
-	kind := kindTitle(c.Kind)
+func (p *people) changeView(x *fiber.Ctx, c models.Change) views.ChangeView {
+	kind := lang.Args{"Kind": kindTitle(x, c.Kind)}
 	vm := views.ChangeView{Loud: c.Stops()}
 	if c.Pinned != nil {
-		k := p.keyView(c.Pinned, false)
+		k := p.keyView(x, c.Pinned, false)
 		vm.Pinned = &k
 	}
 	if c.Offered != nil {
-		k := p.keyView(c.Offered, false)
+		k := p.keyView(x, c.Offered, false)
 		vm.Offered = &k
 	}
 	switch {
 	case c.Unusable:
-		vm.Title, vm.Detail = "What stands in place of the "+kind+" key is no key", "Somebody changed the database, or it is damaged. Tell whoever runs this server."
+		vm.Title = say(x, "changes.no-key", kind)
+		vm.Detail = say(x, "changes.no-key-detail")
 	case c.Announced:
-		vm.Title = "The " + kind + " key was renewed by its owner"
-		vm.Detail = "The fingerprint is the same: the owner's own key has signed what is new, such as another subkey or a later expiry. It is used already."
+		vm.Title = say(x, "changes.renewed", kind)
+		vm.Detail = say(x, "changes.renewed-detail")
 	case c.Pinned == nil:
-		vm.Title, vm.Detail = "There is a new "+kind+" key", "It was not there when you added them. It is used once you accept it."
+		vm.Title = say(x, "changes.new", kind)
+		vm.Detail = say(x, "changes.new-detail")
 	case c.Offered == nil:
-		vm.Title, vm.Detail = "The "+kind+" key is no longer given out", "Its owner has taken it back, or somebody removed it from the database. Ask them by another way."
+		vm.Title = say(x, "changes.taken-back", kind)
+		vm.Detail = say(x, "changes.taken-back-detail")
 	default:
-		vm.Title = "The " + kind + " key has changed"
-		vm.Detail = "They may have made a new key. It is also what it looks like when somebody wants to read along. Ask them by another way, and compare the new fingerprint, before you accept it."
+		vm.Title = say(x, "changes.changed", kind)
+		vm.Detail = say(x, "changes.changed-detail")
 	}
 	return vm
 }
@@ -148,11 +152,11 @@ func (p *people) change(x *fiber.Ctx, act func(f *form, id models.ID) (done stri
 		return err
 	}
 	done, err := act(f, id)
-	if errs, other := fieldErrors(err); err != nil && other == nil && errs[""] == "" {
+	if errs, other := fieldErrors(x, err); err != nil && other == nil && errs[""] == "" {
 		return p.show(x, fiber.StatusUnprocessableEntity, "", nil, &views.DescribeForm{Name: printable(f.get("name")), Note: printableLines(f.get("note")), Errors: errs})
 	}
 	if models.ErrorCode(err) == models.Conflict {
-		return p.show(x, fiber.StatusConflict, "", views.Fields{"": sentence(models.ErrorMessage(err))}, nil)
+		return p.show(x, fiber.StatusConflict, "", views.Fields{"": reason(x.UserContext(), err)}, nil)
 	}
 	if err != nil {
 		return err

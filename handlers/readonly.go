@@ -18,26 +18,22 @@ import (
 const readOnlyRetry = time.Minute
 
 // readOnlyProblem is the one page for all that could not be saved.
-func readOnlyProblem(why string) views.Problem {
-	p := views.Problem{Title: "The server can't save at present",
-		Detail: "The server's disk is full. Nothing was stored, and nothing that you saved before is lost.",
-		Next:   "Deleting what you no longer need makes room. Else tell whoever runs this server, and try again later."}
+func readOnlyProblem(why string) trouble {
 	if why == models.WhyRefused {
-		p.Detail = "The server's disk refuses to write. Nothing was stored, and nothing that you saved before is lost."
-		p.Next = "Tell whoever runs this server, and try again later."
+		return problem("errors.cannot-save", "errors.disk-refuses-detail", "errors.tell-operator")
 	}
-	return p
+	return problem("errors.cannot-save", "errors.disk-full-safe", "errors.delete-or-tell")
 }
 
 // readOnlyWords are for the banner.
-func readOnlyWords(why string) string {
+func readOnlyWords(x *fiber.Ctx, why string) string {
 	switch why {
 	case "":
 		return ""
 	case models.WhyRefused:
-		return "this server's disk refuses to write"
+		return say(x, "errors.this-disk-refuses")
 	}
-	return "this server's disk is full"
+	return say(x, "errors.this-disk-full")
 }
 
 // whyNot is why something could not be saved: as is known by now, or as the error says where the disk has room again.
@@ -48,10 +44,8 @@ func cantEnter(err error) error {
 	if !models.ReadOnly(err) {
 		return err
 	}
-	return &refusal{status: fiber.StatusInsufficientStorage, retry: readOnlyRetry, cause: err, problem: views.Problem{
-		Title:  "Nobody can be logged in at present",
-		Detail: "The server's disk is full, and a log-in has to be written down. Nothing that you saved is lost, and what you typed was right.",
-		Next:   "Tell whoever runs this server, and try again later. Who is logged in already can go on reading."}}
+	return &refusal{status: fiber.StatusInsufficientStorage, retry: readOnlyRetry, cause: err,
+		problem: problem("errors.nobody-logged-in", "errors.nobody-logged-in-detail", "errors.nobody-logged-in-next")}
 }
 
 // warn logs what went wrong beside a request, unless it is that nothing can be saved: of that there is one line, when
@@ -67,11 +61,11 @@ func (c *core) warn(text string, err error) {
 const localTyped = "typed"
 
 // typedFields are shown again when a form could not be saved, each with its label. None of them is a secret.
-func typedFields() []views.TypedField {
+func typedFields(x *fiber.Ctx) []views.TypedField {
 	return []views.TypedField{
-		{Name: "title", Label: "Title"}, {Name: "name", Label: "Name"}, {Name: "login", Label: "Login"},
-		{Name: "description", Label: "Description"}, {Name: "recipients", Label: "Public keys and logins", Long: true},
-		{Name: "public_key", Label: "Public key", Long: true}, {Name: "note", Label: "Note", Long: true},
+		{Name: "title", Label: say(x, "typed.title")}, {Name: "name", Label: say(x, "typed.name")}, {Name: "login", Label: say(x, "typed.login")},
+		{Name: "description", Label: say(x, "typed.description")}, {Name: "recipients", Label: say(x, "typed.recipients"), Long: true},
+		{Name: "public_key", Label: say(x, "typed.public-key"), Long: true}, {Name: "note", Label: say(x, "typed.note"), Long: true},
 	}
 }
 
@@ -92,7 +86,7 @@ func typed(x *fiber.Ctx) *views.Typed {
 		return nil
 	}
 	t := &views.Typed{Action: action}
-	for _, field := range typedFields() {
+	for _, field := range typedFields(x) {
 		if field.Value = f.get(field.Name); !field.Long {
 			field.Value = printable(field.Value)
 		}
@@ -105,7 +99,7 @@ func typed(x *fiber.Ctx) *views.Typed {
 	case f.encoded():
 		t.Hidden = append(t.Hidden, views.Fact{Name: "text", Value: string(f.text)})
 	default:
-		t.Fields = append(t.Fields, views.TypedField{Name: "text", Label: "Text", Long: true, Value: string(f.text)})
+		t.Fields = append(t.Fields, views.TypedField{Name: "text", Label: say(x, "typed.text"), Long: true, Value: string(f.text)})
 	}
 	if len(t.Hidden) == 0 && (len(t.Fields) == 0 || len(t.Fields) == 1 && t.Fields[0].Name == "login") {
 		return nil // a login alone is typed quickly, and goes with a password that is not shown

@@ -1,11 +1,10 @@
 package handlers
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"zencrypt/crypto/agefile"
+	"zencrypt/lang"
 	"zencrypt/models"
 )
 
@@ -15,7 +14,7 @@ type recipientEntry struct {
 	name string
 }
 
-var errPrivatePasted = errors.New("read recipients: a private key was pasted, which must stay with its owner: give the public one (age1...)")
+var errPrivatePasted = wrong("recipients", "wrong.private-key-pasted")
 
 const (
 	armorPublic    = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
@@ -32,7 +31,7 @@ func readRecipients(text string) (all []recipientEntry, err error) {
 	add := func(text string) error {
 		keys, err := models.ParsePublic(text)
 		if err != nil {
-			return fmt.Errorf("read recipients: entry %d: %s", len(all)+1, sentence(models.ErrorMessage(err)))
+			return wrong("recipients", "wrong.recipient-entry", lang.Args{"Number": len(all) + 1, "Reason": err})
 		}
 		for i := range keys {
 			all = append(all, recipientEntry{key: &keys[i]})
@@ -49,7 +48,7 @@ func readRecipients(text string) (all []recipientEntry, err error) {
 			}
 			err, block = add(strings.Join(block, "")), nil
 		case strings.Contains(line, "-----BEGIN "):
-			err = errors.New("read recipients: of blocks only public keys can stand here (BEGIN PGP PUBLIC KEY BLOCK)")
+			err = wrong("recipients", "wrong.other-block")
 		default:
 			line, _, _ = strings.Cut(line, "#")
 			for part := range strings.SplitSeq(line, ",") {
@@ -59,14 +58,14 @@ func readRecipients(text string) (all []recipientEntry, err error) {
 			}
 		}
 		if err == nil && len(all) > agefile.MaxStanzas {
-			err = fmt.Errorf("read recipients: more than the %d that one file may have", agefile.MaxStanzas)
+			err = wrong("recipients", "wrong.too-many-recipients", lang.Args{"Most": agefile.MaxStanzas})
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	if block != nil {
-		return nil, errors.New("read recipients: the last key block has no END line; paste all of it")
+		return nil, wrong("recipients", "wrong.no-end-line")
 	}
 	return all, nil
 }
@@ -95,12 +94,9 @@ func readEntry(part string, add func(string) error, all *[]recipientEntry) error
 
 // publicKeys reads a paste of nothing but public keys, where text may stand around blocks. The error is Invalid for field "public_key".
 func publicKeys(text string) (keys []models.PublicKey, err error) {
-	refuse := func(why string) ([]models.PublicKey, error) {
-		return nil, models.Errorf(models.Invalid, "public_key", "%s", why)
-	}
 	entries, err := readRecipients(text)
 	if err != nil {
-		return refuse(err.Error())
+		return nil, about("public_key", err)
 	}
 	around := strings.Contains(text, armorPublic) // a mail, say
 	for i, e := range entries {
@@ -108,12 +104,12 @@ func publicKeys(text string) (keys []models.PublicKey, err error) {
 			continue
 		}
 		if e.key == nil {
-			return refuse(fmt.Sprintf("read public key: entry %d is none: it begins with age1, ssh-ed25519, ssh-rsa or BEGIN PGP PUBLIC KEY BLOCK", i+1))
+			return nil, wrong("public_key", "wrong.entry-no-key", lang.Args{"Number": i + 1})
 		}
 		keys = append(keys, *e.key)
 	}
 	if len(keys) == 0 {
-		return refuse("paste a public key, which is a line that begins with age1 or ssh-, or a block from BEGIN PGP PUBLIC KEY BLOCK to END")
+		return nil, wrong("public_key", "wrong.paste-public-key")
 	}
 	return keys, nil
 }

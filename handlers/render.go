@@ -13,7 +13,7 @@ import (
 
 // render sends body inside the layout, or alone when htmx asked for a fragment. The full page is the
 // fragment inside the layout, never a copy of it.
-func (c *core) render(x *fiber.Ctx, status int, p views.Page, body templ.Component) error {
+func (c *core) render(x *fiber.Ctx, status int, p sheet, body templ.Component) error {
 	if !isFragment(x) {
 		body = views.Layout(c.page(x, p, status), body)
 	}
@@ -21,7 +21,7 @@ func (c *core) render(x *fiber.Ctx, status int, p views.Page, body templ.Compone
 }
 
 // outcome sends what a verb answered: the part for #result under htmx, else the whole page.
-func (c *core) outcome(x *fiber.Ctx, status int, p views.Page, full templ.Component, o views.Outcome) error {
+func (c *core) outcome(x *fiber.Ctx, status int, p sheet, full templ.Component, o views.Outcome) error {
 	if isFragment(x) {
 		return c.html(x, status, views.OutcomeFragment(o))
 	}
@@ -39,7 +39,11 @@ func (c *core) html(x *fiber.Ctx, status int, body templ.Component) error {
 }
 
 // page fills in what every page shares.
-func (c *core) page(x *fiber.Ctx, p views.Page, status int) views.Page {
+func (c *core) page(x *fiber.Ctx, s sheet, status int) views.Page {
+	p := s.Page
+	if p.Title == "" {
+		p.Title = say(x, s.title)
+	}
 	v := visitorOf(x)
 	asks := status != fiber.StatusServiceUnavailable // a database that is too busy is asked nothing more
 	if v.user != nil {
@@ -50,7 +54,7 @@ func (c *core) page(x *fiber.Ctx, p views.Page, status int) views.Page {
 	if asks {
 		p.Alerts = c.alerts(x)
 	}
-	p.ReadOnly = readOnlyWords(c.db.Why())
+	p.ReadOnly = readOnlyWords(x, c.db.Why())
 	p.Guests, p.Register, p.PlainHTTP = c.opt.Guests, c.opt.Registration, c.plainHTTP()
 	p.Theme = c.themeOf(x)
 	p.Path = "/" + p.Active

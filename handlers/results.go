@@ -28,9 +28,9 @@ type results struct {
 	store resultStore
 }
 
-var resultPage = views.Page{Title: "Result", Active: "", NoStore: true}
+var resultPage = sheet{title: "titles.result", Page: views.Page{Active: "", NoStore: true}}
 
-func resultView(r *models.Result, saved string, v *visitor) *views.FileResult {
+func resultView(x *fiber.Ctx, r *models.Result, saved string, v *visitor) *views.FileResult {
 	vm := &views.FileResult{ID: r.ID.String(), Name: r.Meta.Name, State: r.State, Verb: r.Verb, Headline: r.Meta.Headline,
 		Size: r.Size, Expires: r.Expires, Tries: r.Tries, Commands: r.Meta.Commands, Saved: saved, Guest: v.user == nil,
 		NeedsPassphrase: r.Meta.Passphrase, Signatures: shownSignatures(r.Meta.Signatures)}
@@ -38,8 +38,8 @@ func resultView(r *models.Result, saved string, v *visitor) *views.FileResult {
 		vm.Facts = append(vm.Facts, views.Fact{Name: f[0], Value: f[1]})
 	}
 	if r.State == "locked" {
-		vm.Headline = "Not open yet"
-		vm.Message = "The file waits here as it came, encrypted."
+		vm.Headline = say(x, "opening.not-open-yet")
+		vm.Message = say(x, "opening.waits")
 	}
 	return vm
 }
@@ -56,7 +56,7 @@ func (c *core) waiting(x *fiber.Ctx, verb string) (list []views.FileResult, err 
 	}
 	for i := range all {
 		if all[i].Verb == verb {
-			list = append(list, *resultView(&all[i], "", v))
+			list = append(list, *resultView(x, &all[i], "", v))
 		}
 	}
 	return list, nil
@@ -87,7 +87,7 @@ func (r *results) Show(x *fiber.Ctx) error {
 func (r *results) answer(x *fiber.Ctx, status int, res *models.Result, p *views.Problem) error {
 	page := resultPage
 	page.Active = res.Verb
-	vm := *resultView(res, "", visitorOf(x))
+	vm := *resultView(x, res, "", visitorOf(x))
 	return r.render(x, status, page, views.ResultPage(vm, p))
 }
 
@@ -155,11 +155,12 @@ func (r *results) Open(x *fiber.Ctx) error {
 	errs := views.Fields{}
 	keys := r.keys(x, f, errs)
 	if f.get("passphrase") == "" && f.get("identity") == "" {
-		errs[""] = "Type the passphrase or paste a private key."
+		errs[""] = say(x, "wrong.passphrase-or-key")
 	}
 	if len(errs) > 0 {
-		p := problem("Not opened", errs[""]+errs["identity"], "No try was used.")
-		return r.answer(x, fiber.StatusUnprocessableEntity, res, &p)
+		p := problem("opening.not-opened", "", "opening.no-try-used")
+		p.why = errs[""] + errs["identity"] // one of the two
+		return r.answer(x, fiber.StatusUnprocessableEntity, res, p.in(x.UserContext()))
 	}
 	session := visitorOf(x).session
 	left, err := r.store.TakeTry(x.UserContext(), session, res.ID)
@@ -173,7 +174,7 @@ func (r *results) Open(x *fiber.Ctx) error {
 	if openErr == nil {
 		return r.opened(x, res)
 	}
-	p, err := openProblem(openErr, visitorOf(x).user != nil)
+	p, err := openProblem(x, openErr, visitorOf(x).user != nil)
 	if err != nil { // not the person's fault: a busy server costs no try
 		if back := r.store.GiveBack(x.UserContext(), session, res.ID); back != nil {
 			r.opt.Log.Warn("give back try failed")
@@ -214,8 +215,8 @@ func (r *results) spent(x *fiber.Ctx, s *models.Session, res *models.Result) err
 		return err
 	}
 	r.dropResults([]models.Result{*gone})
-	return refuse(fiber.StatusUnprocessableEntity, "No tries are left",
-		"The encrypted copy on this server is removed. Your own file is as it was.", "Upload it again when you have its passphrase or key.")
+	return refuse(fiber.StatusUnprocessableEntity, "opening.no-tries",
+		"opening.no-tries-detail", "opening.no-tries-next")
 }
 
 // try reads the spooled file to its last byte and, when a key fits, makes the result ready.

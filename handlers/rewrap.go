@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/blobs"
+	"zencrypt/lang"
 	"zencrypt/limits"
 	"zencrypt/models"
 	"zencrypt/views"
@@ -31,6 +32,7 @@ type rewrapJob struct {
 	done  chan struct{} // closed at its end
 	mu    sync.Mutex
 	state views.Rewrap
+	why   lang.Text // it has ended
 	heirs []heir
 	ended time.Time // zero while it runs
 }
@@ -305,17 +307,17 @@ func (j *rewrapJob) finish(err error) {
 	case j.cancelled.Load():
 		j.state.Cancelled = true
 	case errors.Is(err, errStopped), errors.Is(err, errCut), j.stopped():
-		j.state.Problem = "The session in which it was asked for has ended. It goes on at the next log-in, or when you start it again."
+		j.why = told("jobs.session-ended")
 	case errors.Is(err, blobs.ErrDisk), models.ErrorCode(err) == models.Unavailable:
-		j.state.Problem = "The server's disk is full or busy. It goes on at the next log-in, or when you start it again."
+		j.why = told("jobs.disk-full")
 	default:
-		j.state.Problem = "Something went wrong on the server; its log has the reason. It goes on at the next log-in, or when you start it again."
+		j.why = told("jobs.internal")
 		j.opt.Log.Error("rewrapping stopped; it goes on at the next log-in", "error", errorClass(err))
 	}
 }
 
 // rewrapState is how an account's renewal goes on, for the page.
-func (c *core) rewrapState(account models.ID) views.Rewrap {
+func (c *core) rewrapState(ctx context.Context, account models.ID) views.Rewrap {
 	found, ok := c.rewraps.Load(account)
 	if !ok {
 		return views.Rewrap{}
@@ -324,6 +326,7 @@ func (c *core) rewrapState(account models.ID) views.Rewrap {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := j.state
+	s.Problem = j.why.In(ctx)
 	s.BytesDone = min(j.bytesDone.Load(), s.Bytes)
 	return s
 }

@@ -181,7 +181,7 @@ func TestRewrap_SessionEnds(t *testing.T) {
 	if got := older(); got != n {
 		t.Errorf("%d of %d items are left: it went on with the key of a session that has ended", got, n)
 	}
-	if state := s.rewrapState(u.Account.ID); state.Running || !strings.Contains(state.Problem, "has ended") {
+	if state := s.rewrapState(t.Context(), u.Account.ID); state.Running || !strings.Contains(state.Problem, "has ended") {
 		t.Errorf("it says %+v", state)
 	}
 	c.get("/keys").want(t, 303) // the session is over, and the rewrap was no use of it

@@ -18,6 +18,7 @@ import (
 
 	"zencrypt/blobs"
 	"zencrypt/crypto/password"
+	"zencrypt/lang/langtest"
 	"zencrypt/limits"
 	"zencrypt/migrations"
 	"zencrypt/models"
@@ -29,6 +30,7 @@ type server struct {
 	url string
 	log *lockedBuffer
 	dir string
+	*pseudo
 }
 
 type lockedBuffer struct {
@@ -68,10 +70,13 @@ func newServerOf(t testing.TB, cost password.Params, change ...func(*Options)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{url: "http://" + ln.Addr().String(), log: &lockedBuffer{}, dir: dir}
+	s := &server{url: "http://" + ln.Addr().String(), log: &lockedBuffer{}, dir: dir, pseudo: newPseudo()}
 	o := Options{Origins: []string{s.url}, Guests: true, Registration: true, MaxUpload: 64 << 20, GuestQuota: 256 << 20,
 		AccountQuota: 256 << 20, SessionMax: time.Hour, ResultTTL: time.Hour, Version: "test", DeviceKey: [32]byte{3},
 		LoginCost: 1 << 20, Now: time.Now, Log: slog.New(slog.NewJSONHandler(s.log, nil))}
+	if s.pseudo != nil {
+		o.Languages = langtest.Pseudo(t)
+	}
 	for _, f := range change {
 		f(&o)
 	}
@@ -103,6 +108,7 @@ type client struct {
 	htmx   bool
 	site   string
 	accept string // Accept-Language
+	*pseudo
 }
 
 func (s *server) client(t testing.TB) *client {
@@ -112,8 +118,12 @@ func (s *server) client(t testing.TB) *client {
 	}
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &client{t: t, base: s.url, site: "same-origin", Client: &http.Client{Jar: jar, Transport: tr, Timeout: 30 * time.Second,
+	c := &client{t: t, base: s.url, site: "same-origin", pseudo: s.pseudo, Client: &http.Client{Jar: jar, Transport: tr, Timeout: 30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	if s.pseudo != nil {
+		c.accept = langtest.Tag
+	}
+	return c
 }
 
 type answer struct {
@@ -123,6 +133,13 @@ type answer struct {
 
 func (c *client) do(method, path, kind string, body io.Reader) answer {
 	c.t.Helper()
+	if c.pseudo != nil {
+		_, query, _ := strings.Cut(path, "?")
+		var err error
+		if body, err = c.sent(kind, query, body); err != nil {
+			c.t.Fatal(err)
+		}
+	}
 	req, err := http.NewRequest(method, c.base+path, body)
 	if err != nil {
 		c.t.Fatal(err)
@@ -148,7 +165,11 @@ func (c *client) do(method, path, kind string, body io.Reader) answer {
 	if err != nil {
 		c.t.Fatalf("%s %s: read: %v", method, path, err)
 	}
-	return answer{res, string(b)}
+	a := answer{res, string(b)}
+	if c.pseudo != nil && strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+		a.body = c.heard(c.t, method+" "+path, a.body)
+	}
+	return a
 }
 
 func (c *client) get(path string) answer { c.t.Helper(); return c.do("GET", path, "", nil) }

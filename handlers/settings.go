@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/audit"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -17,18 +19,18 @@ import (
 // settings are a person's own choices.
 type settings struct{ *core }
 
-var settingsPage = views.Page{Title: "Settings", Active: "account"}
+var settingsPage = sheet{title: "titles.settings", Page: views.Page{Active: "account"}}
 
 // Show handles GET /settings.
 func (s *settings) Show(x *fiber.Ctx) error {
-	notice := map[string]string{
-		"session": "Saved. A shorter time holds at once, a longer one from your next log-in on.",
-		"on":      "What happens to your account is kept from now on.",
-		"off":     "Nothing more is kept. What was kept stays until you empty the list.",
-		"clear":   "The list is empty.",
-		"login":   "Your login is changed. Use it at your next log-in; every session stays.",
-	}[x.Query("done")]
-	return s.show(x, fiber.StatusOK, notice, "", nil, nil)
+	done := notice(x, map[string]string{
+		"session": "notices.session-settings-saved",
+		"on":      "notices.history-on",
+		"off":     "notices.history-off",
+		"clear":   "notices.history-cleared",
+		"login":   "notices.login-changed",
+	})
+	return s.show(x, fiber.StatusOK, done, "", nil, nil)
 }
 
 func (s *settings) show(x *fiber.Ctx, status int, notice, open string, errs views.Fields, f *form) error {
@@ -37,22 +39,23 @@ func (s *settings) show(x *fiber.Ctx, status int, notice, open string, errs view
 	if err != nil {
 		return err
 	}
+	ctx := x.UserContext()
 	longest, idle := s.db.Sessions.Bounds()
 	vm := views.SettingsPage{Login: u.Account.Login, Theme: s.themeOf(x), Languages: s.opt.Languages.Languages(), Notice: notice, Open: open, Errors: errs,
-		History: now.History, HistoryDiffers: now.HistoryDiffers, Unreadable: now.Unreadable, Keep: span(s.opt.ActivityKeep),
-		Longest: span(longest), Idle: span(idle), Session: minutes(now.SessionLife), Lock: minutes(now.LockAfter)}
+		History: now.History, HistoryDiffers: now.HistoryDiffers, Unreadable: now.Unreadable, Keep: span(ctx, s.opt.ActivityKeep),
+		Longest: span(ctx, longest), Idle: span(ctx, idle), Session: minutes(now.SessionLife), Lock: minutes(now.LockAfter)}
 	if f != nil {
 		vm.Session, vm.Lock, vm.NewLogin = f.get("session"), f.get("lock"), printable(f.get("login"))
 	}
-	vm.Sessions = choices(vm.Session, longest, "As long as the server allows: "+span(longest), models.MinSession, 15*time.Minute, time.Hour, 4*time.Hour, 8*time.Hour, 24*time.Hour)
-	vm.Locks = choices(vm.Lock, idle, "Never", models.MinLock, 10*time.Minute, 15*time.Minute, 20*time.Minute, time.Hour)
+	vm.Sessions = choices(ctx, vm.Session, longest, lang.T(ctx, "choices.as-long-as-allowed", lang.Args{"Time": span(ctx, longest)}), models.MinSession, 15*time.Minute, time.Hour, 4*time.Hour, 8*time.Hour, 24*time.Hour)
+	vm.Locks = choices(ctx, vm.Lock, idle, lang.T(ctx, "choices.never"), models.MinLock, 10*time.Minute, 15*time.Minute, 20*time.Minute, time.Hour)
 	return s.render(x, status, settingsPage, views.Settings(vm))
 }
 
 func minutes(d time.Duration) string { return strconv.Itoa(int(d / time.Minute)) }
 
 // choices are the times below a bound, and what was chosen when that is another.
-func choices(chosen string, below time.Duration, none string, all ...time.Duration) []views.Choice {
+func choices(ctx context.Context, chosen string, below time.Duration, none string, all ...time.Duration) []views.Choice {
 	if n, err := strconv.Atoi(chosen); err == nil && n > 0 && n < 1<<20 && !slices.Contains(all, time.Duration(n)*time.Minute) {
 		all = append(all, time.Duration(n)*time.Minute)
 		slices.Sort(all)
@@ -60,7 +63,7 @@ func choices(chosen string, below time.Duration, none string, all ...time.Durati
 	out := []views.Choice{{Value: "0", Label: none}}
 	for _, d := range all {
 		if d < below {
-			out = append(out, views.Choice{Value: minutes(d), Label: "After " + span(d)})
+			out = append(out, views.Choice{Value: minutes(d), Label: lang.T(ctx, "choices.after", lang.Args{"Time": span(ctx, d)})})
 		}
 	}
 	return out
@@ -105,10 +108,10 @@ func (s *settings) save(x *fiber.Ctx, f *form, u *models.Unlocked) error {
 	switch what {
 	case "session":
 		if now.SessionLife, err = chosen(f.get("session")); err != nil {
-			return models.Errorf(models.Invalid, "session", "choose a time from the list")
+			return wrong("session", "wrong.choose-time")
 		}
 		if now.LockAfter, err = chosen(f.get("lock")); err != nil {
-			return models.Errorf(models.Invalid, "lock", "choose a time from the list")
+			return wrong("lock", "wrong.choose-time")
 		}
 		if err := s.db.Accounts.SetSettings(ctx, u, now); err != nil {
 			return err
@@ -146,7 +149,7 @@ func chosen(s string) (time.Duration, error) {
 // logins. The tries of the old one are left behind; browsers are known by the account.
 func (s *settings) changeLogin(x *fiber.Ctx, f *form, u *models.Unlocked) error {
 	if ok, wait := s.rates.find.Take([16]byte(u.Account.ID)); !ok {
-		return tooMany(wait, "Many logins were tried within the last hour. Nothing was changed.")
+		return tooMany(wait, "errors.many-logins-tried")
 	}
 	login := strings.TrimSpace(f.get("login"))
 	if err := s.db.Accounts.ChangeLogin(x.UserContext(), u, f.get("current"), login); err != nil {

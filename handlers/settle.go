@@ -40,7 +40,7 @@ func (c *core) settle(ctx context.Context, u *models.Unlocked) error {
 			if err != nil {
 				return err
 			}
-			own = c.ownKeys(list)
+			own = c.ownKeys(ctx, list)
 		}
 		at, meta, ok := c.standsUnder(ctx, item, own)
 		if !ok {

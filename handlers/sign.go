@@ -10,6 +10,7 @@ import (
 
 	"zencrypt/blobs"
 	"zencrypt/crypto/pgp"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -17,7 +18,7 @@ import (
 // sign is the verb: a clear-signed text, or a detached signature over a file, with one's own OpenPGP key.
 type sign struct{ *core }
 
-var signPage = views.Page{Title: "Sign", Active: "sign", NoStore: true}
+var signPage = sheet{title: "titles.sign", Page: views.Page{Active: "sign", NoStore: true}}
 
 // New handles GET /sign: the empty form, or how to make a key.
 func (s *sign) New(x *fiber.Ctx) error {
@@ -45,7 +46,7 @@ func (s *sign) form(x *fiber.Ctx, f *form) (views.SignForm, []models.Key, []sign
 	if f != nil {
 		vm.KeyOther = printable(strings.TrimSpace(f.get("key_other")))
 		vm.Key, vm.Armor, vm.Text, vm.Mode = printable(f.get("key")), f.on("armor"), shown(f.text), f.mode()
-		f.check(v, vm.Errors)
+		f.check(x, vm.Errors)
 	}
 	return vm, own, keys, nil
 }
@@ -66,16 +67,16 @@ func (s *sign) Create(x *fiber.Ctx) error {
 	var with *signer
 	switch {
 	case len(keys) == 0:
-		vm.Errors["key"] = "You have no OpenPGP key that can sign. Make or import one under Keys."
+		vm.Errors["key"] = say(x, "wrong.no-signing-key")
 	case vm.KeyOther != "":
 		if with, err = namedSigner(own, vm.KeyOther, s.opt.Now()); err != nil {
-			vm.Errors["key_other"], err = err.Error(), nil
+			vm.Errors["key_other"], err = reason(x.UserContext(), err), nil
 		}
 	case vm.Key == "":
 		with = &keys[0]
 	default:
 		if with = pickSigner(own, vm.Key, s.opt.Now()); with == nil {
-			vm.Errors["key"] = "This key can't sign any more. Choose another."
+			vm.Errors["key"] = say(x, "wrong.cannot-sign")
 		}
 	}
 	var out views.Outcome
@@ -83,7 +84,7 @@ func (s *sign) Create(x *fiber.Ctx) error {
 		if f.hasFile() {
 			out.Files, err = s.filesOf(x, f, with, vm.Armor)
 		} else {
-			out.Text, err = s.text(f, with, &vm)
+			out.Text, err = s.text(x, f, with, &vm)
 		}
 		if err != nil {
 			return err
@@ -96,27 +97,27 @@ func (s *sign) Create(x *fiber.Ctx) error {
 	return s.outcome(x, status, signPage, views.Sign(vm, out), out)
 }
 
-func (s *sign) text(f *form, with *signer, vm *views.SignForm) (*views.TextResult, error) {
+func (s *sign) text(x *fiber.Ctx, f *form, with *signer, vm *views.SignForm) (*views.TextResult, error) {
 	start := s.opt.Now()
 	plain, err := f.content(maxText)
 	if err != nil {
 		return nil, err
 	}
 	if len(plain) == 0 {
-		vm.Errors[emptyField(vm.Mode)] = "Nothing to sign: type or paste a text, or choose a file."
+		vm.Errors[emptyField(vm.Mode)] = say(x, "wrong.nothing-to-sign")
 		return nil, nil
 	}
 	signed, err := pgp.SignText(plain, []*pgp.Key{with.pgp}, maxText, pgp.SignOptions{Now: s.opt.Now})
 	switch {
 	case errors.Is(err, pgp.ErrFormat), errors.Is(err, pgp.ErrTooLarge):
-		vm.Errors["text"] = sentence(err.Error())
+		vm.Errors["text"] = reason(x.UserContext(), err)
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
-	return &views.TextResult{OK: true, Verb: "sign", Headline: "Signed with your key “" + with.key.Name + "”", Text: string(signed), Name: "message.asc",
+	return &views.TextResult{OK: true, Verb: "sign", Headline: say(x, "results.signed-with-key", lang.Args{"Key": with.key.Name}), Text: string(signed), Name: "message.asc",
 		Base64: base64.StdEncoding.EncodeToString(signed), Size: int64(len(signed)), Took: s.opt.Now().Sub(start),
-		Facts: []views.Fact{{Name: "Format", Value: "OpenPGP, clear-signed"}}, Commands: verifyText("message.asc"), CanSave: true}, nil
+		Facts: []views.Fact{{Name: say(x, "results.format"), Value: detail(x.UserContext(), "OpenPGP, clear-signed")}}, Commands: verifyText("message.asc"), CanSave: true}, nil
 }
 
 func (s *sign) filesOf(x *fiber.Ctx, f *form, with *signer, armor bool) (out []views.FileResult, err error) {
@@ -156,10 +157,11 @@ func (s *sign) one(u *upload, name string, content io.Reader, with *signer, armo
 		signature = name + ".asc"
 	}
 	r := &models.Result{Verb: "sign", State: models.StateReady, Size: ref.Size, Meta: models.ResultMeta{Name: signature, FileFormat: "pgp",
-		Headline: "Signed with your key “" + with.key.Name + "”", Facts: [][2]string{{"Format", "OpenPGP, detached signature"}, {"Over", name}},
-		Item: models.ItemMeta{FileName: signature, Format: "pgp-signature", Detail: "OpenPGP, detached signature"}, Commands: verifyFile(signature, name)}}
+		Headline: say(u.x, "results.signed-with-key", lang.Args{"Key": with.key.Name}),
+		Facts:    [][2]string{{say(u.x, "results.format"), detail(u.x.UserContext(), "OpenPGP, detached signature")}, {say(u.x, "results.over"), name}},
+		Item:     models.ItemMeta{FileName: signature, Format: "pgp-signature", Detail: "OpenPGP, detached signature"}, Commands: verifyFile(signature, name)}}
 	if err := u.store(r, ref); err != nil {
 		return nil, err
 	}
-	return resultView(r, "", u.v), nil
+	return resultView(u.x, r, "", u.v), nil
 }

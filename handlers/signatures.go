@@ -1,12 +1,14 @@
 package handlers
 
 import (
+	"context"
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/crypto"
 	"zencrypt/crypto/pgp"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -84,55 +86,62 @@ func (k *circle) with(pasted []*pgp.Certificate) *circle {
 }
 
 // judge says in words, colour and sign what became of a signature. Only a good one by somebody known is green.
-func (k *circle) judge(s pgp.Signature) views.Signature {
+func (k *circle) judge(ctx context.Context, s pgp.Signature) views.Signature {
 	v := views.Signature{Class: "bad", Fingerprint: grouped(orElse(s.Primary, orElse(s.Fingerprint, s.KeyID))), Time: s.Time, Status: string(s.Status)}
 	who, isKnown := k.who[s.Primary]
 	name := who.name
 	if !isKnown {
 		name = pgp.Display(s.UserID)
 	}
-	by := ""
-	if name != "" {
-		by = " by " + name
+	// by is a text in which the signer is named, or the one for when nobody is.
+	by := func(named, nobody string) string {
+		if name == "" {
+			return lang.T(ctx, nobody)
+		}
+		return lang.T(ctx, named, lang.Args{"Name": name})
 	}
+	with := lang.Args{"Reason": verdict(ctx, s)}
 	switch s.Status {
 	case pgp.Good:
 		v.Class = "ok"
 		switch {
 		case who.own:
-			v.Headline, v.Detail = "Good signature by you", "Made with your key “"+who.name+"”, over exactly this."
+			v.Headline = lang.T(ctx, "signatures.good-by-you")
+			v.Detail = lang.T(ctx, "signatures.good-by-you-detail", lang.Args{"Key": who.name})
 		case isKnown && !who.person.Verified.IsZero():
-			v.Headline, v.Detail = "Good signature by "+who.name, "Over exactly this. You have compared their key."
+			v.Headline = lang.T(ctx, "signatures.good-by", lang.Args{"Name": who.name})
+			v.Detail = lang.T(ctx, "signatures.good-by-verified")
 		case isKnown:
-			v.Headline, v.Detail = "Good signature by "+who.name, "Over exactly this, by the key in your list. You have not compared that key with them yet."
+			v.Headline = lang.T(ctx, "signatures.good-by", lang.Args{"Name": who.name})
+			v.Detail = lang.T(ctx, "signatures.good-by-unverified")
 			v.Link = "/people/" + who.person.ID.String()
 		default:
-			v.Class, v.Headline = "warn", "Good signature, by a key that you do not know"
-			v.Detail = "Over exactly this, by the certificate that was pasted"
-			if name != "" {
-				v.Detail += ", which calls itself " + name
-			}
-			v.Detail += ". Anybody can write any name into a key: compare the fingerprint."
+			v.Class, v.Headline = "warn", lang.T(ctx, "signatures.good-by-stranger")
+			v.Detail = by("signatures.good-by-stranger-named",
+				"signatures.good-by-stranger-nameless")
 		}
 	case pgp.UnknownKey:
-		v.Class, v.Headline = "warn", "Signed by a key that is not known here"
-		v.Detail = "It could not be checked. Paste the certificate under Verify, or add its owner to your people."
+		v.Class, v.Headline = "warn", lang.T(ctx, "signatures.unknown-key")
+		v.Detail = lang.T(ctx, "signatures.unknown-key-detail")
 	case pgp.Expired:
-		v.Class, v.Headline = "warn", "Expired signature"+by
-		v.Detail = sentence(s.Reason) + " Do not rely on it alone: ask who signed."
+		v.Class, v.Headline = "warn", by("signatures.expired-by", "signatures.expired")
+		v.Detail = lang.T(ctx, "signatures.expired-detail", with)
 	case pgp.Revoked:
-		v.Headline, v.Detail = "Signature"+by+" with a revoked key", sentence(s.Reason)+" It does not count."
+		v.Headline = by("signatures.revoked-by", "signatures.revoked")
+		v.Detail = lang.T(ctx, "signatures.revoked-detail", with)
 	case pgp.Weak, pgp.Unchecked:
-		v.Headline, v.Detail = "Signature"+by+" that does not count", sentence(s.Reason)
+		v.Headline = by("signatures.weak-by", "signatures.weak")
+		v.Detail = verdict(ctx, s)
 	default:
-		v.Headline, v.Detail = "Bad signature"+by, sentence(s.Reason)+" Do not rely on it."
+		v.Headline = by("signatures.bad-by", "signatures.bad")
+		v.Detail = lang.T(ctx, "signatures.bad-detail", with)
 	}
 	return v
 }
 
-func (k *circle) judgeAll(all []pgp.Signature) (out []views.Signature) {
+func (k *circle) judgeAll(ctx context.Context, all []pgp.Signature) (out []views.Signature) {
 	for _, s := range all {
-		out = append(out, k.judge(s))
+		out = append(out, k.judge(ctx, s))
 	}
 	return out
 }
@@ -147,7 +156,7 @@ func (c *core) judged(x *fiber.Ctx, p *crypto.Plain) ([]views.Signature, error) 
 	if err != nil {
 		return nil, err
 	}
-	return k.judgeAll(all), nil
+	return k.judgeAll(x.UserContext(), all), nil
 }
 
 func storedSignatures(all []views.Signature) (out []models.ResultSignature) {

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -70,16 +69,16 @@ func namedSigner(keys []models.Key, text string, now time.Time) (found *signer, 
 		fits++
 		if s := signerOf(k, now); s != nil {
 			if found != nil {
-				return nil, errors.New("Several of your keys fit: type the fingerprint of the one you mean.")
+				return nil, wrong("", "wrong.several-keys-fit")
 			}
 			found = s
 		}
 	}
 	switch {
 	case found == nil && fits > 0:
-		return nil, errors.New("This key can't sign any more. Choose another.")
+		return nil, wrong("", "wrong.cannot-sign")
 	case found == nil:
-		return nil, errors.New("No OpenPGP key of yours has this name or fingerprint. Keys lists them.")
+		return nil, wrong("", "wrong.no-key-so-named")
 	}
 	return found, nil
 }

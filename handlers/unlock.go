@@ -24,7 +24,7 @@ type unlock struct {
 	sessions *models.Sessions
 }
 
-var unlockPage = views.Page{Title: "Locked", Active: "account/unlock", Narrow: true}
+var unlockPage = sheet{title: "titles.locked", Page: views.Page{Active: "account/unlock", Narrow: true}}
 
 // New handles GET /account/unlock (next).
 func (u *unlock) New(x *fiber.Ctx) error {
@@ -53,7 +53,7 @@ func (u *unlock) Create(x *fiber.Ctx) error {
 	ctx, s, next := x.UserContext(), visitorOf(x).session, localPath(f.get("next"))
 	key := [16]byte(*s.Account)
 	if ok, wait := u.rates.password.Take(key); !ok {
-		return tooMany(wait, "A wrong password was tried too often.")
+		return tooMany(wait, "errors.wrong-password-tries")
 	}
 	var who *models.Unlocked
 	err = u.slow(x, limits.Login, func() error {
@@ -62,7 +62,7 @@ func (u *unlock) Create(x *fiber.Ctx) error {
 	})
 	if models.ErrorCode(err) == models.Unauthorized {
 		u.db.Activity.FailedFor(*s.Account, models.EventCurrentFailed)
-		return u.show(x, fiber.StatusUnprocessableEntity, next, "The password is wrong. It is case-sensitive.")
+		return u.show(x, fiber.StatusUnprocessableEntity, next, say(x, "wrong.password"))
 	}
 	u.rates.password.Return(key)
 	if err != nil {
@@ -105,9 +105,11 @@ func (c *core) askUnlock(x *fiber.Ctx) error {
 		if x.Get("HX-Target") != "result" {
 			x.Set("HX-Reswap", "afterbegin") // what is swapped otherwise is the very form
 		}
-		return &refusal{status: fiber.StatusUnauthorized, problem: views.Problem{Title: "This session is locked",
-			Detail: "It was not used for a while, as you have set. Nothing was changed, and what you typed is still here. Unlock it, come back, and send it again.",
-			Next:   "Unlock in another tab", Link: to, NewTab: true}}
+		p := problem("errors.locked",
+			"errors.locked-detail",
+			"errors.locked-next")
+		p.link, p.newTab = to, true
+		return &refusal{status: fiber.StatusUnauthorized, problem: p}
 	}
 	x.Set("HX-Redirect", to)
 	return x.SendStatus(fiber.StatusUnauthorized)

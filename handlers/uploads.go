@@ -9,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/blobs"
+	"zencrypt/lang"
 	"zencrypt/limits"
 	"zencrypt/models"
 	"zencrypt/views"
@@ -53,9 +54,11 @@ func (c *core) checkSize(x *fiber.Ctx) error {
 }
 
 func (c *core) tooLarge(x *fiber.Ctx) error {
-	return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: problem("The upload is too large",
-		"Files may have "+views.Bytes(x.UserContext(), c.opt.MaxUpload)+" in all, and this is more. Nothing was stored.",
-		"Send fewer files at a time, or ask whoever runs this server for a higher ZENCRYPT_MAX_UPLOAD.")}
+	p := problem("errors.upload-too-large", "",
+		"errors.upload-too-large-next")
+	p.detail = told("errors.upload-too-large-detail",
+		lang.Args{"Size": views.Bytes(x.UserContext(), c.opt.MaxUpload)})
+	return &refusal{status: fiber.StatusRequestEntityTooLarge, problem: p}
 }
 
 // bodyLimit is the largest request body in bytes: the files, and what surrounds them.
@@ -91,8 +94,8 @@ func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 	}
 	leave, ok := c.uploads.Enter(place)
 	if !ok {
-		return nil, &refusal{status: fiber.StatusTooManyRequests, problem: problem("Two uploads are under way already",
-			"Each person can send two at a time. Nothing was stored.", "Wait until one is done, then send this again.")}
+		return nil, &refusal{status: fiber.StatusTooManyRequests, problem: problem("errors.two-uploads",
+			"errors.two-uploads-detail", "errors.two-uploads-next")}
 	}
 	if n > 0 {
 		n += n/1024 + rowBytes // tags and headers of the encryption around it
@@ -356,9 +359,4 @@ func (c *core) dropBlobs(ids []models.ID) {
 			c.opt.Log.Warn("remove blob failed; the next start tries again")
 		}
 	}
-}
-
-// problem is a refusal's page.
-func problem(title, detail, next string) views.Problem {
-	return views.Problem{Title: title, Detail: detail, Next: next}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/url"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/blobs"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -35,7 +35,7 @@ type vault struct {
 	items itemStore
 }
 
-var vaultPage = views.Page{Title: "Vault", Active: "vault", Wide: true, NoStore: true}
+var vaultPage = sheet{title: "titles.vault", Page: views.Page{Active: "vault", Wide: true, NoStore: true}}
 
 const pageSize = 50
 
@@ -86,13 +86,13 @@ func (v *vault) list(x *fiber.Ctx) (*views.VaultList, error) {
 		}
 	}
 	if n := len(vm.Undo); n > 0 {
-		vm.Notice = count(n, "item", "items") + " deleted. You can take this back for a minute."
+		vm.Notice = lang.N(ctx, "notices.items-deleted", n)
 	}
 	switch x.Query("done") {
 	case "restored":
-		vm.Notice = "Restored."
+		vm.Notice = say(x, "notices.restored")
 	case "late":
-		vm.Notice = "The minute is over: what was deleted is gone."
+		vm.Notice = say(x, "notices.minute-over")
 	}
 	return vm, nil
 }
@@ -140,13 +140,13 @@ func (v *vault) show(x *fiber.Ctx, status int, errs views.Fields) error {
 	}
 	vm := views.VaultItem{Row: itemRow(item), HasFile: item.Blob != nil, FileName: itemName(item), Errors: errs, Rename: len(errs) > 0}
 	if item.Meta.Detail != "" {
-		vm.Facts = append(vm.Facts, views.Fact{Name: "Format", Value: item.Meta.Detail})
+		vm.Facts = append(vm.Facts, views.Fact{Name: say(x, "results.format"), Value: detail(x.UserContext(), item.Meta.Detail)})
 	}
 	if item.Kind == "ciphertext" {
 		vm.Commands = openCommands(item)
 		if id, err := models.ParseID(item.Meta.KeyID); err == nil {
 			if k, err := v.db.Keys.Get(x.UserContext(), visitorOf(x).user, id); err == nil && !k.Unreadable {
-				vm.Facts = append(vm.Facts, views.Fact{Name: "Opens with", Value: fmt.Sprintf("your key “%s”, version %d", k.Name, item.Meta.KeyVersion)})
+				vm.Facts = append(vm.Facts, views.Fact{Name: say(x, "results.opens-with"), Value: keyLabel(x.UserContext(), k.Name, item.Meta.KeyVersion)})
 			}
 		}
 	}
@@ -257,10 +257,10 @@ func (v *vault) Rename(x *fiber.Ctx) error {
 		return err
 	}
 	if strings.TrimSpace(f.get("title")) == "" {
-		return v.show(x, fiber.StatusUnprocessableEntity, views.Fields{"title": "Type a title. The old one was kept."})
+		return v.show(x, fiber.StatusUnprocessableEntity, views.Fields{"title": say(x, "wrong.type-title")})
 	}
 	if err := v.items.Rename(x.UserContext(), visitorOf(x).user, item.ID, f.get("title")); err != nil {
-		errs, err := fieldErrors(err)
+		errs, err := fieldErrors(x, err)
 		if err != nil {
 			return err
 		}

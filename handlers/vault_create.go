@@ -24,7 +24,7 @@ func (v *vault) Create(x *fiber.Ctx) error {
 		return err
 	}
 	errs := views.Fields{}
-	f.check(visitorOf(x), errs)
+	f.check(x, errs)
 	if f.hasFile() && len(errs) == 0 {
 		return v.createFiles(x, f)
 	}
@@ -42,9 +42,9 @@ func (v *vault) Create(x *fiber.Ctx) error {
 		item.Kind = k
 	}
 	if len(body) == 0 {
-		errs[emptyField(f.mode())] = "Nothing to keep yet: type or paste a text, or choose a file."
+		errs[emptyField(f.mode())] = say(x, "wrong.nothing-to-keep")
 	} else if strings.TrimSpace(item.Title) == "" {
-		item.Title = firstLine(body)
+		item.Title = firstLine(x, body)
 	}
 	if len(errs) == 0 {
 		err := v.noteKey(x, item)
@@ -54,7 +54,7 @@ func (v *vault) Create(x *fiber.Ctx) error {
 		if err == nil {
 			return v.saved(x, f, "/vault/"+item.ID.String())
 		}
-		if errs, err = fieldErrors(err); err != nil {
+		if errs, err = fieldErrors(x, err); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (v *vault) noteKey(x *fiber.Ctx, item *models.Item) error {
 	if err != nil {
 		return err
 	}
-	if at, meta, ok := v.standsUnder(x.UserContext(), item, v.ownKeys(list)); ok {
+	if at, meta, ok := v.standsUnder(x.UserContext(), item, v.ownKeys(x.UserContext(), list)); ok {
 		meta.KeyID, meta.KeyVersion = at.key.String(), at.n
 		item.Meta = meta
 	}
@@ -109,9 +109,9 @@ func (c *core) saveText(x *fiber.Ctx, item *models.Item) error {
 }
 
 // firstLine is a title for a text without one.
-func firstLine(body []byte) string {
+func firstLine(x *fiber.Ctx, body []byte) string {
 	if !isText(body) {
-		return "Untitled"
+		return say(x, "results.untitled")
 	}
 	line, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
 	if r := []rune(strings.TrimSpace(string(line))); len(r) > 60 {
@@ -119,7 +119,7 @@ func firstLine(body []byte) string {
 	} else if len(r) > 0 {
 		return string(r)
 	}
-	return "Untitled"
+	return say(x, "results.untitled")
 }
 
 // createFiles takes files straight into the vault, sealed as they arrive.

@@ -11,6 +11,7 @@ import (
 
 	"zencrypt/crypto"
 	"zencrypt/crypto/pgp"
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -18,7 +19,7 @@ import (
 // verify is the verb: who signed this, and was it changed.
 type verify struct{ *core }
 
-var verifyPage = views.Page{Title: "Verify", Active: "verify", NoStore: true}
+var verifyPage = sheet{title: "titles.verify", Page: views.Page{Active: "verify", NoStore: true}}
 
 // New handles GET /verify: the empty form.
 func (v *verify) New(x *fiber.Ctx) error {
@@ -35,7 +36,7 @@ func (v *verify) form(x *fiber.Ctx, f *form) views.VerifyForm {
 			vm.Text = shown(f.text)
 		}
 		vm.Mode = f.mode()
-		f.check(visitorOf(x), vm.Errors)
+		f.check(x, vm.Errors)
 	}
 	return vm
 }
@@ -66,7 +67,7 @@ func (v *verify) Create(x *fiber.Ctx) error {
 		if f.hasFile() {
 			err = v.filesOf(x, f, job, &vm, &out)
 		} else {
-			err = v.text(f, job, &vm, &out)
+			err = v.text(x, f, job, &vm, &out)
 		}
 		if err != nil {
 			return err
@@ -89,13 +90,13 @@ func (v *verify) job(x *fiber.Ctx, f *form, vm *views.VerifyForm) (*verifyJob, e
 		job.signature = ""
 	}
 	if f.get("signature_file") != "" && strings.TrimSpace(f.get("signature")) != "" {
-		vm.Errors["signature"] = "Give the signature once: as a file, or pasted."
+		vm.Errors["signature"] = say(x, "wrong.signature-once")
 	}
 	if text := f.get("certificate"); strings.TrimSpace(text) != "" {
 		var pasted []*pgp.Certificate
 		keys, err := publicKeys(text)
 		if err != nil {
-			vm.Errors["certificate"] = sentence(models.ErrorMessage(err))
+			vm.Errors["certificate"] = reason(x.UserContext(), err)
 			if models.IsPrivate(text) {
 				vm.Certificate = "" // a secret stays no longer than it must
 			}
@@ -107,64 +108,69 @@ func (v *verify) job(x *fiber.Ctx, f *form, vm *views.VerifyForm) (*verifyJob, e
 				return nil, err
 			}
 			if c == nil {
-				vm.Errors["certificate"] = "This is a key of " + kindTitle(keys[i].Kind) + ", which does not sign here. Paste an OpenPGP public key."
+				vm.Errors["certificate"] = say(x, "wrong.key-does-not-sign", lang.Args{"Kind": kindTitle(x, keys[i].Kind)})
 				return job, nil
 			}
 			pasted = append(pasted, c)
 		}
 		job.circle = own.with(pasted)
 	} else if !vm.LoggedIn {
-		vm.Errors["certificate"] = "Paste the public key of who is said to have signed. Without an account nobody is known here."
+		vm.Errors["certificate"] = say(x, "wrong.paste-signers-key")
 	}
 	return job, nil
 }
 
-func (v *verify) text(f *form, job *verifyJob, vm *views.VerifyForm, out *views.Outcome) error {
+func (v *verify) text(x *fiber.Ctx, f *form, job *verifyJob, vm *views.VerifyForm, out *views.Outcome) error {
 	text, err := f.content(2 * maxText)
 	if err != nil {
 		return err
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		vm.Errors[emptyField(vm.Mode)] = "Nothing to verify: paste a signed text, or choose a file."
+		vm.Errors[emptyField(vm.Mode)] = say(x, "wrong.nothing-to-verify")
 		return nil
 	}
-	r, err := v.one("The text", bytes.NewReader(text), job)
-	return v.answer(r, err, vm, out)
+	r, err := v.one(x, say(x, "results.the-text"), bytes.NewReader(text), job)
+	return v.answer(x, r, err, vm, out)
 }
 
 // filesOf stores nothing, so it reserves no space.
 func (v *verify) filesOf(x *fiber.Ctx, f *form, job *verifyJob, vm *views.VerifyForm, out *views.Outcome) error {
 	return v.eachFile(x, f, 0, func(_ *upload, name string, content io.Reader) error {
-		r, err := v.one(name, content, job)
-		return v.answer(r, err, vm, out)
+		r, err := v.one(x, name, content, job)
+		return v.answer(x, r, err, vm, out)
 	})
 }
 
 // answer puts a verdict, or why there is none, into what is shown. An error of another kind comes back.
-func (v *verify) answer(r *views.VerifyResult, err error, vm *views.VerifyForm, out *views.Outcome) error {
-	var p views.Problem
+func (v *verify) answer(x *fiber.Ctx, r *views.VerifyResult, err error, vm *views.VerifyForm, out *views.Outcome) error {
+	var p trouble
+	why := reason(x.UserContext(), err)
 	switch {
 	case err == nil:
 		out.Verify = append(out.Verify, *r)
 		return nil
 	case errors.Is(err, errNoSignature):
-		vm.Errors["signature"] = "There is no signature in the content itself. Give the detached one: a file that ends in .sig or .asc, or its text."
+		vm.Errors["signature"] = say(x, "wrong.no-signature-inside")
 		return nil
 	case errors.Is(err, errSignature):
-		vm.Errors["signature"] = "This is no detached signature: " + sentence(errors.Unwrap(err).Error())
+		vm.Errors["signature"] = say(x, "wrong.no-detached-signature", lang.Args{"Reason": reason(x.UserContext(), errors.Unwrap(err))})
 		return nil
 	case errors.Is(err, pgp.ErrFormat):
-		p = problem("Not a signed text", sentence(err.Error()), "Paste all of it, from BEGIN PGP SIGNED MESSAGE to END PGP SIGNATURE.")
+		p = problem("opening.not-signed", "", "opening.not-signed-next")
+		p.why = why
 	case errors.Is(err, pgp.ErrDamaged):
-		p = problem("Damaged or changed", sentence(err.Error())+" No signature could be read.", "Get it again from where it came.")
+		p = problem("opening.damaged", "", "opening.signed-damaged-next")
+		p.detail = told("opening.signed-damaged-detail", lang.Args{"Reason": why})
 	case errors.Is(err, pgp.ErrRefused):
-		p = problem("Refused", sentence(err.Error()), "Verify it on your own machine.")
+		p = problem("opening.refused", "", "opening.signed-refused-next")
+		p.why = why
 	case errors.Is(err, pgp.ErrTooLarge):
-		p = problem("Too large", sentence(err.Error()), "Give the detached signature and the file by themselves: those may have any size.")
+		p = problem("opening.too-large", "", "opening.signed-too-large-next")
+		p.why = why
 	default:
 		return err
 	}
-	out.Problem = &p
+	out.Problem = p.in(x.UserContext())
 	return nil
 }
 
@@ -180,7 +186,7 @@ func (e *signatureError) Unwrap() error        { return e.err }
 func (e *signatureError) Is(target error) bool { return target == errSignature }
 
 // one reads content to its end and judges its signatures: the detached one that was given, or those inside.
-func (v *verify) one(name string, content io.Reader, job *verifyJob) (*views.VerifyResult, error) {
+func (v *verify) one(x *fiber.Ctx, name string, content io.Reader, job *verifyJob) (*views.VerifyResult, error) {
 	r := &views.VerifyResult{Name: name}
 	if job.signature != "" {
 		sigs, err := pgp.Verify(content, strings.NewReader(job.signature), job.circle.certs, pgp.VerifyOptions{Now: v.opt.Now})
@@ -190,7 +196,7 @@ func (v *verify) one(name string, content io.Reader, job *verifyJob) (*views.Ver
 		if err != nil {
 			return nil, err
 		}
-		r.Signatures = job.circle.judgeAll(sigs)
+		r.Signatures = job.circle.judgeAll(x.UserContext(), sigs)
 		return r, nil
 	}
 	head := bufio.NewReaderSize(content, crypto.Sniff)
@@ -203,7 +209,7 @@ func (v *verify) one(name string, content io.Reader, job *verifyJob) (*views.Ver
 		if err != nil {
 			return nil, err
 		}
-		r.Signatures, r.Around = job.circle.judgeAll(t.Signatures), t.Around
+		r.Signatures, r.Around = job.circle.judgeAll(x.UserContext(), t.Signatures), t.Around
 		if r.HasText = isText(t.Text); r.HasText {
 			r.Text = string(t.Text)
 		}
@@ -223,7 +229,7 @@ func (v *verify) one(name string, content io.Reader, job *verifyJob) (*views.Ver
 	if _, err := io.Copy(&bounded{&text, maxText}, m); err != nil {
 		return nil, err
 	}
-	if r.Signatures = job.circle.judgeAll(m.Signatures()); len(r.Signatures) == 0 {
+	if r.Signatures = job.circle.judgeAll(x.UserContext(), m.Signatures()); len(r.Signatures) == 0 {
 		return nil, errNoSignature
 	}
 	if r.HasText = text.Len() <= maxText && isText(text.Bytes()); r.HasText {

@@ -25,12 +25,18 @@ type Text struct {
 	Args Args
 }
 
-// In gives the text in the language of ctx. The zero Text is "".
+// In gives the text in the language of ctx, and those of its values that are Texts too. The zero Text is "".
 func (t Text) In(ctx context.Context) string {
 	if t.ID == "" {
 		return ""
 	}
-	return T(ctx, t.ID, t.Args)
+	args := maps.Clone(t.Args)
+	for name, value := range args {
+		if inner, ok := value.(Text); ok {
+			args[name] = inner.In(ctx)
+		}
+	}
+	return T(ctx, t.ID, args)
 }
 
 // T gives the text of an id in the language of ctx, its elements' marks left out.

@@ -102,6 +102,9 @@ func TestUsage_Finds(t *testing.T) {
 		{"Counted", `lang.N(ctx, "a.count", 3, lang.Args{"Name": n})`, ""},
 		{"NotCounted", `lang.T(ctx, "a.count", lang.Args{"Name": n})`, "a.count is given"},
 		{"Text", `lang.Text{ID: "a.value", Args: lang.Args{"Name": n, "Age": 3}}`, ""},
+		{"Told", `told("a.value", lang.Args{"Name": n, "Age": 3})`, ""},
+		{"ToldNoValues", `told("a.value")`, "a.value is given []"},
+		{"WrongNoValues", `wrong("field", "a.value")`, "a.value is given []"},
 		{"TextValues", `lang.Text{ID: "a.value"}`, "a.value is given []"},
 		{"Rich", `rich("a.link", lang.Args{"Name": n}, link("/x"), strong(), code())`, ""},
 		{"Elements", `rich("a.link", lang.Args{"Name": n}, link("/x"))`, "a.link is given 1 elements, has 3"},
@@ -157,6 +160,10 @@ func (u *usage) file(t *testing.T, name string, src []byte) {
 				id, args = at(n.Args, 1), at(n.Args, 2)
 			case "lang.N":
 				id, args, counted = at(n.Args, 1), at(n.Args, 3), true
+			case "told":
+				id, args = at(n.Args, 0), at(n.Args, 1)
+			case "wrong":
+				id, args = at(n.Args, 1), at(n.Args, 2)
 			case "rich":
 				id, args, elements = at(n.Args, 0), at(n.Args, 1), len(n.Args)-2
 			default:

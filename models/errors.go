@@ -27,6 +27,9 @@ type Error struct {
 	Field   string // the form field at fault, or ""
 	Message string
 	Err     error
+	// Format and Values are what Errorf made Message of, for whoever says it in another language. Message is the English.
+	Format string
+	Values []any
 }
 
 // Error returns the message, with the cause where there is one.
@@ -42,7 +45,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Errorf makes an Error without a cause; the message is for a person.
 func Errorf(code Code, field, format string, args ...any) *Error {
-	return &Error{Code: code, Field: field, Message: fmt.Sprintf(format, args...)}
+	return &Error{Code: code, Field: field, Message: fmt.Sprintf(format, args...), Format: format, Values: args}
 }
 
 // ErrorCode returns the code of the first Error in err's chain, Internal for any

@@ -124,7 +124,7 @@ func (k *kdf) old(p PepperKeys, c *credentials) bool {
 func passwordField(field string, err error) error {
 	var policy *password.PolicyError
 	if errors.As(err, &policy) {
-		return &Error{Code: Invalid, Field: field, Message: policy.Message}
+		return Errorf(Invalid, field, "%v", policy)
 	}
 	return err
 }

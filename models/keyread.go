@@ -165,9 +165,9 @@ func importProblem(err error) error {
 	case errors.Is(err, agefile.ErrPublicKey), errors.Is(err, pgp.ErrPublicKey):
 		return Errorf(Invalid, "text", "this is a public key, which opens nothing: yours stands beside its private key, another person's belongs into “Public key” on the Encrypt page")
 	case errors.Is(err, pgp.ErrKeys), errors.Is(err, pgp.ErrDamaged), errors.Is(err, pgp.ErrTooLarge), errors.Is(err, pgp.ErrRefused):
-		return &Error{Code: Invalid, Field: "text", Message: err.Error()} // their texts hold facts only
+		return Errorf(Invalid, "text", "%v", err) // their texts hold facts only
 	case errors.Is(err, agefile.ErrKeys):
-		return &Error{Code: Invalid, Field: "text", Message: err.Error()} // names a line, never repeats it
+		return Errorf(Invalid, "text", "%v", err) // names a line, never repeats it
 	}
 	return Errorf(Invalid, "text", "this is no private key that is known here: AGE-SECRET-KEY-1…, a whole OpenPGP block from BEGIN to END, a Fernet key of 44 characters, or an older Zencrypt's RSA key (PEM)")
 }

@@ -47,7 +47,7 @@ func ParsePublic(text string) ([]PublicKey, error) {
 	if is, _ := pgp.Looks([]byte(text)); is {
 		certs, err := pgp.ReadCertificates(bytes.NewReader([]byte(text)), pgp.ReadOptions{Max: agefile.MaxStanzas})
 		if err != nil {
-			return refuse(err.Error())
+			return nil, Errorf(Invalid, "public_key", "%v", err)
 		}
 		var keys []PublicKey
 		for _, c := range certs {
@@ -57,7 +57,7 @@ func ParsePublic(text string) ([]PublicKey, error) {
 	}
 	r, err := agefile.KeyReader{}.Recipient(text)
 	if err != nil {
-		return refuse(err.Error())
+		return nil, Errorf(Invalid, "public_key", "%v", err)
 	}
 	key := PublicKey{Public: strings.TrimSpace(text)}
 	switch r.(type) {
@@ -114,7 +114,7 @@ func (k *PublicKey) CheckKept(now time.Time) error {
 	if info.CanEncrypt || info.CanSign {
 		return nil
 	}
-	return Errorf(Invalid, "public_key", "%s", info.CantEncrypt)
+	return Errorf(Invalid, "public_key", "%v", info.EncryptErr)
 }
 
 // CheckEncrypt tells whether a key can be encrypted to at a time.

@@ -39,6 +39,8 @@ const (
 type PolicyError struct {
 	Reason  Reason
 	Message string
+	Length  int    // characters, of one that is TooShort
+	Pattern string // in words, of one that is TooWeak: what Strength says, or that it is a common one
 }
 
 func (e *PolicyError) Error() string { return e.Message }
@@ -52,13 +54,13 @@ func Check(pw string, userInputs ...string) error {
 		return err
 	}
 	if n := utf8.RuneCountInString(pw); n < MinLength {
-		return &PolicyError{Reason: TooShort, Message: fmt.Sprintf("the password has %d characters and needs at least %d: four or five random words do well", n, MinLength)}
+		return &PolicyError{Reason: TooShort, Length: n, Message: fmt.Sprintf("the password has %d characters and needs at least %d: four or five random words do well", n, MinLength)}
 	}
 	if score, warning := strength(pw, userInputs); score < minScore {
 		if warning == "" {
 			warning = "it follows a common pattern"
 		}
-		return &PolicyError{Reason: TooWeak, Message: "the password is too easy to guess: " + warning}
+		return &PolicyError{Reason: TooWeak, Pattern: warning, Message: "the password is too easy to guess: " + warning}
 	}
 	return nil
 }
