@@ -272,6 +272,7 @@ func TestBadInput_FullDisk(t *testing.T) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
+	s.waitReady() // it finds out by itself
 	c.must(c.post("/vault", "title", "room again", "text", "room again"), http.StatusSeeOther)
 	s.restart()
 	if a := c.must(c.get("/vault"), http.StatusOK); !strings.Contains(a.body, "room again") {

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"strconv"
 	"strings"
@@ -90,7 +91,11 @@ func (a *App) Clean(ctx context.Context) {
 	a.forgetRewraps()
 	a.remember(ctx, check)
 	check("files without a row", a.sweep(ctx, time.Hour))
-	check("databases", a.db.Upkeep(ctx))
+	err = a.db.Upkeep(ctx)
+	if errors.Is(err, models.ErrDamaged) {
+		a.opt.Log.Error("the database is damaged: stop the server and restore a backup")
+	}
+	check("databases", err)
 }
 
 // panicPlace is the function and line where a panic began, without its text.

@@ -111,18 +111,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	db := &DB{now: o.Now, opts: o, kdf: k}
 	copies := copies{dir: filepath.Join(o.Dir, copiesDir), now: o.Now}
-	db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main, copies.take)
-	if diskRefused(err) != "" && db.giveReserve() {
-		// The log's index, 32 KiB, has no room on a full disk: people can read when the reserve is given up for it.
-		db.main, err = openSQLite(ctx, filepath.Join(o.Dir, mainFile), o.Main, copies.take)
-	}
-	if err != nil {
+	if db.main, err = db.openOne(ctx, mainFile, o.Main, copies.take); err != nil {
 		return nil, err
 	}
 	if err := db.checkServerKey(ctx); err != nil {
 		return nil, errors.Join(err, db.main.Close())
 	}
-	if db.sessions, err = openSQLite(ctx, filepath.Join(o.Dir, sessionsFile), o.Sessions, nil); err != nil {
+	if db.sessions, err = db.openOne(ctx, sessionsFile, o.Sessions, nil); err != nil {
 		return nil, errors.Join(err, db.main.Close())
 	}
 	db.main.db, db.sessions.db = db, db
@@ -138,6 +133,17 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	db.Activity = &Activity{db: db}
 	db.Invitations = &Invitations{db}
 	return db, nil
+}
+
+// openOne opens one of the databases. Its log's index, 32 KiB, has no room on a full disk: the reserve is given up for
+// it, so that people can read.
+func (db *DB) openOne(ctx context.Context, name string, ms *migrate.Migrations, before func(context.Context, *sqliteDB, string) error) (*sqliteDB, error) {
+	path := filepath.Join(db.opts.Dir, name)
+	s, err := openSQLite(ctx, path, ms, before)
+	if diskRefused(err) != "" && db.giveReserve() {
+		return openSQLite(ctx, path, ms, before)
+	}
+	return s, err
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {
