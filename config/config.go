@@ -43,7 +43,7 @@ type Config struct {
 	SpoolMax     Size          `name:"spool-max" env:"ZENCRYPT_SPOOL_MAX" default:"50GiB" placeholder:"SIZE" group:"How much it takes" help:"Disk for all waiting results together."`
 	GuestQuota   Size          `name:"guest-quota" env:"ZENCRYPT_GUEST_QUOTA" default:"1GiB" placeholder:"SIZE" group:"How much it takes" help:"Disk for one guest's waiting results."`
 	AccountQuota Size          `name:"account-quota" env:"ZENCRYPT_ACCOUNT_QUOTA" default:"20GiB" placeholder:"SIZE" group:"How much it takes" help:"Disk for one account's vault and waiting results."`
-	MinFreeDisk  Size          `name:"min-free-disk" env:"ZENCRYPT_MIN_FREE_DISK" default:"1GiB" placeholder:"SIZE" group:"How much it takes" help:"Refuse uploads that would leave less free disk than this."`
+	MinFreeDisk  Size          `name:"min-free-disk" env:"ZENCRYPT_MIN_FREE_DISK" default:"1GiB" placeholder:"SIZE" group:"How much it takes" help:"Refuse uploads that would leave less free disk than this. Below half of it nothing is saved."`
 	ResultTTL    time.Duration `name:"result-ttl" env:"ZENCRYPT_RESULT_TTL" default:"1h" placeholder:"TIME" group:"How much it takes" help:"How long a file result waits for its download."`
 	KDFMemory    Size          `name:"kdf-memory" env:"ZENCRYPT_KDF_MEMORY" default:"448MiB" placeholder:"SIZE" group:"How much it takes" help:"Memory for all password hashing (argon2id, scrypt) at one time."`
 	KDFReserve   Size          `name:"kdf-reserve" env:"ZENCRYPT_KDF_RESERVE" default:"128MiB" placeholder:"SIZE" group:"How much it takes" help:"Part of --kdf-memory that only log-in may use."`

@@ -58,7 +58,7 @@ func readOnly(why string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, ".</strong> What you saved is safe. Reading, decrypting, and encrypting and hashing a text go on.</aside>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, ".</strong> What you saved is safe: read it, download it, delete what you no longer need. Encrypting, decrypting and hashing texts go on.</aside>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
