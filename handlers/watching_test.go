@@ -1,0 +1,85 @@
+package handlers
+
+import (
+	"io"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestWatch counts what goes on: an upload while it comes in, what was refused, who is logged in; and tells of each
+// request by its route alone.
+func TestWatch(t *testing.T) {
+	var mu sync.Mutex
+	told := map[Seen]int{}
+	s := newServer(t, func(o *Options) {
+		o.Seen = func(e Seen) {
+			mu.Lock()
+			defer mu.Unlock()
+			e.Took = 0
+			told[e]++
+		}
+	})
+	c := s.client(t)
+	c.register("watched")
+	c.get("/vault/0123456789abcdef0123456789abcdef").want(t, 404)
+	c.do("DELETE", "/vault", "", nil)
+	c.do("INVENTED", "/nothing/watched", "", nil)
+
+	r, w := io.Pipe()
+	form := multipart.NewWriter(w)
+	req, err := http.NewRequest("POST", c.base+"/vault", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", form.FormDataContentType())
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	done := make(chan error, 1)
+	go func() {
+		res, err := c.Do(req)
+		if err == nil {
+			res.Body.Close()
+		}
+		done <- err
+	}()
+	p, err := form.CreateFormFile("file", "file.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(p, strings.Repeat("x", 1<<20))
+	until(t, "an upload is under way", func() bool { return s.Watch(t.Context()).Uploads == 1 })
+	_ = form.Close()
+	w.Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	until(t, "no upload is under way", func() bool { return s.Watch(t.Context()).Uploads == 0 })
+
+	v := s.Watch(t.Context())
+	if !v.Answered || v.Sessions != 1 || v.BytesIn < 1<<20 || v.BytesOut == 0 || v.Connections == 0 || v.Free <= 0 || v.Hashes.Total == 0 || !v.Backup.Time.IsZero() || v.Downloads != 0 {
+		t.Errorf("watched %+v", v)
+	}
+	c.post("/logout")
+	if n := s.Watch(t.Context()).Sessions; n != 0 {
+		t.Errorf("%d sessions after the log-out", n)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for e, n := range map[Seen]int{
+		{Method: "GET", Route: "/vault/:id", Status: 404}: 1,
+		{Method: "POST", Route: "/vault", Status: 303}:    1,
+		{Method: "POST", Route: "/register", Status: 303}: 1,
+		{Method: "other", Route: "unknown", Status: 405}:  1,
+	} {
+		if told[e] != n {
+			t.Errorf("%+v was told %d times, want %d; all: %+v", e, told[e], n, told)
+		}
+	}
+	for e := range told {
+		if strings.Contains(e.Route, "watched") || strings.Contains(e.Route, "0123") || e.Method == "INVENTED" {
+			t.Errorf("told too much: %+v", e)
+		}
+	}
+}
