@@ -53,9 +53,9 @@ func (e *encrypt) job(x *fiber.Ctx, f *form, vm *views.EncryptForm, own []models
 	if vm.SignWith+vm.SignOther != "" {
 		var s *signer
 		if vm.SignOther != "" {
-			var err error
-			if s, err = namedSigner(own, vm.SignOther, e.opt.Now()); err != nil {
-				vm.Errors["sign_other"] = err.Error()
+			var why string
+			if s, why = namedSigner(own, vm.SignOther, e.opt.Now()); s == nil {
+				vm.Errors["sign_other"] = why
 				return job, nil
 			}
 		} else if s = pickSigner(own, vm.SignWith, e.opt.Now()); s == nil {

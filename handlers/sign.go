@@ -68,8 +68,9 @@ func (s *sign) Create(x *fiber.Ctx) error {
 	case len(keys) == 0:
 		vm.Errors["key"] = "You have no OpenPGP key that can sign. Make or import one under Keys."
 	case vm.KeyOther != "":
-		if with, err = namedSigner(own, vm.KeyOther, s.opt.Now()); err != nil {
-			vm.Errors["key_other"], err = err.Error(), nil
+		var why string
+		if with, why = namedSigner(own, vm.KeyOther, s.opt.Now()); with == nil {
+			vm.Errors["key_other"] = why
 		}
 	case vm.Key == "":
 		with = &keys[0]

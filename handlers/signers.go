@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -53,8 +52,8 @@ func signers(keys []models.Key, now time.Time) (all []signer, more int) {
 }
 
 // namedSigner finds the key whose name or fingerprint somebody typed, offered or not. A fingerprint may be given without blanks and
-// in part: eight characters at the end of it, or more. The error is for the person.
-func namedSigner(keys []models.Key, text string, now time.Time) (found *signer, err error) {
+// in part: eight characters at the end of it, or more. Where none is found, why is for the person.
+func namedSigner(keys []models.Key, text string, now time.Time) (found *signer, why string) {
 	name := models.FoldName(text)
 	print := strings.ToLower(strings.Join(strings.Fields(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(text)), "0x")), ""))
 	fits := 0
@@ -70,18 +69,18 @@ func namedSigner(keys []models.Key, text string, now time.Time) (found *signer, 
 		fits++
 		if s := signerOf(k, now); s != nil {
 			if found != nil {
-				return nil, errors.New("Several of your keys fit: type the fingerprint of the one you mean.")
+				return nil, "Several of your keys fit: type the fingerprint of the one you mean."
 			}
 			found = s
 		}
 	}
 	switch {
 	case found == nil && fits > 0:
-		return nil, errors.New("This key can't sign any more. Choose another.")
+		return nil, "This key can't sign any more. Choose another."
 	case found == nil:
-		return nil, errors.New("No OpenPGP key of yours has this name or fingerprint. Keys lists them.")
+		return nil, "No OpenPGP key of yours has this name or fingerprint. Keys lists them."
 	}
-	return found, nil
+	return found, ""
 }
 
 // signerOf is a key if it can sign, else nil.
