@@ -42,6 +42,7 @@ var licences = map[string]string{
 	"filippo.io/age":                               "BSD-3-Clause",
 	"filippo.io/edwards25519":                      "BSD-3-Clause",
 	"filippo.io/hpke":                              "BSD-3-Clause",
+	"filippo.io/nistec":                            "BSD-3-Clause",
 	"github.com/a-h/templ":                         "MIT",
 	"github.com/cloudflare/circl":                  "BSD-3-Clause",
 	"github.com/ProtonMail/go-crypto":              "BSD-3-Clause",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"filippo.io/age/tag"
 	"golang.org/x/crypto/ssh"
 
 	"zencrypt/crypto/agefile"
@@ -37,7 +38,7 @@ type PublicKey struct {
 // down by its owner (gpg --export-options export-minimal).
 const maxPublic = 64 << 10
 
-// ParsePublic reads public keys of one kind: a line for age (age1..., age1pq1..., ssh-ed25519, ssh-rsa), or
+// ParsePublic reads public keys of one kind: a line for age (age1..., age1pq1..., age1tag1..., age1tagpq1..., ssh-ed25519, ssh-rsa), or
 // OpenPGP certificates in armor. It is Invalid for field "public_key". A private key is refused and not repeated.
 func ParsePublic(text string) ([]PublicKey, error) {
 	refuse := func(why string) ([]PublicKey, error) { return nil, Errorf(Invalid, "public_key", "%s", why) }
@@ -60,12 +61,18 @@ func ParsePublic(text string) ([]PublicKey, error) {
 		return nil, Errorf(Invalid, "public_key", "%v", err)
 	}
 	key := PublicKey{Public: strings.TrimSpace(text)}
-	switch r.(type) {
+	switch r := r.(type) {
 	case *age.X25519Recipient:
 		key.Kind, key.Algorithm, key.Fingerprint = KindAge, "X25519", key.Public
 	case *age.HybridRecipient:
 		sum := sha256.Sum256([]byte(key.Public))
 		key.Kind, key.Algorithm, key.Fingerprint = KindAgePQ, "post-quantum", hex.EncodeToString(sum[:])
+	case *tag.Recipient:
+		key.Kind, key.Algorithm, key.Fingerprint = KindAge, "P-256, tagged", key.Public
+		if r.Hybrid() {
+			sum := sha256.Sum256([]byte(key.Public))
+			key.Kind, key.Algorithm, key.Fingerprint = KindAgePQ, "post-quantum, tagged", hex.EncodeToString(sum[:])
+		}
 	default:
 		words := strings.Fields(key.Public) // a comment of its owner is no part of the key
 		public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(key.Public))

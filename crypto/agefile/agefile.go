@@ -19,6 +19,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+	"filippo.io/age/tag"
 )
 
 const (
@@ -79,11 +80,15 @@ func Check(rs ...age.Recipient) error {
 func mixed(rs []age.Recipient) bool {
 	var pq int
 	for _, r := range rs {
-		switch r.(type) {
+		switch r := r.(type) {
 		case *age.ScryptRecipient:
 			return true
 		case *age.HybridRecipient:
 			pq++
+		case *tag.Recipient:
+			if r.Hybrid() {
+				pq++
+			}
 		}
 	}
 	return pq != 0 && pq != len(rs)

@@ -9,6 +9,7 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"filippo.io/age/plugin"
+	"filippo.io/age/tag"
 )
 
 const (
@@ -51,7 +52,7 @@ func NewHybridIdentity() (identity string, recipient string, err error) {
 	return id.String(), id.Recipient().String(), nil
 }
 
-// ParseRecipients reads public keys (age1..., age1pq1..., ssh-ed25519, ssh-rsa), separated
+// ParseRecipients reads public keys (age1..., age1pq1..., age1tag1..., age1tagpq1..., ssh-ed25519, ssh-rsa), separated
 // by commas, white space or lines, with comments from # to the line's end. One that stands
 // twice is returned once. The error is [ErrPrivateKey], without an echo, when a private key
 // was pasted, and otherwise an [ErrKeys] that says which entry is wrong.
@@ -102,6 +103,10 @@ func parseRecipient(entry string, limit int, ui *plugin.ClientUI) (age.Recipient
 		return nil, errLong
 	case strings.HasPrefix(entry, "age1pq1"):
 		r, err = age.ParseHybridRecipient(entry)
+		reason = errTypo
+	case strings.HasPrefix(entry, "age1tag1"), strings.HasPrefix(entry, "age1tagpq1"):
+		// A key on a piece of hardware: its plugin is needed to decrypt, and not to encrypt.
+		r, err = tag.ParseRecipient(entry)
 		reason = errTypo
 	case strings.HasPrefix(entry, "age1") && strings.Count(entry, "1") > 1:
 		if _, _, bad := plugin.ParseRecipient(entry); bad != nil {

@@ -9,6 +9,7 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"filippo.io/age/plugin"
+	"filippo.io/age/tag"
 )
 
 // lockedFile is an identity file that is encrypted with a passphrase.
@@ -151,6 +152,8 @@ func PublicKey(r age.Recipient) (string, error) {
 	case *age.X25519Recipient:
 		return r.String(), nil
 	case *age.HybridRecipient:
+		return r.String(), nil
+	case *tag.Recipient:
 		return r.String(), nil
 	case *sshRecipient:
 		return r.line, nil
