@@ -253,3 +253,23 @@ var keyDetails = map[string]lang.Text{
 	"neither it nor a valid subkey is for signing":           told("formats.not-for-signing"),
 	"at this time, or none by an algorithm that is accepted": told("formats.no-signature-now"),
 }
+
+// entryTails are what is wrong with one of several keys for age; what is before it names that one.
+var entryTails = map[string]string{
+	" is not a public key: it begins with age1, ssh-ed25519 or ssh-rsa":                        "formats.not-public-key",
+	" is not complete or was mistyped":                                                         "formats.mistyped",
+	" is not an SSH key that can be used: ssh-ed25519, or ssh-rsa of at least 2048 bits":       "formats.not-ssh-key",
+	" is too long for a key":                                                                   "formats.key-too-long",
+	" is not an age private key: it begins with AGE-SECRET-KEY-1":                              "formats.not-private-key",
+	" is a private key that is not complete or was mistyped":                                   "formats.private-key-mistyped",
+	" is a key of a plugin (a program named age-plugin-...), and plugins are not started here": "formats.plugin-key",
+}
+
+// withDetail are kinds of errors behind which the format says more, in English.
+var withDetail = map[error]string{
+	pgp.ErrDamaged:        "formats.pgp-damaged",
+	pgp.ErrRefused:        "formats.pgp-refused",
+	pgp.ErrTooLarge:       "formats.pgp-too-large",
+	agefile.ErrDamaged:    "formats.age-damaged",
+	agefile.ErrWorkFactor: "formats.age-work-factor",
+}
