@@ -18,7 +18,8 @@ import (
 	"zencrypt/lang"
 )
 
-// Tag is the pseudo-language's, by the custom for such: English whose every text stands between ⟦ and ⟧.
+// Tag is the pseudo-language's, by the custom for such: English whose every text, but for the values in it,
+// stands between ⟦ and ⟧.
 const Tag = "en-XA"
 
 const (
@@ -36,11 +37,11 @@ func Pseudo(t testing.TB) *lang.Catalogue {
 	for id, text := range texts {
 		switch text := text.(type) {
 		case string:
-			texts[id] = begin + text + end
+			texts[id] = mark(text)
 		case map[string]any:
 			for form, s := range text {
 				if form != "description" {
-					text[form] = fmt.Sprint(begin, s, end)
+					text[form] = mark(fmt.Sprint(s))
 				}
 			}
 		}
@@ -59,8 +60,16 @@ func Pseudo(t testing.TB) *lang.Catalogue {
 	return c
 }
 
+var value = regexp.MustCompile(`\{\{\.\w+\}\}`)
+
+// mark leaves the values outside: whether those are words of ours is seen by their own marks.
+func mark(text string) string { return begin + value.ReplaceAllString(text, end+"$0"+begin) + end }
+
 // read are the attributes that people read or hear, and those whose words the script shows.
 var read = regexp.MustCompile(`^(aria-label|placeholder|title|alt|data-say(-.*)?)$`)
+
+// scripted are values that the script puts in.
+var scripted = regexp.MustCompile(`\{[A-Z][a-z]+\}`)
 
 // verbatim are elements whose content is data in any language: commands, keys, what a person typed.
 var verbatim = []string{"code", "kbd", "pre", "script", "textarea"}
@@ -103,6 +112,9 @@ func Outside(page string, data ...string) (found []string) {
 			for _, a := range token.Attr {
 				if name := a.Name.Local; read.MatchString(name) {
 					text, _ := outside(a.Value, 0)
+					if strings.HasPrefix(name, "data-say") {
+						text = scripted.ReplaceAllString(text, " ")
+					}
 					report("<"+token.Name.Local+" "+name+">", text)
 				}
 			}
@@ -149,8 +161,10 @@ func outside(text string, depth int) (string, int) {
 		switch string(r) {
 		case begin:
 			depth++
+			b.WriteByte(' ')
 		case end:
 			depth--
+			b.WriteByte(' ')
 		default:
 			if depth <= 0 {
 				b.WriteRune(r)
