@@ -218,6 +218,7 @@ var weaknesses = map[string]lang.Text{
 
 // details are what items and results note of their format. What is noted stays English: it is data too.
 var details = map[string]lang.Text{
+	"Fernet. None of your keys opened it when it was brought along, so it was kept as it was": told("details.imported-not-opened"),
 	"active":                          told("details.active"),
 	"retired":                         told("details.retired"),
 	"revoked":                         told("details.revoked"),
