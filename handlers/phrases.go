@@ -141,6 +141,7 @@ var wholePhrases = map[string]lang.Text{
 	"open session: it was changed, begin again":                                                      told("refused.session-changed-begin"),
 	"the password is not valid text (UTF-8)":                                                         told("refused.password-not-text"),
 	password.ErrRecoveryCode.Error():                                                                 told("formats.recovery-code"),
+	agefile.ErrTooManyStanzas.Error():                                                                told("formats.age-stanzas", lang.Args{"Most": agefile.MaxStanzas}),
 	agefile.ErrFormat.Error():                                                                        told("formats.age-format"),
 	agefile.ErrMixed.Error():                                                                         told("formats.age-mixed"),
 	agefile.ErrPrivateKey.Error():                                                                    told("formats.private-key"),
