@@ -141,6 +141,7 @@ var wholePhrases = map[string]lang.Text{
 	"open session: it was changed, begin again":                                                      told("refused.session-changed-begin"),
 	"the password is not valid text (UTF-8)":                                                         told("refused.password-not-text"),
 	password.ErrRecoveryCode.Error():                                                                 told("formats.recovery-code"),
+	agefile.ErrTooManyStanzas.Error():                                                                told("formats.age-stanzas", lang.Args{"Most": agefile.MaxStanzas}),
 	agefile.ErrFormat.Error():                                                                        told("formats.age-format"),
 	agefile.ErrMixed.Error():                                                                         told("formats.age-mixed"),
 	agefile.ErrPrivateKey.Error():                                                                    told("formats.private-key"),
@@ -218,6 +219,7 @@ var weaknesses = map[string]lang.Text{
 
 // details are what items and results note of their format. What is noted stays English: it is data too.
 var details = map[string]lang.Text{
+	"Fernet. None of your keys opened it when it was brought along, so it was kept as it was": told("details.imported-not-opened"),
 	"active":                          told("details.active"),
 	"retired":                         told("details.retired"),
 	"revoked":                         told("details.revoked"),
@@ -252,4 +254,24 @@ var keyDetails = map[string]lang.Text{
 	"its subkey for encryption uses ElGamal":                 told("formats.subkey-elgamal"),
 	"neither it nor a valid subkey is for signing":           told("formats.not-for-signing"),
 	"at this time, or none by an algorithm that is accepted": told("formats.no-signature-now"),
+}
+
+// entryTails are what is wrong with one of several keys for age; what is before it names that one.
+var entryTails = map[string]string{
+	" is not a public key: it begins with age1, ssh-ed25519 or ssh-rsa":                        "formats.not-public-key",
+	" is not complete or was mistyped":                                                         "formats.mistyped",
+	" is not an SSH key that can be used: ssh-ed25519, or ssh-rsa of at least 2048 bits":       "formats.not-ssh-key",
+	" is too long for a key":                                                                   "formats.key-too-long",
+	" is not an age private key: it begins with AGE-SECRET-KEY-1":                              "formats.not-private-key",
+	" is a private key that is not complete or was mistyped":                                   "formats.private-key-mistyped",
+	" is a key of a plugin (a program named age-plugin-...), and plugins are not started here": "formats.plugin-key",
+}
+
+// withDetail are kinds of errors behind which the format says more, in English.
+var withDetail = map[error]string{
+	pgp.ErrDamaged:        "formats.pgp-damaged",
+	pgp.ErrRefused:        "formats.pgp-refused",
+	pgp.ErrTooLarge:       "formats.pgp-too-large",
+	agefile.ErrDamaged:    "formats.age-damaged",
+	agefile.ErrWorkFactor: "formats.age-work-factor",
 }

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -127,6 +128,19 @@ func TestReason(t *testing.T) {
 		}
 		if got, want := reason(ctx, err), sentence(models.ErrorMessage(err)); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	for _, text := range []string{"abc", "age1qqq", "AGE-SECRET-KEY-1QQQ", "ssh-ed25519 AAAA", "age1" + strings.Repeat("q", 5000)} {
+		if _, err := (agefile.KeyReader{}).Recipient(text); err == nil || reason(ctx, err) != sentence(err.Error()) {
+			t.Errorf("%.20s: got %q, want %q", text, reason(ctx, err), sentence(err.Error()))
+		}
+		if _, err := agefile.ParseIdentities(text); err == nil || reason(ctx, err) != sentence(err.Error()) {
+			t.Errorf("%.20s: got %q, want %q", text, reason(ctx, err), sentence(err.Error()))
+		}
+	}
+	for kind := range withDetail {
+		if err := fmt.Errorf("%w: of 7 bytes", kind); reason(ctx, err) != sentence(err.Error()) {
+			t.Errorf("got %q, want %q", reason(ctx, err), sentence(err.Error()))
 		}
 	}
 	for _, err := range typedErrors() {

@@ -73,7 +73,27 @@ func words(ctx context.Context, err error) string {
 	if t, ok := wholePhrases[text]; ok {
 		return t.In(ctx)
 	}
+	for kind, id := range withDetail {
+		if more, ok := strings.CutPrefix(text, kind.Error()+": "); ok {
+			return lang.T(ctx, id, lang.Args{"More": more})
+		}
+	}
+	if entry, ok := strings.CutPrefix(text, agefile.ErrKeys.Error()+": "); ok {
+		for tail, id := range entryTails {
+			if what, ok := strings.CutSuffix(entry, tail); ok {
+				return lang.T(ctx, id, lang.Args{"Entry": entryName(ctx, what)})
+			}
+		}
+	}
 	return sentence(text)
+}
+
+// entryName is which key of several: its line, or its beginning.
+func entryName(ctx context.Context, what string) string {
+	if line, ok := strings.CutPrefix(what, "line "); ok {
+		return lang.T(ctx, "formats.line", lang.Args{"Number": line})
+	}
+	return strings.TrimSuffix(sentence(what), ".")
 }
 
 // passwordPolicy says which rule a password breaks.
