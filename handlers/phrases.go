@@ -207,14 +207,14 @@ var verdicts = map[string]lang.Text{
 
 // weaknesses are what makes a password easy to guess. They stand alone and behind a colon.
 var weaknesses = map[string]lang.Text{
-	"it is made from your login":                      told("strength.login"),
-	"it is made of common words, names or passwords":  told("strength.words"),
-	"keys next to each other are easy to guess":       told("strength.neighbours"),
-	"repeated characters are easy to guess":           told("strength.repeated"),
-	"sequences such as abc or 6543 are easy to guess": told("strength.sequence"),
-	"dates are easy to guess":                         told("strength.dates"),
-	"longer is stronger: add a word or two":           told("strength.longer"),
-	"it follows a common pattern":                     told("strength.pattern"),
+	"it is made from your login, or the name of this program or its address": told("strength.login"),
+	"it is made of common words, names or passwords":                         told("strength.words"),
+	"keys next to each other are easy to guess":                              told("strength.neighbours"),
+	"repeated characters are easy to guess":                                  told("strength.repeated"),
+	"sequences such as abc or 6543 are easy to guess":                        told("strength.sequence"),
+	"dates are easy to guess":                                                told("strength.dates"),
+	"longer is stronger: add a word or two":                                  told("strength.longer"),
+	"it follows a common pattern":                                            told("strength.pattern"),
 }
 
 // details are what items and results note of their format. What is noted stays English: it is data too.

@@ -24,6 +24,7 @@ var notOnPages = []string{
 	"find key: your default %s key can't encrypt, or there is none: look under Keys",
 	"the login has more than %d bytes", "the login is blank", "the password string has no digest", "the login and all its suffixes are taken",
 	"take people in: too many have one name", "take people in: a list has at most %d, remove some first", "take it in: both of its ids are others' here",
+	"it may have come before: an account with this login did, by an import under a server key that is not here",
 }
 
 // TestPhrases: whatever the stores say to people is in the catalogue, in their own English. A new complaint fails here

@@ -124,8 +124,13 @@ func passphrasePolicy(e *password.PolicyError) lang.Text {
 	return told("strength.passphrase-not-text")
 }
 
-// weakness is what package password says of one that is easy to guess.
-func weakness(pattern string) lang.Text { return weaknesses[pattern] }
+// weakness is what package password says of one that is easy to guess; in general words where it says something new.
+func weakness(pattern string) lang.Text {
+	if t, ok := weaknesses[pattern]; ok {
+		return t
+	}
+	return told("strength.pattern")
+}
 
 func noAgeKey(ctx context.Context, e *agefile.NoKeyError) string {
 	to := lang.Args{"Keys": lang.T(ctx, "formats.a-public-key")}
