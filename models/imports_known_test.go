@@ -111,8 +111,11 @@ func TestImports_KeyNotNoted(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if undone, _, err := MigrateDown(t.Context(), o.Dir, o.Main, o.Now); err != nil || undone != "20260101000700" {
-		t.Fatalf("took back %s, %v", undone, err)
+	for undone := ""; undone != "20260101000700"; {
+		var err error
+		if undone, _, err = MigrateDown(t.Context(), o.Dir, o.Main, o.Now); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, _, err := KeyUses(t.Context(), o.Dir); err != nil {
 		t.Fatalf("key uses of an older schema: %v", err)
