@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ type soaker struct {
 	largest int // bytes of the largest files
 	pick    *rand.Rand
 	done    map[string]int
+	waited  int // times that a busy server asked for it
 }
 
 // soakActs are what people do, and how often of a hundred times.
@@ -59,19 +61,52 @@ func (k *soaker) run(ctx context.Context) error {
 			if at -= a.of; at >= 0 {
 				continue
 			}
-			if err := a.do(k, ctx); err != nil {
+			err := a.do(k, ctx)
+			switch {
+			case errors.Is(err, errAsked):
+			case err != nil:
 				return fmt.Errorf("%s of %s: %w", a.what, k.login, err)
+			default:
+				k.done[a.what]++
 			}
-			k.done[a.what]++
 			break
 		}
 	}
 	return nil
 }
 
-// want sends a request and wants one of the statuses.
+// errAsked ends an act that a busy server asked to try again, and whose body is gone.
+var errAsked = errors.New("asked to wait")
+
+// asked tells whether a server that is too busy just now asked to wait, and waits.
+func (k *soaker) asked(status int, header http.Header) bool {
+	wait, err := strconv.Atoi(header.Get("Retry-After"))
+	if status != http.StatusServiceUnavailable || err != nil || wait > 60 {
+		return false
+	}
+	k.waited++
+	time.Sleep(time.Duration(wait) * time.Second)
+	return true
+}
+
+// want sends a request, again when it is asked to, and wants one of the statuses.
 func (k *soaker) want(req *http.Request, statuses ...int) (answer, error) {
 	a, err := k.c.try(req)
+	for range 10 {
+		if err != nil || !k.asked(a.status, a.header) {
+			break
+		}
+		if req.Body != nil && req.GetBody == nil {
+			return a, errAsked
+		}
+		again := req.Clone(req.Context())
+		if req.GetBody != nil {
+			if again.Body, err = req.GetBody(); err != nil {
+				break
+			}
+		}
+		a, err = k.c.try(again)
+	}
 	if err != nil {
 		return a, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
 	}
@@ -160,6 +195,7 @@ func (k *soaker) file(context.Context) error {
 	}
 	defer resp.Body.Close()
 	if a, err = k.want(k.c.multipart("/decrypt", part{field: "file", name: "soak.age", content: resp.Body, size: resp.ContentLength}), http.StatusOK); err != nil {
+		_, _ = k.post(sealed + "/delete")
 		return err
 	}
 	plain := shownResult.FindString(a.body)
@@ -243,7 +279,8 @@ func (k *soaker) key(context.Context) error {
 
 // session logs in as another browser does, looks at the vault, and logs out.
 func (k *soaker) session(context.Context) error {
-	c := *k
+	c := *k // k.done is the same, and waited is given back below
+	defer func() { k.waited = c.waited }()
 	c.c = newClient(k.s.t, k.s.url, net.IPv4(127, 0, 1, byte(k.number+2)))
 	defer c.c.http.CloseIdleConnections()
 	if _, err := c.post("/login", "login", k.login, "password", killPassword); err != nil {
@@ -261,7 +298,7 @@ func (k *soaker) guess(context.Context) error {
 	c := newClient(k.s.t, k.s.url, net.IPv4(127, 0, 2, byte(2+k.pick.IntN(200))))
 	defer c.http.CloseIdleConnections()
 	a, err := c.try((&person{c: c}).form("/login", "login", fmt.Sprint("nobody-", k.pick.IntN(50)), "password", "a wrong password"))
-	if err == nil && a.status != http.StatusUnprocessableEntity && a.status != http.StatusTooManyRequests {
+	if err == nil && !k.asked(a.status, a.header) && a.status != http.StatusUnprocessableEntity && a.status != http.StatusTooManyRequests {
 		err = fmt.Errorf("status %d", a.status)
 	}
 	return err
@@ -274,6 +311,9 @@ func (k *soaker) export(context.Context) error {
 		return err
 	}
 	defer resp.Body.Close()
+	if k.asked(resp.StatusCode, resp.Header) {
+		return errAsked
+	}
 	n, err := io.Copy(io.Discard, resp.Body)
 	if err == nil && (resp.StatusCode != http.StatusOK || n < 1000) {
 		err = fmt.Errorf("status %d, %d bytes", resp.StatusCode, n)
@@ -340,8 +380,8 @@ func (k *soaker) slow(ctx context.Context) error {
 	return nil
 }
 
-// soak lets people work until the context ends, and returns what they did.
-func soak(ctx context.Context, people []*soaker) (done map[string]int, err error) {
+// soak lets people work until the context ends, and returns what they did, and how often they were asked to wait.
+func soak(ctx context.Context, people []*soaker) (done map[string]int, waited int, err error) {
 	errs := make([]error, len(people))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -357,9 +397,10 @@ func soak(ctx context.Context, people []*soaker) (done map[string]int, err error
 	wg.Wait()
 	done = map[string]int{}
 	for _, k := range people {
+		waited += k.waited
 		for what, n := range k.done {
 			done[what] += n
 		}
 	}
-	return done, errors.Join(errs...)
+	return done, waited, errors.Join(errs...)
 }

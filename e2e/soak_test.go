@@ -67,7 +67,7 @@ func TestBulkSoak(t *testing.T) {
 	sampled := make(chan []*series, 1)
 	go func() { sampled <- s.sample(ctx, max(length/soakSamples, 250*time.Millisecond)) }()
 	begun := time.Now()
-	done, err := soak(ctx, people)
+	done, waited, err := soak(ctx, people)
 	took := time.Since(begun)
 	cancel()
 	all := <-sampled
@@ -82,7 +82,7 @@ func TestBulkSoak(t *testing.T) {
 			t.Errorf("nobody did this: %s", a.what)
 		}
 	}
-	t.Logf("%d acts of %d people in %v", sum, soakPeople, took.Round(time.Second))
+	t.Logf("%d acts of %d people in %v, %d times asked to wait", sum, soakPeople, took.Round(time.Second), waited)
 	judged := length >= soakFlat
 	for _, one := range all {
 		t.Logf("%s", one)
