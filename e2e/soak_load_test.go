@@ -78,10 +78,17 @@ func (k *soaker) run(ctx context.Context) error {
 // errAsked ends an act that a busy server asked to try again, and whose body is gone.
 var errAsked = errors.New("asked to wait")
 
-// asked tells whether a server that is too busy just now asked to wait, and waits.
+// asked tells whether the server asked to wait, and waits: it is too busy just now, or has not seen yet that an upload
+// was cut off and counts it among the two that a person may have under way.
 func (k *soaker) asked(status int, header http.Header) bool {
+	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
+		return false
+	}
 	wait, err := strconv.Atoi(header.Get("Retry-After"))
-	if status != http.StatusServiceUnavailable || err != nil || wait > 60 {
+	if err != nil {
+		wait = 1
+	}
+	if wait > 60 { // it is not about this moment
 		return false
 	}
 	k.waited++
@@ -298,7 +305,7 @@ func (k *soaker) guess(context.Context) error {
 	c := newClient(k.s.t, k.s.url, net.IPv4(127, 0, 2, byte(2+k.pick.IntN(200))))
 	defer c.http.CloseIdleConnections()
 	a, err := c.try((&person{c: c}).form("/login", "login", fmt.Sprint("nobody-", k.pick.IntN(50)), "password", "a wrong password"))
-	if err == nil && !k.asked(a.status, a.header) && a.status != http.StatusUnprocessableEntity && a.status != http.StatusTooManyRequests {
+	if err == nil && a.status != http.StatusTooManyRequests && !k.asked(a.status, a.header) && a.status != http.StatusUnprocessableEntity {
 		err = fmt.Errorf("status %d", a.status)
 	}
 	return err

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -275,16 +276,30 @@ func (a *auth) Logout(x *fiber.Ctx) error {
 
 // begin opens a session under a new token, ends the one before (a guest's too), and goes on to next.
 func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
-	if s := visitorOf(x).session; s != nil {
-		if err := a.endSession(x.UserContext(), s.ID); err != nil && !models.ReadOnly(err) { // then it is ended in memory
-			return err
-		}
+	if err := a.leave(x); err != nil {
+		return err
 	}
 	token, s, err := a.sessions.Create(x.UserContext(), u, false)
 	if err != nil {
 		return cantEnter(err)
 	}
 	return a.admit(x, token, s, u, next)
+}
+
+// leave ends the session that a browser had before it logs in anew. One that waited for a second factor did not stop
+// there: its person is here again.
+func (a *auth) leave(x *fiber.Ctx) error {
+	s := visitorOf(x).session
+	if s == nil {
+		return nil
+	}
+	if s.Pending {
+		_ = a.sessions.Claim(x.UserContext(), s) // else it is counted as a log-in that stopped, which it may well be
+	}
+	if err := a.endSession(x.UserContext(), s.ID); err != nil && !models.ReadOnly(err) { // then it is ended in memory
+		return err
+	}
+	return nil
 }
 
 // admit lets a person in under a new session's token.
@@ -313,8 +328,8 @@ const resealBatch = 500
 // reseal goes on with the renewal of an account key: a first part at once, which is all for most, and
 // the rest in the background while the session lives.
 func (c *core) reseal(ctx context.Context, u *models.Unlocked, s *models.Session) error {
-	left, err := c.db.Accounts.Reseal(ctx, u, resealBatch)
-	if models.ReadOnly(err) { // who could be logged in is; this goes on at the next log-in
+	left, err := c.db.Accounts.Reseal(models.Unhurried(ctx), u, resealBatch)
+	if models.ReadOnly(err) || models.Busy(err) { // who could be logged in is; this goes on at the next log-in
 		return nil
 	}
 	if err != nil || left == 0 {
@@ -325,7 +340,9 @@ func (c *core) reseal(ctx context.Context, u *models.Unlocked, s *models.Session
 		defer c.transfers.done(tr)
 		for left > 0 && err == nil && !tr.stopped.Load() {
 			c.pause(context.Background(), tr.stopped.Load)
-			if left, err = c.db.Accounts.Reseal(context.Background(), u, resealBatch); models.ReadOnly(err) && c.db.Why() != "" {
+			left, err = c.db.Accounts.Reseal(models.Unhurried(context.Background()), u, resealBatch)
+			if models.Busy(err) || models.ReadOnly(err) && c.db.Why() != "" {
+				time.Sleep(time.Second)
 				left, err = 1, nil // it is paused, and looks again
 			}
 		}

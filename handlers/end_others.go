@@ -6,28 +6,28 @@ import (
 	"zencrypt/models"
 )
 
-// endOthers ends every other session of a person who changed a factor and left the box ticked. The change is done by then;
-// the session that asked for it goes on.
-func (c *core) endOthers(x *fiber.Ctx, wanted bool) error {
+// endOthers ends every other session of a person who changed a factor and left the box ticked. The change is done by then
+// and has to be told, so what can't be ended now is refused from here on, and the janitor ends it.
+func (c *core) endOthers(x *fiber.Ctx, wanted bool) {
 	if !wanted {
-		return nil
+		return
 	}
 	ctx, v := x.UserContext(), visitorOf(x)
 	list, err := c.db.Sessions.List(ctx, v.user.Account.ID)
 	if err != nil {
-		return err
+		c.warn("other sessions could not be listed, and go on", err)
+		return
 	}
 	ended := false
 	for i := range list {
 		if list[i].ID != v.session.ID {
 			ended = true
 			if err := c.endSession(ctx, list[i].ID); err != nil {
-				return err
+				c.warn("another session could not be ended yet", err)
 			}
 		}
 	}
 	if ended {
 		c.note(x, models.EventSessionEnded, "")
 	}
-	return nil
 }

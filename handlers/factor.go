@@ -117,9 +117,7 @@ func (a *factor) Confirm(x *fiber.Ctx) error {
 		return a.show(x, fiber.StatusUnprocessableEntity, "", "setup", errs)
 	}
 	a.note(x, models.EventFactorOn, "")
-	if err := a.endOthers(x, f.on("others")); err != nil {
-		return err
-	}
+	a.endOthers(x, f.on("others"))
 	if codes == nil {
 		return redirect(x, "/account/factor?done=on")
 	}
@@ -164,8 +162,6 @@ func (a *factor) Off(x *fiber.Ctx) error {
 		return err
 	}
 	a.note(x, models.EventFactorOff, "")
-	if err := a.endOthers(x, others); err != nil {
-		return err
-	}
+	a.endOthers(x, others)
 	return redirect(x, "/account/factor?done=off")
 }

@@ -23,7 +23,7 @@ func (a *auth) enter(x *fiber.Ctx, u *models.Unlocked, next string) error {
 	}
 	token, _, err := a.sessions.Create(x.UserContext(), u, true)
 	if err != nil {
-		return err
+		return cantEnter(err)
 	}
 	return a.wait(x, token, next)
 }
@@ -39,7 +39,7 @@ func (a *auth) recovering(x *fiber.Ctx, r *models.Recovery) error {
 	}
 	token, _, err := a.sessions.CreateRecovering(x.UserContext(), r)
 	if err != nil {
-		return err
+		return cantEnter(err)
 	}
 	return a.wait(x, token, "")
 }
@@ -59,10 +59,8 @@ func (a *auth) recovered(x *fiber.Ctx, r *models.Recovery) error {
 
 // wait gives a session that waits for its second factor, and ends the one before.
 func (a *auth) wait(x *fiber.Ctx, token, next string) error {
-	if s := visitorOf(x).session; s != nil {
-		if err := a.endSession(x.UserContext(), s.ID); err != nil {
-			return err
-		}
+	if err := a.leave(x); err != nil {
+		return err
 	}
 	a.setCookie(x, a.cookieName(), token, 0)
 	if x.Cookies(a.guestCookie()) != "" {

@@ -102,9 +102,7 @@ func (p *passkeys) Add(x *fiber.Ctx) error {
 	if prf != nil {
 		p.note(x, models.EventPasskeyUnlocks, what.Name)
 	}
-	if err := p.endOthers(x, what.Others); err != nil {
-		return err
-	}
+	p.endOthers(x, what.Others)
 	var unlock *views.PasskeyAsk
 	if prf == nil && offersPRF([]byte(f.get("credential"))) {
 		if unlock, err = p.askUnlock(x, made); err != nil {
@@ -247,8 +245,6 @@ func (p *passkeys) Delete(x *fiber.Ctx) error {
 		return err
 	}
 	p.note(x, models.EventPasskeyRemoved, "")
-	if err := p.endOthers(x, others); err != nil {
-		return err
-	}
+	p.endOthers(x, others)
 	return redirect(x, "/account/factor?done=removed")
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"zencrypt/lang"
 	"zencrypt/models"
 	"zencrypt/views"
 )
@@ -60,18 +61,26 @@ func (c *core) warn(text string, err error) {
 // localTyped is the form of a request, once it was read.
 const localTyped = "typed"
 
+// typedField is a field of a form that is shown again.
+type typedField struct {
+	name  string
+	label lang.Text
+	long  bool
+}
+
 // typedFields are shown again when a form could not be saved, each with its label. None of them is a secret.
-func typedFields(x *fiber.Ctx) []views.TypedField {
-	return []views.TypedField{
-		{Name: "title", Label: say(x, "typed.title")}, {Name: "name", Label: say(x, "typed.name")}, {Name: "login", Label: say(x, "typed.login")},
-		{Name: "description", Label: say(x, "typed.description")}, {Name: "recipients", Label: say(x, "typed.recipients"), Long: true},
-		{Name: "public_key", Label: say(x, "typed.public-key"), Long: true}, {Name: "note", Label: say(x, "typed.note"), Long: true},
+func typedFields() []typedField {
+	return []typedField{
+		{"title", told("typed.title"), false}, {"name", told("typed.name"), false}, {"login", told("typed.login"), false},
+		{"description", told("typed.description"), false}, {"recipients", told("typed.recipients"), true},
+		{"public_key", told("typed.public-key"), true}, {"note", told("typed.note"), true},
 	}
 }
 
 // keptFields go along unseen.
 func keptFields() []string {
-	return []string{"to", "person", "also_me", "sign_with", "format", "armor", "save", "mode", "kind", "encoding", "algorithm", "key", "next", "inline"}
+	return []string{"to", "person", "also_me", "sign_with", "format", "armor", "save", "mode", "kind", "encoding", "algorithm", "key", "next", "inline",
+		"sign_other", "key_other", "expires", "email", "user_name", "signature", "certificate", "expected", "recipient", "old_file"}
 }
 
 // typed gives back what a person typed into a form that was refused for a while, as 422 does: secrets excepted. Under htmx
@@ -86,12 +95,13 @@ func typed(x *fiber.Ctx) *views.Typed {
 		return nil
 	}
 	t := &views.Typed{Action: action}
-	for _, field := range typedFields(x) {
-		if field.Value = f.get(field.Name); !field.Long {
-			field.Value = printable(field.Value)
+	for _, field := range typedFields() {
+		value := f.get(field.name)
+		if !field.long {
+			value = printable(value)
 		}
-		if field.Value != "" {
-			t.Fields = append(t.Fields, field)
+		if value != "" {
+			t.Fields = append(t.Fields, views.TypedField{Name: field.name, Label: field.label.In(x.UserContext()), Long: field.long, Value: value})
 		}
 	}
 	switch {

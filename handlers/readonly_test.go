@@ -3,7 +3,10 @@ package handlers
 import (
 	"database/sql"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,5 +110,38 @@ func TestBusy_Database(t *testing.T) {
 	}
 	if w := s.db.Stats().WriteWait; w.Total == 0 {
 		t.Errorf("%+v", w)
+	}
+}
+
+// TestTyped_Fields: a form that is given back holds whatever handlers read, but for secrets and for forms in which nothing
+// is written: what is missing would be sent again as if it had not been chosen.
+func TestTyped_Fields(t *testing.T) {
+	secrets := []string{"current", "password", "password2", "passphrase", "passphrase2", "code", "identity", "hmac_key", "salt", "credential", "prf", "state"}
+	buttons := []string{ // of forms with a password, or without anything that is typed
+		"others", "undo", "what", "quota", "session", "lock", "item", "listed", "generate", "cancel", "all", "uses", "theme", "role", "reason", "min_version",
+		"language", "id", "days", "signature_file",
+	}
+	known := append(append(keptFields(), secrets...), buttons...)
+	for _, f := range typedFields() {
+		known = append(known, f.name)
+	}
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, n := regexp.MustCompile(`\bf\.(?:get|on|all)\("([a-z_0-9]+)"`), 0
+	for _, name := range names {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range read.FindAllStringSubmatch(string(src), -1) {
+			if n++; !slices.Contains(known, m[1]) {
+				t.Errorf("%s reads %s, which is lost when a form is given back", name, m[1])
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("%d fields are read: this test looks at the wrong place", n)
 	}
 }

@@ -187,7 +187,8 @@ func (j *rewrapJob) run(ctx context.Context) error {
 	}
 	tried := map[models.ID]int{}
 	for {
-		todo, err := j.todo(ctx, tried)
+		var todo []rewrapTask
+		err := j.patiently(func() (err error) { todo, err = j.todo(ctx, tried); return err })
 		if err != nil {
 			return err
 		}
@@ -308,7 +309,7 @@ func (j *rewrapJob) finish(err error) {
 		j.state.Cancelled = true
 	case errors.Is(err, errStopped), errors.Is(err, errCut), j.stopped():
 		j.why = told("jobs.session-ended")
-	case errors.Is(err, blobs.ErrDisk), models.ErrorCode(err) == models.Unavailable:
+	case errors.Is(err, blobs.ErrDisk), models.ErrorCode(err) == models.Unavailable && !models.Busy(err):
 		j.why = told("jobs.disk-full")
 	default:
 		j.why = told("jobs.internal")

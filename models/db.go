@@ -176,7 +176,10 @@ func (db *DB) Ready(ctx context.Context) error {
 	if age := db.now().Sub(last.at); age >= 0 && age < readyEvery {
 		return last.err
 	}
-	err := db.writeReady(ctx, ordinary)
+	err := db.writeReady(ctx, trial)
+	if diskRefused(err) != "" {
+		db.Suspect(context.WithoutCancel(ctx))
+	}
 	if ctx.Err() == nil { // else it is about who asked
 		last.at, last.err = db.now(), err
 	}

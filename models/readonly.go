@@ -133,6 +133,9 @@ func (db *DB) Look(ctx context.Context) {
 	db.space.watch.Lock()
 	defer db.space.watch.Unlock()
 	db.judge(ctx, db.space.why() != "")
+	if db.space.why() == "" { // there may have been no room for it before
+		db.keepReserve()
+	}
 }
 
 func (db *DB) judge(ctx context.Context, doubt bool) {

@@ -133,6 +133,7 @@ func (it *Items) Named(ctx context.Context, u *Unlocked, ids []ID) (items []Item
 func (s *Sessions) Lives(ctx context.Context, id ID) (bool, error) {
 	row := new(sessionRow)
 	err := s.db.sessions.r.NewSelect().Model(row).Where("id = ?", id).Scan(ctx)
+	s.recall(row)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && s.ended(row) {
 		return false, nil
 	}

@@ -39,9 +39,10 @@ type Session struct {
 
 // Sessions is the store of sessions, in sessions.db.
 type Sessions struct {
-	db   *DB
-	seen sync.Map // account to the last day that was noted, see markSeen
-	used sync.Map // session to when it was used last, while that can't be written
+	db    *DB
+	seen  sync.Map // account to the last day that was noted, see markSeen
+	fresh sync.Map // session to the unlocked token that a form gave it, for the same form sent twice
+	used  sync.Map // session to when it was used last, while that can't be written
 }
 
 type sessionRow struct {
@@ -208,6 +209,7 @@ func (s *Sessions) remove(ctx context.Context, row *sessionRow) {
 	})
 	if err == nil {
 		s.stopped(stopped)
+		s.forget(row.ID)
 	}
 }
 

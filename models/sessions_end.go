@@ -33,6 +33,7 @@ func (s *Sessions) recall(row *sessionRow) {
 func (s *Sessions) forget(ids ...ID) {
 	for _, id := range ids {
 		s.used.Delete(id)
+		s.fresh.Delete(id)
 	}
 }
 

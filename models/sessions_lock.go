@@ -114,7 +114,12 @@ func (s *Sessions) Unlock(ctx context.Context, locked *Session, u *Unlocked) (to
 	version, key := u.Ring.Current()
 	row := sessionRow{ID: locked.ID, AccountID: locked.Account}
 	sealed := seal.Seal(fresh.unlock, version, row.place(), key[:])
+	token = base64.RawURLEncoding.EncodeToString(secret)
 	err = s.db.sessions.try(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if v, ok := s.fresh.Load(locked.ID); ok && v.(unlocked).from == locked.Key { // the same form, sent twice
+			token = v.(unlocked).token
+			return nil
+		}
 		res, err := tx.NewUpdate().Model((*sessionRow)(nil)).Set("sealed_account_key = ?", sealed).Set("token_hash = ?", hash[:]).Set("touched = ?", millis(s.db.now())).
 			Where("id = ?", locked.ID).Where("account_id = ?", u.Account.ID).Where("epoch = ?", u.Account.Epoch).Where("NOT pending").Exec(ctx)
 		if err != nil {
@@ -123,12 +128,24 @@ func (s *Sessions) Unlock(ctx context.Context, locked *Session, u *Unlocked) (to
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
 			return errors.Join(err, errGone())
 		}
-		return resealResults(ctx, tx, locked, fresh)
+		if err := resealResults(ctx, tx, locked, fresh); err != nil {
+			return err
+		}
+		s.fresh.Store(locked.ID, unlocked{locked.Key, token}) // before the next has its turn
+		return nil
 	})
 	if err != nil {
+		s.fresh.Delete(locked.ID)
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(secret), nil
+	return token, nil
+}
+
+// unlocked is what an unlock gave: the same form may come twice, by a double click, before its first answer does, and
+// must not get another token then.
+type unlocked struct {
+	from  seal.Key
+	token string
 }
 
 // resealResults moves a session's results to the key of its new token. One that does not open stays as it is.

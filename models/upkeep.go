@@ -100,6 +100,11 @@ func (s *sqliteDB) giveBack(ctx context.Context) error {
 func (s *sqliteDB) truncate(ctx context.Context) error {
 	var busy, pages, moved int
 	err := s.hold(ctx, longTime, func(ctx context.Context) error {
+		// A reader that holds the log must not hold up whoever wants to write: the next turn empties it.
+		if _, err := s.w.ExecContext(ctx, "PRAGMA busy_timeout = 200"); err != nil {
+			return err
+		}
+		defer func() { _, _ = s.w.ExecContext(context.WithoutCancel(ctx), "PRAGMA busy_timeout = 5000") }()
 		return s.w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
 	})
 	if err != nil {
