@@ -56,6 +56,15 @@ type Report struct {
 // that can't be read. It holds 16 bytes a line in memory; a server may add lines meanwhile.
 func Check(path string, keys Keys, heads []string) (*Report, error) {
 	c := &checker{keys: keys, skipped: sha256.New(), anchors: map[uint64]Head{}, places: len(heads)}
+	// The heads come first: one that is written meanwhile would tell of lines beyond what is read of the log.
+	var all []headsFile
+	for _, h := range heads {
+		read, err := c.openHeads(h)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, read)
+	}
 	f, err := os.Open(path)
 	gone := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !gone {
@@ -71,10 +80,8 @@ func Check(path string, keys Keys, heads []string) (*Report, error) {
 			return nil, fmt.Errorf("read server log: %w", err)
 		}
 	}
-	for _, h := range heads {
-		if err := c.readHeads(h); err != nil {
-			return nil, err
-		}
+	for _, h := range all {
+		c.takeHeads(h)
 	}
 	if gone {
 		c.gone()
@@ -149,12 +156,25 @@ func (c *checker) note(format string, args ...any) {
 	}
 }
 
-func (c *checker) readHeads(path string) error {
+// headsFile is what one file of heads holds.
+type headsFile struct {
+	path  string
+	heads []Head
+	bad   int
+	gone  map[string]int
+}
+
+func (c *checker) openHeads(path string) (headsFile, error) {
 	heads, bad, gone, err := readHeads(path, c.keys)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	for key, n := range gone {
+	return headsFile{path, heads, bad, gone}, err
+}
+
+func (c *checker) takeHeads(h headsFile) {
+	path, heads, bad := h.path, h.heads, h.bad
+	for key, n := range h.gone {
 		if c.vouched.about(key) {
 			c.note("%s in %s can't be checked any more: their server key %s was removed", plural(n, "head", "heads"), path, key)
 		} else {
@@ -172,7 +192,6 @@ func (c *checker) readHeads(path string) error {
 		c.r.Anchored = max(c.r.Anchored, h.Seq)
 	}
 	c.r.Heads += len(heads)
-	return nil
 }
 
 func (c *checker) read(src io.Reader) error {

@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"zencrypt/secrets"
@@ -114,6 +116,11 @@ func (v *visit) secretFiles(owner uint32) {
 		v.bad("move them beside the data and name the folder with --secrets", "the server key lies in the data: whoever copies the data has it too")
 	}
 	keys, err := filepath.Glob(filepath.Join(dir, name+"*"))
+	keys = slices.DeleteFunc(keys, func(path string) bool { // older ones are NAME.1 and so on; the rest are others' files
+		version, older := strings.CutPrefix(strings.TrimPrefix(filepath.Base(path), name), ".")
+		_, err := strconv.Atoi(version)
+		return filepath.Base(path) != name && !(older && err == nil)
+	})
 	if err != nil || len(keys) == 0 {
 		v.note("run it as root or as the server's user", "%s can't be looked into", dir)
 	}

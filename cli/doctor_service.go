@@ -243,10 +243,14 @@ func (v *visit) proxy() {
 		return false
 	}
 	local := config.Config{Addr: v.cfg.Addr}.Loopback()
+	onion := strings.HasSuffix(v.cfg.Origin, ".onion")
 	switch {
 	case v.cfg.OwnTLS() && len(v.cfg.TrustedProxies) > 0:
 		v.note("leave --trusted-proxies out, unless a proxy passes TLS through and speaks for its clients", "the server does TLS itself, and believes X-Forwarded-For of %v", v.cfg.TrustedProxies)
 	case v.cfg.OwnTLS() || v.cfg.Loopback():
+	case onion && len(v.cfg.TrustedProxies) > 0:
+		v.bad("leave --trusted-proxies out", "Tor passes X-Forwarded-For of its clients on: anybody could choose the address that they are counted under")
+	case len(v.cfg.TrustedProxies) == 0 && (onion || !local && !v.cfg.HTTPS()): // nothing stands in front
 	case len(v.cfg.TrustedProxies) == 0:
 		v.bad("set --trusted-proxies to the proxy's own network, such as 127.0.0.1/32", "a proxy stands in front and is not trusted: all people count as one client, and wrong passwords of one keep the others waiting")
 	case local && !trusted("127.0.0.1") && !trusted("::1"):
@@ -285,6 +289,10 @@ func (v *visit) metrics() {
 		return
 	}
 	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		v.bad("look what listens there, and restart the server", "metrics are not served on %s: %s", v.cfg.MetricsAddr, res.Status)
+		return
+	}
 	v.ok("metrics are served on %s", v.cfg.MetricsAddr)
 	if v.cfg.MetricsRemote {
 		v.note("let a firewall keep others than the monitoring away from it", "whoever reaches %s may read the metrics", v.cfg.MetricsAddr)

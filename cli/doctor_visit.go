@@ -54,9 +54,9 @@ func (v *visit) path(p string) string { return filepath.Join(v.root, p) }
 // visit settles what is looked at.
 func (c *doctorCmd) visit(e *env) (*visit, error) {
 	v := &visit{e: e, root: c.Root, deep: c.Deep, now: time.Now()}
-	cfg, settings := config.Config(c.Server), c.Settings
+	cfg, settings, installed := config.Config(c.Server), c.Settings, false
 	if _, named := os.LookupEnv("ZENCRYPT_DATA"); settings == "" && !named && cfg.Data == config.Default().Data && !models.Exists(cfg.Data) && v.unitFile() != "" {
-		cfg.Data = v.path(systemData)
+		installed = true
 		if _, err := os.Stat(v.path(systemEnv)); err == nil {
 			settings = v.path(systemEnv)
 		}
@@ -66,6 +66,9 @@ func (c *doctorCmd) visit(e *env) (*visit, error) {
 		if cfg, err = withSettings(cfg, settings); err != nil {
 			return nil, err
 		}
+	}
+	if installed && cfg.Data == config.Default().Data { // the settings name no other
+		cfg.Data = v.path(systemData)
 	}
 	v.cfg = cfg.Settled()
 	if err := v.cfg.Validate(); err != nil {

@@ -330,7 +330,7 @@ func TestBulkDisk(t *testing.T) {
 		t.Errorf("the server log: %d, %+v", code, lines)
 	}
 	step("stopped")
-	if n := strings.Count(s.output(), "nothing can be saved"); n < 6 || n > 14 { // once a change, and not for each request
+	if n := strings.Count(s.output(), "nothing can be saved"); n < 6 || n > 60 { // once a change, and not for each request, of which there were hundreds
 		t.Errorf("the log says %d times that nothing can be saved", n)
 	}
 }

@@ -76,7 +76,7 @@ func TestDoctor(t *testing.T) {
 	c.must(c.upload("/vault", field("title", "a"), file("one.bin", strings.Repeat("content ", 30000))), 303)
 	c.must(c.upload("/vault", field("title", "b"), file("two.bin", "short")), 303)
 	c.must(c.upload("/encrypt", field("to", "me"), field("save", "1"), file("three.bin", "kept")), 200)
-	flags := []string{"--deep", "--check", "service,tls,files,keys,database,backup,machine,unit,log", "--addr", strings.TrimPrefix(s.url, "http://"), "--metrics-addr", "unix:" + socket}
+	flags := []string{"--deep", "--check", "service,tls,files,keys,database,backup,unit,log", "--addr", strings.TrimPrefix(s.url, "http://"), "--metrics-addr", "unix:" + socket}
 	found, code := s.examine(nil, flags...)
 	if code != 0 || len(bads(found)) > 0 {
 		t.Errorf("exit %d: %q", code, bads(found))
