@@ -2,6 +2,7 @@ package models
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -195,5 +196,19 @@ func TestReadOnly_Sessions(t *testing.T) {
 	}
 	if _, there := db.Sessions.used.Load(s.ID); there {
 		t.Fatal("it is still remembered")
+	}
+}
+
+// TestReadOnly_ReserveLater: what there was no room for at the start is made when there is.
+func TestReadOnly_ReserveLater(t *testing.T) {
+	db, _ := newTestDB(t)
+	d := &aDisk{free: 420 << 20}
+	d.of(db, 800<<20)
+	if _, err := os.Stat(db.reservePath()); err == nil {
+		t.Fatal("there was room: this test shows nothing")
+	}
+	d.look(t, db, 100<<30, "")
+	if _, err := os.Stat(db.reservePath()); err != nil {
+		t.Error(err)
 	}
 }

@@ -255,3 +255,52 @@ func TestSessions_Pending(t *testing.T) {
 		wantCode(t, err, Gone, "")
 	})
 }
+
+// TestSessions_UnlockTwice: a form that comes twice, by a double click, leaves one token, and the results open with it.
+func TestSessions_UnlockTwice(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, "ada")
+	token, s := login(t, db, u)
+	r := &Result{Owner: "account", Verb: "encrypt", State: StateReady, Blob: NewID(), Meta: ResultMeta{Name: "x.age"}}
+	if err := db.Results.Create(t.Context(), s, r); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Sessions.lock(t.Context(), []ID{s.ID}); err != nil {
+		t.Fatal(err)
+	}
+	locked, _, err := db.Sessions.Lookup(t.Context(), token)
+	if err != nil || !locked.Locked {
+		t.Fatalf("%+v, %v", locked, err)
+	}
+	one, err := db.Sessions.Unlock(t.Context(), locked, u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := db.Sessions.Unlock(t.Context(), locked, u)
+	if err != nil || one != two {
+		t.Fatalf("another token, or %v", err)
+	}
+	got, _, err := db.Sessions.Lookup(t.Context(), two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := db.Results.List(t.Context(), got); err != nil || len(all) != 1 {
+		t.Errorf("%d results, %v", len(all), err)
+	}
+}
+
+// TestSessions_LivesInMemory: who is there while nothing can be written has not gone.
+func TestSessions_LivesInMemory(t *testing.T) {
+	db, c := newTestDB(t)
+	token, s := login(t, db, register(t, db, "ada"))
+	db.space.state.Store(WhyFull)
+	for range 5 {
+		c.add(20 * time.Minute)
+		if _, _, err := db.Sessions.Lookup(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lives, err := db.Sessions.Lives(t.Context(), s.ID); err != nil || !lives {
+		t.Errorf("lives: %v, %v", lives, err)
+	}
+}

@@ -184,3 +184,19 @@ func TestCheckCopy(t *testing.T) {
 		t.Error("a damaged database passed")
 	}
 }
+
+// TestSnapshot_ImportedUnder: a backup asks for no key by which nothing in it opens.
+func TestSnapshot_ImportedUnder(t *testing.T) {
+	db, _ := newTestDB(t)
+	id := NewID()
+	if _, err := db.main.w.ExecContext(t.Context(), "INSERT INTO imported_accounts (id, account_id, imported) VALUES (?, ?, 1)", id, register(t, db, "ada").Account.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.main.w.ExecContext(t.Context(), "INSERT INTO imported_under (id, pepper) VALUES (?, 'removed')", id); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Snapshot(t.Context(), db.opts.Dir, filepath.Join(t.TempDir(), "copy.db"))
+	if err != nil || slices.Contains(f.ServerKeys, "removed") {
+		t.Errorf("%q, %v", f.ServerKeys, err)
+	}
+}

@@ -1,9 +1,11 @@
 package models
 
 import (
+	"database/sql"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestUpkeep goes through all that is done, and tells a database that is damaged.
@@ -54,5 +56,49 @@ func TestUpkeep(t *testing.T) {
 	c.add(checkEvery)
 	if err := db.Upkeep(t.Context()); !errors.Is(err, ErrDamaged) || !db.Stats().Damaged {
 		t.Fatalf("%v, %+v", err, db.Stats())
+	}
+}
+
+// TestUpkeep_Probed: a database that is only asked whether it takes writes is idle, and read through once a day.
+func TestUpkeep_Probed(t *testing.T) {
+	db, c := newTestDB(t)
+	register(t, db, "ada")
+	if err := db.Upkeep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start := db.main.checked.Load()
+	for range 26 {
+		c.add(time.Hour)
+		if err := db.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Upkeep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if db.main.checked.Load() == start {
+		t.Error("not read through within 26 hours")
+	}
+}
+
+// TestUpkeep_LogHeld: emptying the log waits for its readers for a moment only, and later writes wait for others as before.
+func TestUpkeep_LogHeld(t *testing.T) {
+	db, _ := newTestDB(t)
+	u := register(t, db, "ada")
+	tx, err := db.main.r.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	var n int
+	if err := tx.QueryRow("SELECT count(*) FROM items").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	save(t, db, u, "title", "body")
+	if err := db.main.truncate(t.Context()); ErrorCode(err) != Unavailable {
+		t.Errorf("emptied the log under a reader: %v", err)
+	}
+	if ms, err := db.main.pragma(t.Context(), "busy_timeout"); err != nil || ms != 5000 {
+		t.Errorf("busy_timeout is %d afterwards, %v", ms, err)
 	}
 }
