@@ -134,6 +134,16 @@ func TestDoctor_Proxy(t *testing.T) {
 	if found, code = s.examine(nil, append(origin, "--trusted-proxies", "127.0.0.1/32")...); code != 0 {
 		t.Errorf("exit %d: %q", code, bads(found))
 	}
+	// An onion service has no proxy in front, and must believe none: Tor passes on what its clients say.
+	onion := []string{"--check", "service", "--origin", "http://abc.onion", "--allow-http=on", "--addr", fmt.Sprintf("127.0.0.1:%d", port)}
+	found, _ = s.examine(nil, onion...)
+	for _, f := range found {
+		if strings.Contains(f.Text+f.Do, "prox") {
+			t.Errorf("%s: %s", f.Text, f.Do)
+		}
+	}
+	found, _ = s.examine(nil, append(onion, "--trusted-proxies", "127.0.0.1/32")...)
+	has(t, found, "bad", "Tor passes X-Forwarded-For")
 }
 
 // TestDoctor_TLS: a certificate that browsers take, and what they do not take.
