@@ -54,8 +54,15 @@ const (
 	janitorTime = time.Minute
 )
 
+// gcPercent is how much garbage, in percent of what is alive, the server lets come together: word lists and texts
+// are alive for good, and as much again in garbage would be most of what a small machine has to give. GOGC says else.
+const gcPercent = 25
+
 // Run serves until the context ends.
 func (s *serveCmd) Run(e *env) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	cfg := s.Config.Settled()
 	if err := cfg.Validate(); err != nil {
 		return &usageError{err}

@@ -408,7 +408,7 @@ func TestAccounts_Reseal_Bytes(t *testing.T) {
 	calls := 0
 	for left := 1; left > 0; calls++ {
 		var err error
-		if left, err = db.Accounts.Reseal(t.Context(), u, 1000); err != nil {
+		if left, err = db.Accounts.Reseal(Unhurried(t.Context()), u, 1000); err != nil { // as the handlers do
 			t.Fatal(err)
 		}
 	}
