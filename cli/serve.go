@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -54,15 +55,34 @@ const (
 	janitorTime = time.Minute
 )
 
-// gcPercent is how much garbage, in percent of what is alive, the server lets come together: word lists and texts
-// are alive for good, and as much again in garbage would be most of what a small machine has to give. GOGC says else.
+// gcPercent is how much garbage, in percent of what is alive, the server lets come together while files are under way.
+// At Go's usual 100 a file of gigabytes leaves as much garbage as there are word lists and texts; at 25 a page costs
+// nearly twice the processor time, so that it is for files alone.
 const gcPercent = 25
+
+// frugal returns what is told of files under way, and collects garbage sooner while there are any, unless GOGC says else.
+func frugal() func(by int64) {
+	if os.Getenv("GOGC") != "" {
+		return nil
+	}
+	var mu sync.Mutex
+	var n int64
+	return func(by int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		before := n
+		n += by
+		switch {
+		case before == 0 && n > 0:
+			debug.SetGCPercent(gcPercent)
+		case before > 0 && n == 0:
+			debug.SetGCPercent(100)
+		}
+	}
+}
 
 // Run serves until the context ends.
 func (s *serveCmd) Run(e *env) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	cfg := s.Config.Settled()
 	if err := cfg.Validate(); err != nil {
 		return &usageError{err}
@@ -127,7 +147,7 @@ func (s *serveCmd) Run(e *env) error {
 		MaxUpload:     int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
 		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: cfg.TrustedProxies,
 		Acts: acts{db, record.Append}, Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
-		Seen: watching.hear(budget),
+		Seen: watching.hear(budget), Moves: frugal(),
 	}, db, files, budget)
 	if err := app.Recover(e.ctx); err != nil {
 		_ = db.Close()

@@ -117,12 +117,12 @@ func (c *core) send(x *fiber.Ctx, name string, size int64, body io.Reader, done 
 	}
 	s := visitorOf(x).session
 	tr := c.transfers.add(s)
-	c.moving.down.Add(1)
+	c.moves(&c.moving.down, 1)
 	tr.touched = c.opt.Now()
 	attachment(x, name)
 	x.Context().SetBodyStream(&download{
 		guarded: guarded{Reader: first, tr: tr, now: c.opt.Now, touch: c.touchSession(s.ID)},
-		done:    func() { c.transfers.done(tr); c.moving.down.Add(-1); done() },
+		done:    func() { c.transfers.done(tr); c.moves(&c.moving.down, -1); done() },
 	}, int(size))
 	return nil
 }

@@ -105,7 +105,7 @@ func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 		leave()
 		return nil, err
 	}
-	c.moving.up.Add(1)
+	c.moves(&c.moving.up, 1)
 	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), space: space, leave: leave}, nil
 }
 
@@ -240,7 +240,7 @@ func (u *upload) finish() {
 	}
 	u.space.Release()
 	u.transfers.done(u.tr)
-	u.moving.up.Add(-1)
+	u.moves(&u.moving.up, -1)
 	u.leave()
 }
 

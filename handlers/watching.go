@@ -34,6 +34,14 @@ func methodName(x *fiber.Ctx) string {
 	return "other"
 }
 
+// moves counts a file that comes under way or has arrived.
+func (c *core) moves(files *atomic.Int64, by int64) {
+	files.Add(by)
+	if c.opt.Moves != nil {
+		c.opt.Moves(by)
+	}
+}
+
 // moving counts the files under way, moved the bytes of all connections since the start.
 type (
 	moving struct{ up, down atomic.Int64 }
