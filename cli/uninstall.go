@@ -21,7 +21,7 @@ type uninstallCmd struct {
 // Help is the long text of `zencrypt uninstall --help`.
 func (uninstallCmd) Help() string {
 	return `Stops the server and removes the units and the program. The data in ` + systemData + `, the server key in
-` + systemSecrets + ` and the settings stay, unless --purge is given, which cannot be taken back. Backups in
+` + systemSecrets + ` and the settings stay, unless --purge is given, which cannot be taken back. So do changes made with 'systemctl edit'. Backups in
 ` + systemBackups + ` stay in any case.
 
 ` + exitCodes
@@ -50,12 +50,15 @@ func (c *uninstallCmd) Run(e *env) error {
 			return err
 		}
 	}
-	remove := []string{filepath.Dir(keysDropIn)}
+	remove := []string{keysDropIn}
 	if !c.Packaged {
 		remove = append(remove, localUnits+"/"+unitName, localUnits+"/"+backupUnit, localUnits+"/"+backupTimer, installedBinary)
 	}
 	if c.Purge {
 		remove = append(remove, systemData, systemEnv)
+		for _, unit := range []string{unitName, backupUnit, backupTimer} { // what an operator added with systemctl edit
+			remove = append(remove, localUnits+"/"+unit+".d")
+		}
 		keys, err := filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + "*"))
 		if err != nil {
 			return err
@@ -71,6 +74,9 @@ func (c *uninstallCmd) Run(e *env) error {
 		if err := in.step(func() error { return os.RemoveAll(in.path(path)) }, "remove %s", path); err != nil {
 			return err
 		}
+	}
+	if !in.dry {
+		_ = os.Remove(in.path(filepath.Dir(keysDropIn))) // only when nobody else's file is in it
 	}
 	if in.live {
 		if err := in.run("systemctl", "daemon-reload"); err != nil {

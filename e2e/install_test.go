@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -92,6 +93,7 @@ func TestBulkInstall(t *testing.T) {
 	}
 	const timer = "etc/systemd/system/timers.target.wants/zencrypt-backup.timer"
 	const key, env, data = "etc/secrets/zencrypt_key", "etc/zencrypt.env", "var/lib/zencrypt"
+	edits := []string{"etc/systemd/system/zencrypt.service.d/override.conf", "etc/systemd/system/zencrypt-backup.service.d/override.conf"}
 	there := func(t *testing.T, root string, want bool, paths ...string) {
 		t.Helper()
 		for _, p := range paths {
@@ -160,11 +162,20 @@ func TestBulkInstall(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(root, data), 0o700); err != nil {
 			t.Fatal(err)
 		}
+		// What somebody changed with systemctl edit is theirs, and goes only with all the rest.
+		for _, edit := range edits {
+			if err := os.MkdirAll(filepath.Join(root, filepath.Dir(edit)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(root, edit), []byte("[Service]\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		install("uninstall")
-		there(t, root, true, key, env, data)
-		there(t, root, false, "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service", "etc/systemd/system/zencrypt-backup.service", "etc/systemd/system/zencrypt-backup.timer", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
+		there(t, root, true, slices.Concat(edits, []string{key, env, data})...)
+		there(t, root, false, "etc/systemd/system/zencrypt.service.d/keys.conf", "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service", "etc/systemd/system/zencrypt-backup.service", "etc/systemd/system/zencrypt-backup.timer", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
 		install("uninstall", "--purge", "--yes")
-		there(t, root, false, key, key+".1", env, data)
+		there(t, root, false, filepath.Dir(edits[0]), filepath.Dir(edits[1]), key, key+".1", env, data)
 		if user(root) {
 			t.Error("the user is still there")
 		}
@@ -191,11 +202,14 @@ func TestBulkInstall(t *testing.T) {
 		if now, _ := os.ReadFile(filepath.Join(root, key)); string(now) != string(before) || len(now) == 0 {
 			t.Error("an upgrade changed the server key")
 		}
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(edits[1])), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		inRoot(t, root, "dpkg", "-r", "zencrypt")
-		there(t, root, true, key, env)
+		there(t, root, true, key, env, filepath.Dir(edits[1]))
 		there(t, root, false, timer, "usr/bin/zencrypt", "lib/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
 		inRoot(t, root, "dpkg", "-P", "zencrypt")
-		there(t, root, false, key, env, data)
+		there(t, root, false, key, env, data, filepath.Dir(edits[1]))
 		if user(root) {
 			t.Error("the user is still there")
 		}
