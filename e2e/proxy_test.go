@@ -1,0 +1,115 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestProxy_Caddy: what goes wrong behind the shipped Caddy, whose lines would hold the whole request, is not logged:
+// no path, no token, no address. Without the block that sees to it the same requests are.
+func TestProxy_Caddy(t *testing.T) {
+	t.Parallel()
+	caddy := program(t, "caddy", "what the proxy that deploy/Caddyfile sets up writes into its log")
+	if out, err := exec.Command(caddy, "validate", "--adapter", "caddyfile", "--config", "../deploy/Caddyfile").CombinedOutput(); err != nil {
+		t.Fatalf("caddy validate: %v\n%s", err, out)
+	}
+	shipped, err := os.ReadFile("../deploy/Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A server that breaks off in the middle of its answer, and one that is not there.
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 4<<10))
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"+strings.Repeat("x", 5000))
+			conn.Close()
+		}
+	}()
+	const block = "\tlog {\n\t\texclude http\n\t}\n"
+	if !strings.Contains(string(shipped), block) {
+		t.Fatal("the block is not in deploy/Caddyfile")
+	}
+	for name, tt := range map[string]struct{ upstream, shows string }{
+		"Down":   {fmt.Sprintf("127.0.0.1:%d", freePort(t)), "token-of-nobody"},
+		"Breaks": {ln.Addr().String(), "aborting with incomplete response"}, // with the whole request, in newer versions
+	} {
+		text := strings.ReplaceAll(string(shipped), "127.0.0.1:8080 {", tt.upstream+" {")
+		said := throughCaddy(t, caddy, text)
+		for _, never := range []string{tt.shows, "token-of-nobody", "remote_ip", "192.0.2.7"} {
+			if strings.Contains(said, never) {
+				t.Errorf("%s: it logs %q:\n%s", name, never, said)
+			}
+		}
+		if said := throughCaddy(t, caddy, strings.Replace(text, block, "", 1)); !strings.Contains(said, tt.shows) {
+			t.Errorf("%s: without the block it does not log %q either, so that this shows nothing:\n%s", name, tt.shows, said)
+		}
+	}
+}
+
+// throughCaddy asks once through a Caddy with these settings, and returns what it wrote until its end.
+func throughCaddy(t *testing.T, caddy, text string) string {
+	t.Helper()
+	dir, port := t.TempDir(), freePort(t)
+	file := filepath.Join(dir, "Caddyfile")
+	text = strings.Replace(text, "\nzen.example {", fmt.Sprintf("\nhttp://127.0.0.1:%d {", port), 1)
+	text = strings.Replace(text, "\n{\n", "\n{\n\tadmin off\n", 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(caddy, "run", "--adapter", "caddyfile", "--config", file)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked := false
+	defer func() {
+		if !asked {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}()
+	eventually(t, time.Minute, "caddy answers", func() bool {
+		req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/invite/token-of-nobody", port), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Real-IP", "192.0.2.7")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		_, _ = io.Copy(io.Discard, res.Body)
+		return true
+	})
+	asked = true
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	return said.String()
+}
