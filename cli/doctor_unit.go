@@ -53,6 +53,10 @@ func checkUnit(v *visit) error {
 		text = append(append(text, '\n'), more...)
 	}
 	have, want := serviceSettings(string(text)), serviceSettings(deploy.Unit)
+	again := "run 'zencrypt install' again"
+	if path != v.path(localUnits+"/"+unitName) {
+		again = "install the package again, whose unit it is"
+	}
 	weaker, strong := 0, v.powers(have)
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if slices.Contains(openSettings, name) || slices.Equal(have[name], want[name]) {
@@ -65,10 +69,10 @@ func checkUnit(v *visit) error {
 		if len(have[name]) > 0 {
 			now = strings.Join(have[name], "; ")
 		}
-		v.note("take it out of "+localUnits+"/"+unitName+".d, or run 'zencrypt install' again", "the unit says %s=%s and this program's own %s", name, now, strings.Join(want[name], "; "))
+		v.note("take it out of "+localUnits+"/"+unitName+".d, or "+again, "the unit says %s=%s and this program's own %s", name, now, strings.Join(want[name], "; "))
 	}
 	if weaker > fewFindings {
-		v.note("run 'zencrypt install' again", "%d more of the unit's defences differ", weaker-fewFindings)
+		v.note(again, "%d more of the unit's defences differ", weaker-fewFindings)
 	}
 	v.handedOver(slices.Concat(have["LoadCredential"], have["LoadCredentialEncrypted"]))
 	v.shadowed(path)
