@@ -117,9 +117,10 @@ func TestBulkInstall(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := syscall.Mount("none", dir, "tmpfs", 0, ""); err != nil {
-			missing(t, "leave to mount", "data on a file system of its own")
+			t.Logf("nothing may be mounted here (%v): the data is a plain folder", err)
+		} else {
+			t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 		}
-		t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 		if err := os.WriteFile(filepath.Join(dir, "zencrypt.db"), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,7 @@ package e2e
 
 import (
 	"bytes"
-	"fmt"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -29,32 +29,16 @@ func TestProxy_Caddy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A server that breaks off in the middle of its answer, and one that is not there.
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Read(make([]byte, 4<<10))
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"+strings.Repeat("x", 5000))
-			conn.Close()
-		}
-	}()
 	const block = "\tlog {\n\t\texclude http\n\t}\n"
 	if !strings.Contains(string(shipped), block) {
 		t.Fatal("the block is not in deploy/Caddyfile")
 	}
-	for name, tt := range map[string]struct{ upstream, shows string }{
-		"Down":   {fmt.Sprintf("127.0.0.1:%d", freePort(t)), "token-of-nobody"},
-		"Breaks": {ln.Addr().String(), "aborting with incomplete response"}, // with the whole request, in newer versions
+	for name, tt := range map[string]struct{ answer, shows string }{
+		"None": {"", "token-of-nobody"},
+		// With the whole request in newer versions.
+		"Broken": {"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 5000), "aborting with incomplete response"},
 	} {
-		text := strings.ReplaceAll(string(shipped), "127.0.0.1:8080 {", tt.upstream+" {")
+		text := strings.ReplaceAll(string(shipped), "127.0.0.1:8080 {", breaksOff(t, tt.answer)+" {")
 		said := throughCaddy(t, caddy, text)
 		for _, never := range []string{tt.shows, "token-of-nobody", "remote_ip", "192.0.2.7"} {
 			if strings.Contains(said, never) {
@@ -67,12 +51,34 @@ func TestProxy_Caddy(t *testing.T) {
 	}
 }
 
+// breaksOff is the address of a server that closes each connection after an answer that is not whole.
+func breaksOff(t *testing.T, answer string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 4<<10))
+			_, _ = io.WriteString(conn, answer)
+			conn.Close()
+		}
+	}()
+	return ln.Addr().String()
+}
+
 // throughCaddy asks once through a Caddy with these settings, and returns what it wrote until its end.
 func throughCaddy(t *testing.T, caddy, text string) string {
 	t.Helper()
-	dir, port := t.TempDir(), freePort(t)
-	file := filepath.Join(dir, "Caddyfile")
-	text = strings.Replace(text, "\nzen.example {", fmt.Sprintf("\nhttp://127.0.0.1:%d {", port), 1)
+	dir := t.TempDir()
+	file, socket := filepath.Join(dir, "Caddyfile"), filepath.Join(dir, "s")
+	text = strings.Replace(text, "\nzen.example {", "\nhttp://zen.example {\n\tbind unix/"+socket, 1)
 	text = strings.Replace(text, "\n{\n", "\n{\n\tadmin off\n", 1)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -85,6 +91,9 @@ func throughCaddy(t *testing.T, caddy, text string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
 	asked := false
 	defer func() {
 		if !asked {
@@ -93,12 +102,12 @@ func throughCaddy(t *testing.T, caddy, text string) string {
 		}
 	}()
 	eventually(t, time.Minute, "caddy answers", func() bool {
-		req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/invite/token-of-nobody", port), nil)
+		req, err := http.NewRequest(http.MethodGet, "http://zen.example/invite/token-of-nobody", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.Header.Set("X-Real-IP", "192.0.2.7")
-		res, err := http.DefaultClient.Do(req)
+		res, err := client.Do(req)
 		if err != nil {
 			return false
 		}
