@@ -48,10 +48,10 @@ func checkKeys(v *visit) error {
 	}
 	needed := map[string]bool{}
 	for _, u := range in.Keys {
+		needed[u.Fingerprint] = u.Accounts+u.RetiredLogins > 0 // also of one that was lost, and found
 		if u.Lost {
 			continue
 		}
-		needed[u.Fingerprint] = u.Accounts+u.RetiredLogins > 0
 		if _, there := ring.ByFingerprint(u.Fingerprint); !there && (needed[u.Fingerprint] || u.Fingerprint == in.ActiveKey) {
 			v.bad("put it back beside the others as zencrypt_key.N; if it is gone for good, see 'zencrypt secrets init --lost --help'",
 				"server key %s is missing: %d accounts and %d given-up logins depend on it", u.Fingerprint, u.Accounts, u.RetiredLogins)
@@ -59,6 +59,9 @@ func checkKeys(v *visit) error {
 	}
 	for _, k := range ring.Older {
 		switch {
+		case k.Fingerprint == ring.Active.Fingerprint:
+			v.note(fmt.Sprintf("zencrypt secrets rotate, which goes on from it, or zencrypt secrets remove %d", k.Version),
+				"zencrypt_key.%d is a copy of the active key: an exchange was cut short", k.Version)
 		case needed[k.Fingerprint]:
 			v.ok("older server key %s (zencrypt_key.%d) is needed, and is there", k.Fingerprint, k.Version)
 		case k.Fingerprint == in.ActiveKey: // nobody depends on it yet, but the server that runs does: the note above says to restart

@@ -27,22 +27,36 @@ func checkFiles(v *visit) error {
 	}
 	v.secretFiles(owner)
 	v.inGit(v.cfg.Data, "the data")
-	for name, path := range map[string]string{"--tls-key": v.cfg.TLSKey} {
-		if path == "" {
-			continue
-		}
-		if info, err := os.Stat(path); err != nil {
-			v.bad("name the file of the private key, readable by the server's user", "%s can't be read: %v", name, err)
-		} else if m := info.Mode().Perm(); m&0o077 != 0 {
-			v.bad(fmt.Sprintf("chmod 600 %s, or 640 with the server's group", path), "the private key %s may be read by others (mode %04o)", path, m)
-		}
-	}
+	v.tlsKey()
 	if info, err := os.Stat(v.path(systemEnv)); err == nil {
 		if uid, ok := ownerOf(info); info.Mode().Perm()&0o022 != 0 || ok && uid != 0 && v.root == "" {
 			v.bad("chown root "+systemEnv+"; chmod 644 "+systemEnv, "others than root may change %s (mode %04o)", systemEnv, info.Mode().Perm())
 		}
 	}
 	return nil
+}
+
+// tlsKey looks at the private key of the certificate. Its group may read it where that is root's, or the server's, by
+// which the program that renews it shares it.
+func (v *visit) tlsKey() {
+	path := v.cfg.TLSKey
+	if path == "" {
+		return
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		v.bad("name the file of the private key, readable by the server's user", "--tls-key can't be read: %v", err)
+		return
+	}
+	allowed := fs.FileMode(0o700)
+	if data, err := os.Stat(v.cfg.Data); err == nil {
+		if group, ok := groupOf(info); ok && (group == 0 || sameGroup(data, group)) {
+			allowed = 0o740
+		}
+	}
+	if m := info.Mode().Perm(); m&^allowed != 0 {
+		v.bad(fmt.Sprintf("chmod 600 %s, or 640 with the group of the data", path), "the private key %s may be read by others (mode %04o)", path, m)
+	}
 }
 
 // dataFiles looks at every file of the data: who started a command as another user may have left one that the server
@@ -178,6 +192,19 @@ func ownerOf(info fs.FileInfo) (uid uint32, ok bool) {
 		return 0, false
 	}
 	return st.Uid, true
+}
+
+func groupOf(info fs.FileInfo) (gid uint32, ok bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return st.Gid, true
+}
+
+func sameGroup(info fs.FileInfo, gid uint32) bool {
+	group, ok := groupOf(info)
+	return ok && group == gid
 }
 
 func userName(uid uint32) string {

@@ -83,6 +83,10 @@ func TestServiceSettings(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+	// What comes before it is ready, such as a migration, is never cut off.
+	if got := serviceSettings(deploy.Unit)["TimeoutStartSec"]; !reflect.DeepEqual(got, []string{"infinity"}) {
+		t.Errorf("our own unit has %v to start", got)
+	}
 	if n := len(serviceSettings(deploy.Unit)); n < 40 {
 		t.Errorf("our own unit has %s settings", strconv.Itoa(n))
 	}

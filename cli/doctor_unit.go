@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -10,25 +12,26 @@ import (
 	"time"
 
 	"zencrypt/deploy"
+	"zencrypt/secrets"
 )
 
-// unitFile is where the service's unit stands, "" where it is not installed. The local one wins, as in systemd.
-func (v *visit) unitFile() string {
+// unitFile is where the service's unit stands below root, "" where it is not installed. The local one wins, as in systemd.
+func unitFile(root string) string {
 	for _, p := range []string{localUnits + "/" + unitName, packagedUnit, "/usr" + packagedUnit} {
-		if _, err := os.Stat(v.path(p)); err == nil {
-			return v.path(p)
+		if _, err := os.Stat(filepath.Join(root, p)); err == nil {
+			return filepath.Join(root, p)
 		}
 	}
 	return ""
 }
 
 // openSettings are those of the unit that an operator is meant to change, or that say nothing of its defences.
-var openSettings = []string{"ExecStart", "Environment", "EnvironmentFile", "LoadCredential", "Restart", "RestartSec", "WatchdogSec", "TimeoutStopSec",
-	"LimitNOFILE", "User", "Group", "StateDirectory", "StateDirectoryMode", "Type", "ReadWritePaths", "MemoryMax", "MemoryHigh", "CPUQuota", "Nice"}
+var openSettings = []string{"ExecStart", "Environment", "EnvironmentFile", "LoadCredential", "Restart", "RestartSec", "WatchdogSec", "TimeoutStartSec", "TimeoutStopSec",
+	"LimitNOFILE", "StateDirectory", "StateDirectoryMode", "Type", "ReadWritePaths", "MemoryMax", "MemoryHigh", "CPUQuota", "Nice"}
 
 // checkUnit compares the unit with the one of this program, and the running program with the installed one.
 func checkUnit(v *visit) error {
-	path := v.unitFile()
+	path := unitFile(v.root)
 	if path == "" {
 		v.note("sudo zencrypt install, where systemd runs; other platforms have their own", "no service is installed: nothing starts the server again, and its defences by systemd are missing")
 		v.program(time.Time{})
@@ -50,7 +53,11 @@ func checkUnit(v *visit) error {
 		text = append(append(text, '\n'), more...)
 	}
 	have, want := serviceSettings(string(text)), serviceSettings(deploy.Unit)
-	weaker := 0
+	again := "run 'zencrypt install' again"
+	if path != v.path(localUnits+"/"+unitName) {
+		again = "install the package again, whose unit it is"
+	}
+	weaker, strong := 0, v.powers(have)
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if slices.Contains(openSettings, name) || slices.Equal(have[name], want[name]) {
 			continue
@@ -62,12 +69,14 @@ func checkUnit(v *visit) error {
 		if len(have[name]) > 0 {
 			now = strings.Join(have[name], "; ")
 		}
-		v.note("take it out of "+localUnits+"/"+unitName+".d, or run 'zencrypt install' again", "the unit says %s=%s and this program's own %s", name, now, strings.Join(want[name], "; "))
+		v.note("take it out of "+localUnits+"/"+unitName+".d, or "+again, "the unit says %s=%s and this program's own %s", name, now, strings.Join(want[name], "; "))
 	}
 	if weaker > fewFindings {
-		v.note("run 'zencrypt install' again", "%d more of the unit's defences differ", weaker-fewFindings)
+		v.note(again, "%d more of the unit's defences differ", weaker-fewFindings)
 	}
-	if weaker == 0 {
+	v.handedOver(slices.Concat(have["LoadCredential"], have["LoadCredentialEncrypted"]))
+	v.shadowed(path)
+	if weaker == 0 && strong == 0 {
 		v.ok("%s has all the defences of this program's own unit", path)
 	}
 	written := time.Time{}
@@ -79,8 +88,84 @@ func checkUnit(v *visit) error {
 	return nil
 }
 
+// powers looks at what makes the unit's other defences worth little, and tells how much of it there is.
+func (v *visit) powers(have map[string][]string) (n int) {
+	const do = "take it out of " + localUnits + "/" + unitName + ".d; systemctl daemon-reload; systemctl restart zencrypt"
+	last := func(name string) string {
+		if all := have[name]; len(all) > 0 {
+			return all[len(all)-1]
+		}
+		return ""
+	}
+	if user := last("User"); (user == "" && last("DynamicUser") != "yes") || user == "root" || user == "0" {
+		n++
+		v.bad(do, "the unit runs the server as root")
+	}
+	for _, line := range have["ReadWritePaths"] {
+		for _, p := range strings.Fields(line) {
+			p = filepath.Clean(strings.TrimLeft(strings.Trim(p, `"'`), "-+"))
+			for _, kept := range []string{"/etc", systemSecrets, localUnits, "/usr", "/boot"} {
+				if p == "/" || p == kept || strings.HasPrefix(kept, p+"/") {
+					n++
+					v.bad(do+". The folder of the data alone needs it", "the unit lets the server write %s (ReadWritePaths=%s)", kept, p)
+					break
+				}
+			}
+		}
+	}
+	return n
+}
+
+// handedOver compares the keys that systemd is told to hand over with those that are there. Without a file that it is
+// told of it starts nothing, and of a key that it is not told of the server does not hear.
+func (v *visit) handedOver(credentials []string) {
+	const do = "sudo zencrypt install, which writes " + keysDropIn
+	named := map[string]bool{}
+	for _, c := range credentials {
+		name, path, ok := strings.Cut(c, ":")
+		named[name] = true
+		if !ok || !filepath.IsAbs(path) {
+			continue // systemd looks for it in places of its own
+		}
+		switch _, err := os.Stat(v.path(path)); {
+		case errors.Is(err, fs.ErrNotExist) && name == secrets.KeyFile:
+			v.bad("put the key back; if it is gone for good, see 'zencrypt secrets init --lost --help'", "systemd hands over %s, and it is not there: the service does not start again", path)
+		case errors.Is(err, fs.ErrNotExist):
+			v.bad(do, "systemd is told to hand over %s, and it is not there: the service does not start again", path)
+		case err != nil:
+			v.note("run it as root", "whether %s is there can't be told: %v", path, err)
+		}
+	}
+	if v.cfg.SecretsAt() != "" {
+		return // the server has its keys from there
+	}
+	older, err := secrets.Older(v.path(systemSecrets))
+	if err != nil {
+		v.note("run it as root", "which keys there are for systemd to hand over can't be told: %v", err)
+	}
+	for _, name := range older {
+		if !named[name] {
+			v.bad(do, "systemd does not hand over %s/%s: a server that needs it does not start again", systemSecrets, name)
+		}
+	}
+}
+
+// shadowed looks whether a unit that was written beside a package's stands before it.
+func (v *visit) shadowed(path string) {
+	if path != v.path(localUnits+"/"+unitName) {
+		return
+	}
+	for _, p := range []string{packagedUnit, "/usr" + packagedUnit} {
+		if _, err := os.Stat(v.path(p)); err == nil {
+			v.bad("rm "+localUnits+"/"+unitName+" and zencrypt-backup.*, zencrypt.socket and "+installedBinary+" likewise; systemctl daemon-reload; systemctl restart zencrypt",
+				"%s stands before the package's unit: its upgrades don't reach the server", localUnits+"/"+unitName)
+			return
+		}
+	}
+}
+
 // listSettings are those whose values add up; of the others the last counts.
-var listSettings = []string{"SystemCallFilter", "RestrictAddressFamilies", "AmbientCapabilities", "CapabilityBoundingSet", "LoadCredential", "Environment", "EnvironmentFile"}
+var listSettings = []string{"SystemCallFilter", "RestrictAddressFamilies", "AmbientCapabilities", "CapabilityBoundingSet", "LoadCredential", "LoadCredentialEncrypted", "Environment", "EnvironmentFile", "ReadWritePaths"}
 
 // serviceSettings reads the sections [Service] of a unit and its drop-ins (systemd.syntax(7)), as far as units of ours
 // go: an empty value forgets those before.

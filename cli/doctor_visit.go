@@ -55,7 +55,7 @@ func (v *visit) path(p string) string { return filepath.Join(v.root, p) }
 func (c *doctorCmd) visit(e *env) (*visit, error) {
 	v := &visit{e: e, root: c.Root, deep: c.Deep, now: time.Now()}
 	cfg, settings, installed := config.Config(c.Server), c.Settings, false
-	if _, named := os.LookupEnv("ZENCRYPT_DATA"); settings == "" && !named && cfg.Data == config.Default().Data && !models.Exists(cfg.Data) && v.unitFile() != "" {
+	if _, named := os.LookupEnv("ZENCRYPT_DATA"); settings == "" && !named && cfg.Data == config.Default().Data && !models.Exists(cfg.Data) && unitFile(v.root) != "" {
 		installed = true
 		if _, err := os.Stat(v.path(systemEnv)); err == nil {
 			settings = v.path(systemEnv)

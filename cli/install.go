@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ const (
 	packagedUnit    = "/lib/systemd/system/" + unitName
 	backupUnit      = "zencrypt-backup.service"
 	backupTimer     = "zencrypt-backup.timer"
+	socketUnit      = "zencrypt.socket"
 	systemBackups   = "/var/lib/zencrypt-backup"
 	keysDropIn      = localUnits + "/" + unitName + ".d/keys.conf"
 )
@@ -37,6 +39,7 @@ type installCmd struct {
 	DryRun   bool   `name:"dry-run" help:"Print each step and change nothing."`
 	NoStart  bool   `name:"no-start" help:"Do not start the server."`
 	Packaged bool   `name:"packaged" hidden:"" help:"The program and the unit were put in place by a package."`
+	Upgrade  bool   `name:"upgrade" hidden:"" help:"They were there before: enable nothing, and start again only what runs."`
 	Root     string `name:"root" placeholder:"DIR" help:"Install into the system below DIR, such as an image that is being built. Starts nothing."`
 }
 
@@ -50,8 +53,9 @@ func (installCmd) Help() string {
     ` + systemEnv + `, the settings, if there is none
     ` + localUnits + `/` + unitName + `, and ` + systemData + ` for its data
     ` + localUnits + `/` + backupTimer + `, a backup each night to ` + systemBackups + `
+    ` + localUnits + `/` + socketUnit + `, not switched on: it says itself what it is for
 
-and starts it. Run it again after an upgrade or a new server key: what is right already stays as it is.
+and starts it. Where this program came by a package, that brought program and units, and neither is written. Run it again after an upgrade or a new server key: what is right already stays as it is.
 
 ` + exitCodes
 }
@@ -62,6 +66,7 @@ func (c *installCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	c.Packaged = c.Packaged || in.packaged()
 	if in.root == "" && !in.live && !c.Packaged && !c.DryRun && !in.exists("/lib/systemd/system") && !in.exists("/usr/lib/systemd/system") {
 		return errors.New("find systemd: this system has none. Run 'zencrypt serve' under whatever starts services here; docs/OPERATE.md says how")
 	}
@@ -86,14 +91,14 @@ func (c *installCmd) Run(e *env) error {
 		return err
 	}
 	if !c.Packaged {
-		for _, unit := range []struct{ name, text string }{{unitName, deploy.Unit}, {backupUnit, deploy.BackupUnit}, {backupTimer, deploy.BackupTimer}} {
+		for _, unit := range []struct{ name, text string }{{unitName, deploy.Unit}, {socketUnit, deploy.Socket}, {backupUnit, deploy.BackupUnit}, {backupTimer, deploy.BackupTimer}} {
 			text := strings.ReplaceAll(unit.text, packagedBinary+" ", binary+" ")
 			if err := in.write(localUnits+"/"+unit.name, []byte(text), 0o644); err != nil {
 				return err
 			}
 		}
 	}
-	if err := in.dropIn(); err != nil {
+	if err := in.dropIn(""); err != nil {
 		return err
 	}
 	return in.start(e, c)
@@ -108,14 +113,35 @@ func (in *installer) addUser() error {
 	return in.run("useradd", args...)
 }
 
+// thisProgram is the file of this very program, behind all links.
+func thisProgram() (string, error) {
+	self, err := os.Executable()
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	return self, nil
+}
+
+// packaged tells whether this program is the one that a package put into the system below root, with its unit. A copy
+// in /usr/local and a unit in /etc would stand before the package's, and no upgrade would reach the server again.
+func (in *installer) packaged() bool {
+	self, err := thisProgram()
+	if err != nil {
+		return false
+	}
+	// The folder alone: a link in it to the copy in /usr/local is no package's.
+	dir, err := filepath.EvalSymlinks(filepath.Dir(in.path(packagedBinary)))
+	return err == nil && self == filepath.Join(dir, filepath.Base(packagedBinary)) && (in.exists(packagedUnit) || in.exists("/usr"+packagedUnit))
+}
+
 // copyBinary puts this program where the unit starts it from.
 func (in *installer) copyBinary() error {
-	self, err := os.Executable()
+	self, err := thisProgram()
 	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	if self, err = filepath.EvalSymlinks(self); err != nil {
-		return fmt.Errorf("find this program: %w", err)
+		return err
 	}
 	if self == in.path(installedBinary) {
 		in.already("%s, this program", installedBinary)
@@ -154,21 +180,22 @@ func (in *installer) makeKey() error {
 	}, "make the server key %s/%s (0400)", systemSecrets, secrets.KeyFile)
 }
 
-// dropIn names the older server keys to systemd, which hands over only what it is told by name.
-func (in *installer) dropIn() error {
-	older, err := filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + ".[0-9]*"))
+// dropIn names the older server keys to systemd, which hands over only what it is told by name, and starts nothing when
+// one of those is not there. The file except is on its way out.
+func (in *installer) dropIn(except string) error {
+	older, err := secrets.Older(in.path(systemSecrets))
 	if err != nil {
 		return err
 	}
+	older = slices.DeleteFunc(older, func(name string) bool { return name == except })
 	if len(older) == 0 {
 		if !in.exists(keysDropIn) {
 			return nil
 		}
 		return in.step(func() error { return os.Remove(in.path(keysDropIn)) }, "remove %s: there are no older server keys", keysDropIn)
 	}
-	text := "# Written by `zencrypt install`: older server keys, for accounts that have not logged in since.\n[Service]\n"
-	for _, path := range older {
-		name := filepath.Base(path)
+	text := "# Written by `zencrypt install` and `zencrypt secrets`: older server keys, for accounts that have not logged in since.\n[Service]\n"
+	for _, name := range older {
 		text += fmt.Sprintf("LoadCredential=%s:%s/%[1]s\n", name, systemSecrets)
 	}
 	return in.write(keysDropIn, []byte(text), 0o644)

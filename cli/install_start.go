@@ -21,6 +21,13 @@ func (in *installer) start(e *env, c *installCmd) error {
 			return err
 		}
 	}
+	if in.masked(unitName) {
+		fmt.Fprintf(in.out, "Not started: %s is masked. 'systemctl unmask zencrypt' takes that back, and 'systemctl enable --now zencrypt' starts it\n", unitName)
+		return nil
+	}
+	if c.Upgrade {
+		return in.upgrade(c.NoStart)
+	}
 	// Only with a new service: who switched the timer off wants it so.
 	timer := !in.exists(localUnits + "/multi-user.target.wants/" + unitName)
 	if err := in.systemctl(unitName, "enable"); err != nil {
@@ -57,6 +64,27 @@ func (in *installer) start(e *env, c *installCmd) error {
 		fmt.Fprintf(in.out, "Zencrypt runs on %s. Its settings: %s; make the first account: zencrypt user add --admin --data %s LOGIN\n", addr, systemEnv, systemData)
 		return nil
 	}, "ask %s whether it answers", addr)
+}
+
+// upgrade starts the new program where the old one runs. Who switched the server or the timer off wants it so.
+func (in *installer) upgrade(noStart bool) error {
+	if !in.live || noStart {
+		return nil
+	}
+	if err := in.run("systemctl", "try-restart", unitName); err != nil {
+		return fmt.Errorf("%w. 'journalctl -u zencrypt' says more", err)
+	}
+	return nil
+}
+
+// masked tells whether an operator forbade systemd to start a unit (systemctl mask).
+func (in *installer) masked(unit string) bool {
+	for _, dir := range []string{localUnits, "/run/systemd/system"} {
+		if to, err := os.Readlink(in.path(dir + "/" + unit)); err == nil && to == os.DevNull {
+			return true
+		}
+	}
+	return false
 }
 
 // systemctl enables or disables a unit, also in a system that does not run.

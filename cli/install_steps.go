@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // An installer does steps on the system below root, and says each in a line. Steps are written so that doing
@@ -21,6 +22,8 @@ type installer struct {
 	dry  bool
 	live bool // systemd runs here, and this is its system; a dry run of this system takes it so
 	ctx  context.Context
+
+	removeAll func(path string) error // os.RemoveAll, but in tests
 }
 
 func (e *env) installer(root string, dry bool) (*installer, error) {
@@ -37,8 +40,13 @@ func (e *env) installer(root string, dry bool) (*installer, error) {
 		}
 		root = abs
 	}
+	return e.system(root, dry, e.stdout), nil
+}
+
+// system is the system below root, an absolute path or "" for this one. Its steps are told to out.
+func (e *env) system(root string, dry bool, out io.Writer) *installer {
 	info, err := os.Stat("/run/systemd/system") // sd_booted(3)
-	return &installer{out: e.stdout, root: root, dry: dry, live: root == "" && (dry || err == nil && info.IsDir()), ctx: e.ctx}, nil
+	return &installer{out: out, root: root, dry: dry, live: root == "" && (dry || err == nil && info.IsDir()), ctx: e.ctx, removeAll: os.RemoveAll}
 }
 
 func (in *installer) path(p string) string { return filepath.Join(in.root, p) }
@@ -94,6 +102,33 @@ func (in *installer) write(path string, content []byte, mode fs.FileMode) error 
 		}
 		return err
 	}, "write %s (%04o, %d bytes)", path, mode, len(content))
+}
+
+// remove removes a file, or a folder with all that is in it. A folder that a file system is mounted on, such as a volume
+// for the data, can't be removed: it is emptied, and stays.
+func (in *installer) remove(path string) error {
+	if !in.exists(path) {
+		return nil
+	}
+	return in.step(func() error {
+		err := in.removeAll(in.path(path))
+		if errors.Is(err, syscall.EBUSY) && onlyFolders(in.path(path)) {
+			fmt.Fprintln(in.out, "    it is empty; a folder that a file system is mounted on stays")
+			return nil
+		}
+		return err
+	}, "remove %s", path)
+}
+
+// onlyFolders tells that no file is left below dir.
+func onlyFolders(dir string) bool {
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			err = fs.ErrExist
+		}
+		return err
+	})
+	return err == nil
 }
 
 func (in *installer) exists(path string) bool {

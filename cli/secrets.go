@@ -33,10 +33,19 @@ Name the same --data and --secrets as for 'serve', or set the same variables, an
 ` + exitCodes
 }
 
+// keyPlace is a place whose server keys are looked at, or changed.
+type keyPlace struct {
+	place `embed:""`
+	Root  string `name:"root" hidden:"" placeholder:"DIR" help:"Look for /etc, /run and the units below DIR."`
+}
+
 // loadKeys reads the server keys that serve would use; found is false when there are none, and dir is then where one
 // would be made.
-func (p place) loadKeys() (ring *secrets.Keyring, dir string, found bool, err error) {
-	dir, found = secrets.Find(p.config().SecretsAt(), os.Getenv, "")
+func (p keyPlace) loadKeys() (ring *secrets.Keyring, dir string, found bool, err error) {
+	dir, found = secrets.Find(p.config().SecretsAt(), os.Getenv, p.Root)
+	if !found && p.config().SecretsAt() == "" && unitFile(p.Root) != "" && (p.Root != "" || os.Geteuid() == 0) {
+		dir = filepath.Join(p.Root, systemSecrets) // the installed service has its keys from nowhere else
+	}
 	if (config.Config{Data: p.Data}).InData(dir) {
 		return nil, dir, found, &usageError{fmt.Errorf("use secrets %s: they lie in the data directory, so whoever copies the data has them too; name a directory beside it with --secrets", dir)}
 	}
@@ -46,12 +55,12 @@ func (p place) loadKeys() (ring *secrets.Keyring, dir string, found bool, err er
 	if !found {
 		return nil, dir, false, nil
 	}
-	ring, err = secrets.Load(dir, secrets.LoadOptions{AllowShared: bool(p.SharedSecrets) || secrets.Mounted(dir, os.Getenv, "")})
+	ring, err = secrets.Load(dir, secrets.LoadOptions{AllowShared: bool(p.SharedSecrets) || secrets.Mounted(dir, os.Getenv, p.Root)})
 	return ring, dir, true, err
 }
 
 // needKeys is loadKeys for commands that can do nothing without.
-func (p place) needKeys() (*secrets.Keyring, error) {
+func (p keyPlace) needKeys() (*secrets.Keyring, error) {
 	ring, dir, found, err := p.loadKeys()
 	if err == nil && !found {
 		err = fmt.Errorf("find server key: there is no %s in %s", secrets.KeyFile, absolute(dir))
@@ -82,14 +91,16 @@ func absent(use []models.KeyUse, active string, ring *secrets.Keyring) (out []mo
 }
 
 type secretsInitCmd struct {
-	place `embed:""`
-	Lost  bool `name:"lost" help:"Go on without server keys that the database depends on: they are gone for good."`
-	Yes   bool `name:"yes" short:"y" help:"Do not ask."`
+	keyPlace `embed:""`
+	Lost     bool `name:"lost" help:"Go on without server keys that the database depends on: they are gone for good."`
+	Yes      bool `name:"yes" short:"y" help:"Do not ask."`
 }
 
 // Help is the long text of `zencrypt secrets init --help`.
 func (secretsInitCmd) Help() string {
-	return `Without --lost this makes the key of a server that has no database yet, as 'serve' would at its first start.
+	return `Without --lost this makes the key of a server that has no database yet, as 'serve' would at its first start. It is
+made in --secrets; else, by root where a service is installed, in ` + systemSecrets + `, from where systemd hands it over; else in
+./secrets.
 
 With --lost it goes on without a server key that is gone for good. If there is no key it makes one, and the database
 takes the key that is there for its own. Then:
@@ -100,8 +111,8 @@ takes the key that is there for its own. Then:
     have all who came by 'zencrypt import' and did not log in yet: they have no code;
   - logins that were given up under the lost key can be registered again.
 
-Should the key be found, put it beside the new one as zencrypt_key.1 and restart the server: passwords work again.
-No server may run.
+Should the key be found, put it beside the new one as zencrypt_key.1 and restart the server, an installed service by
+'zencrypt install', which tells systemd of the file: passwords work again. No server may run.
 
 ` + exitCodes
 }
@@ -131,6 +142,9 @@ func (c *secretsInitCmd) Run(e *env) error {
 	if ring, err = secrets.Create(dir); err != nil {
 		return err
 	}
+	if err := e.tellSystemd(c.Root, ring.Dir, ""); err != nil {
+		return err
+	}
 	fmt.Fprintf(e.stdout, "%s  %s\n", ring.Active.Fingerprint, absolute(ring.Active.Path))
 	fmt.Fprintln(e.stderr, "Keep a copy of it somewhere safe, apart from the copies of the data. It is in no backup.")
 	return nil
@@ -152,6 +166,9 @@ func (c *secretsInitCmd) goOn(e *env, ring *secrets.Keyring, dir string, gone []
 		if ring, err = secrets.Create(dir); err != nil {
 			return err
 		}
+	}
+	if err := e.tellSystemd(c.Root, ring.Dir, ""); err != nil {
+		return err
 	}
 	if err := models.LoseServerKeys(e.ctx, c.Data, ring.Active.Fingerprint, fingerprints(gone), time.Now()); err != nil {
 		return err
@@ -204,8 +221,8 @@ func (e *env) confirm(question, word string) error {
 }
 
 type secretsCheckCmd struct {
-	place `embed:""`
-	JSON  bool `name:"json" help:"Print a JSON object."`
+	keyPlace `embed:""`
+	JSON     bool `name:"json" help:"Print a JSON object."`
 }
 
 // Help is the long text of `zencrypt secrets check --help`.
@@ -269,7 +286,7 @@ func (c *secretsCheckCmd) Run(e *env) error {
 }
 
 type secretsFingerprintCmd struct {
-	place `embed:""`
+	keyPlace `embed:""`
 }
 
 // Help is the long text of `zencrypt secrets show-fingerprint --help`.

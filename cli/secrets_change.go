@@ -14,7 +14,7 @@ import (
 )
 
 type secretsRotateCmd struct {
-	place `embed:""`
+	keyPlace `embed:""`
 }
 
 // Help is the long text of `zencrypt secrets rotate --help`.
@@ -22,6 +22,9 @@ func (secretsRotateCmd) Help() string {
 	return `The new key becomes zencrypt_key and the one before it zencrypt_key.1, or the next number. Restart the server then.
 Passwords move to the new key when people log in; 'zencrypt secrets check' counts those that have not. Keep a copy of
 the new key, and of the old one until it is removed.
+
+The keys of an installed service lie in ` + systemSecrets + `: run this as root. It also tells systemd of the old one, which
+hands over only the files that it is told by name (` + keysDropIn + `). 'secrets remove' takes that back.
 
 Where a platform mounts the secrets, make the files there as it asks for, or name a copy of the directory with
 --secrets.
@@ -41,26 +44,30 @@ func (c *secretsRotateCmd) Run(e *env) error {
 	if gone := absent(use, active, ring); len(gone) > 0 {
 		return fmt.Errorf("rotate server key: the database in %s depends on %s, not in %s. Put it back first", absolute(c.Data), named(gone), absolute(ring.Dir))
 	}
-	if c.Secrets == "" && c.ServerKeyFile == "" && secrets.Mounted(ring.Dir, os.Getenv, "") {
+	if c.Secrets == "" && c.ServerKeyFile == "" && secrets.Mounted(ring.Dir, os.Getenv, c.Root) {
 		return fmt.Errorf("rotate server key: %s is the platform's. Rotate a copy of it, which you name with --secrets, and give the platform its files", ring.Dir)
 	}
+	dir := ring.Dir
 	if ring, err = secrets.Rotate(ring); err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("%w: run this as the user who may write %s", err, absolute(c.Secrets))
+			return fmt.Errorf("%w: run this as the user who may write %s", err, absolute(dir))
 		}
 		return err
 	}
+	if err := e.tellSystemd(c.Root, dir, ""); err != nil {
+		return fmt.Errorf("the server key is exchanged, and the old one is beside it, but systemd does not hand that over yet. Run 'zencrypt install' as root before the server is started again: %w", err)
+	}
 	old := ring.Older[0]
 	fmt.Fprintf(e.stdout, "%s  active   %s\n%s  older %d  %s\n", ring.Active.Fingerprint, absolute(ring.Active.Path), old.Fingerprint, old.Version, absolute(old.Path))
-	fmt.Fprintln(e.stderr, "Restart the server, and keep a copy of the new key apart from the copies of the data.")
+	fmt.Fprintln(e.stderr, "Restart the server (a service: systemctl restart zencrypt), and keep a copy of the new key apart from the copies of the data.")
 	return nil
 }
 
 type secretsRemoveCmd struct {
-	place `embed:""`
-	N     int  `arg:"" name:"n" help:"The version: 1 is zencrypt_key.1."`
-	Force bool `name:"force" help:"Remove it although accounts or given-up logins depend on it."`
-	Yes   bool `name:"yes" short:"y" help:"Do not ask."`
+	keyPlace `embed:""`
+	N        int  `arg:"" name:"n" help:"The version: 1 is zencrypt_key.1."`
+	Force    bool `name:"force" help:"Remove it although accounts or given-up logins depend on it."`
+	Yes      bool `name:"yes" short:"y" help:"Do not ask."`
 }
 
 // Help is the long text of `zencrypt secrets remove --help`.
@@ -111,6 +118,10 @@ func (c *secretsRemoveCmd) Run(e *env) error {
 			e.warn("the server log has nothing to check the lines of this key by from now on: " + err.Error())
 		}
 	}
+	// Before it is gone: systemd starts nothing while a file that it is told of is not there.
+	if err := e.tellSystemd(c.Root, ring.Dir, fmt.Sprintf("%s.%d", secrets.KeyFile, c.N)); err != nil {
+		return fmt.Errorf("remove server key: %w. Nothing was removed", err)
+	}
 	if err := secrets.Remove(ring, c.N); err != nil {
 		return err
 	}
@@ -119,6 +130,32 @@ func (c *secretsRemoveCmd) Run(e *env) error {
 	}
 	fmt.Fprintf(e.stdout, "Server key %s is removed from %s. Remove its copies too.\n", key.Fingerprint, absolute(ring.Dir))
 	return nil
+}
+
+// tellSystemd brings what systemd is told of older keys in line with dir, where that is the folder of an installed
+// service. The file except is on its way out.
+func (e *env) tellSystemd(root, dir, except string) error {
+	if unitFile(root) == "" {
+		return nil
+	}
+	if root != "" {
+		root = absolute(root)
+	}
+	in := e.system(root, false, e.stderr)
+	theirs, err := os.Stat(in.path(systemSecrets))
+	if err != nil {
+		return nil // the service has its keys from elsewhere, which is its operator's to tell
+	}
+	if ours, err := os.Stat(dir); err != nil || !os.SameFile(ours, theirs) {
+		return err
+	}
+	if err := in.dropIn(except); err != nil {
+		return fmt.Errorf("tell systemd of the older server keys: %w", err)
+	}
+	if !in.live {
+		return nil
+	}
+	return in.run("systemctl", "daemon-reload")
 }
 
 // force gives up a key that something depends on: noted first, since a key that is noted and there works as before.

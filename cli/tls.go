@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+	"golang.org/x/net/netutil"
 
 	"zencrypt/config"
 	"zencrypt/crypto/seal"
@@ -32,6 +33,10 @@ const acmeDir = "acme"
 
 // certCheck is how often certificate files are looked at for a change, at most.
 const certCheck = 10 * time.Second
+
+// plainConns is how many connections to the port of plain http are served at once, at most, each for 10 s: more wait, and
+// take no handles from the server itself, which has 16,384 by the shipped unit.
+const plainConns = 256
 
 // A tlsSetup is how the server does TLS itself. Its zero value does none.
 type tlsSetup struct {
@@ -67,7 +72,7 @@ func setTLS(cfg config.Config, ring *secrets.Keyring, log *slog.Logger) (tlsSetu
 		base.NextProtos = append(base.NextProtos, acme.ALPNProto)
 		return tlsSetup{config: base, plain: m.HTTPHandler(toHTTPS(cfg.Origin)), names: cfg.Domain, cache: cache}, nil
 	case cfg.TLSCert != "":
-		files := &certFiles{cert: cfg.TLSCert, key: cfg.TLSKey, now: time.Now}
+		files := &certFiles{cert: cfg.TLSCert, key: cfg.TLSKey, now: time.Now, log: log}
 		if _, err := files.get(nil); err != nil {
 			return tlsSetup{}, err
 		}
@@ -129,17 +134,23 @@ func (s tlsSetup) startRedirect(ctx context.Context, addr string, log *slog.Logg
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w. Choose another address with --redirect-addr, or off", addr, err)
 	}
+	return s.redirect(ctx, ln, log), nil
+}
+
+// redirect serves plain http on ln.
+func (s tlsSetup) redirect(ctx context.Context, ln net.Listener, log *slog.Logger) (stop func()) {
 	server := &http.Server{
 		Handler: s.plain, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second,
 		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // it names addresses
 	}
+	ln = netutil.LimitListener(ln, plainConns)
 	go func() {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the redirection from http has ended", "error", err.Error())
 		}
 	}()
 	cut := context.AfterFunc(ctx, func() { _ = server.Close() })
-	return func() { cut(); _ = server.Close() }, nil
+	return func() { cut(); _ = server.Close() }
 }
 
 // toHTTPS sends a browser to the same page under the configured origin, whatever name it asked for.
@@ -162,13 +173,15 @@ func toHTTPS(origin string) http.Handler {
 }
 
 // certFiles are a certificate chain and its key in PEM, as a program such as certbot renews them. A pair that
-// cannot be read while the server runs leaves the one it has.
+// cannot be read while the server runs leaves the one it has, and is logged at most once a minute.
 type certFiles struct {
 	cert, key string
 	now       func() time.Time
+	log       *slog.Logger
 
 	mu      sync.Mutex
 	looked  time.Time
+	said    time.Time
 	stamp   string
 	current *tls.Certificate
 }
@@ -178,8 +191,13 @@ func (c *certFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	defer c.mu.Unlock()
 	if now := c.now(); c.current == nil || now.Sub(c.looked) >= certCheck {
 		c.looked = now
-		if err := c.load(); err != nil && c.current == nil {
+		err := c.load()
+		switch {
+		case err != nil && c.current == nil:
 			return nil, err
+		case err != nil && now.Sub(c.said) >= time.Minute:
+			c.said = now
+			c.log.Error("the certificate files can't be read; the certificate from before is served until they can", "until", c.current.Leaf.NotAfter.UTC().Format(time.RFC3339), "error", err.Error())
 		}
 	}
 	return c.current, nil

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -20,9 +21,10 @@ type uninstallCmd struct {
 
 // Help is the long text of `zencrypt uninstall --help`.
 func (uninstallCmd) Help() string {
-	return `Stops the server and removes the units and the program. The data in ` + systemData + `, the server key in
-` + systemSecrets + ` and the settings stay, unless --purge is given, which cannot be taken back. So do changes made with 'systemctl edit'. Backups in
-` + systemBackups + ` stay in any case.
+	return `Stops the server and removes the units and the program; those of a package stay until the package is removed. The
+data in ` + systemData + `, the server key in ` + systemSecrets + ` and the settings stay, unless --purge is given, which
+cannot be taken back. So do changes made with 'systemctl edit'. Backups in ` + systemBackups + ` stay in any case, and
+so does a folder of data that ZENCRYPT_DATA in ` + systemEnv + ` names; a folder that a volume is mounted on is emptied.
 
 ` + exitCodes
 }
@@ -38,68 +40,106 @@ func (c *uninstallCmd) Run(e *env) error {
 			return err
 		}
 	}
-	for _, unit := range []string{unitName, backupTimer} {
-		if !in.exists(localUnits+"/"+unit) && !in.exists(filepath.Dir(packagedUnit)+"/"+unit) {
-			continue
-		}
-		var now []string
-		if in.live {
-			now = []string{"--now"}
-		}
-		if err := in.systemctl(unit, "disable", now...); err != nil {
-			return err
-		}
+	return c.takeOff(in)
+}
+
+// takeOff stops everything first. What can't be removed then keeps nothing else from being removed.
+func (c *uninstallCmd) takeOff(in *installer) error {
+	if err := in.stop(); err != nil {
+		return err
 	}
-	remove := []string{keysDropIn}
-	if !c.Packaged {
-		remove = append(remove, localUnits+"/"+unitName, localUnits+"/"+backupUnit, localUnits+"/"+backupTimer, installedBinary)
-	}
-	if c.Purge {
-		remove = append(remove, systemData, systemEnv)
-		for _, unit := range []string{unitName, backupUnit, backupTimer} { // what an operator added with systemctl edit
-			remove = append(remove, localUnits+"/"+unit+".d")
-		}
-		keys, err := filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + "*"))
-		if err != nil {
-			return err
-		}
-		for _, key := range keys { // others may have secrets there too
-			remove = append(remove, systemSecrets+"/"+filepath.Base(key))
-		}
-	}
-	for _, path := range remove {
-		if !in.exists(path) {
-			continue
-		}
-		if err := in.step(func() error { return os.RemoveAll(in.path(path)) }, "remove %s", path); err != nil {
-			return err
-		}
+	packaged := c.Packaged || in.packaged()
+	elsewhere := in.dataElsewhere()
+	paths, err := in.leftBehind(c.Purge, packaged)
+	failed := []error{err}
+	for _, path := range paths {
+		failed = append(failed, in.remove(path))
 	}
 	if !in.dry {
 		_ = os.Remove(in.path(filepath.Dir(keysDropIn))) // only when nobody else's file is in it
 	}
 	if in.live {
-		if err := in.run("systemctl", "daemon-reload"); err != nil {
+		failed = append(failed, in.run("systemctl", "daemon-reload"))
+	}
+	if c.Purge && in.hasUser() {
+		args := []string{systemUser}
+		if in.root != "" {
+			args = append([]string{"--root", in.root}, args...)
+		}
+		failed = append(failed, in.run("userdel", args...))
+	}
+	if !c.Purge {
+		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s. 'zencrypt uninstall --purge' deletes them.\n", cmp.Or(elsewhere, systemData), systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser)
+	} else if elsewhere != "" {
+		fmt.Fprintf(in.out, "Kept: %s, the data by ZENCRYPT_DATA in %s, whose server key is gone now. Remove it yourself.\n", elsewhere, systemEnv)
+	}
+	if packaged && !c.Packaged {
+		fmt.Fprintln(in.out, "The program and its units belong to a package, which 'apt remove zencrypt' takes off.")
+	}
+	return errors.Join(failed...)
+}
+
+// stop ends what runs and keeps it from being started, the socket first: a connection would start the server again.
+// What runs as the user keeps it from being removed.
+func (in *installer) stop() error {
+	var there []string
+	for _, unit := range []string{socketUnit, backupTimer, backupUnit, unitName} {
+		if in.exists(localUnits+"/"+unit) || in.exists(filepath.Dir(packagedUnit)+"/"+unit) || in.exists("/usr"+filepath.Dir(packagedUnit)+"/"+unit) {
+			there = append(there, unit)
+		}
+	}
+	if in.live && len(there) > 0 {
+		if err := in.run("systemctl", append([]string{"stop"}, there...)...); err != nil {
 			return err
 		}
 	}
-	if !c.Purge {
-		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s. 'zencrypt uninstall --purge' deletes them.\n", systemData, systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser)
-		return nil
+	for _, unit := range there {
+		if unit == backupUnit {
+			continue // the timer starts it, it is never enabled
+		}
+		if err := in.systemctl(unit, "disable"); err != nil {
+			return err
+		}
 	}
-	if !in.hasUser() {
-		return nil
+	return nil
+}
+
+// dataElsewhere is the folder of the data where the settings name another than the unit's, else "".
+func (in *installer) dataElsewhere() string {
+	if dir := filepath.Clean(settingOf(in.path(systemEnv), "ZENCRYPT_DATA", systemData)); dir != systemData {
+		return dir
 	}
-	args := []string{systemUser}
-	if in.root != "" {
-		args = append([]string{"--root", in.root}, args...)
+	return ""
+}
+
+// leftBehind lists what is to be removed: the keys first, since without them the rest is worth less to whoever finds it,
+// and the program last, so that it can be asked again. An error leaves out keys alone.
+func (in *installer) leftBehind(purge, packaged bool) (paths []string, err error) {
+	if purge {
+		var keys []string
+		keys, err = filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + "*"))
+		for _, key := range keys { // others may have secrets there too
+			paths = append(paths, systemSecrets+"/"+filepath.Base(key))
+		}
+		paths = append(paths, systemData, systemEnv)
+		for _, unit := range []string{unitName, socketUnit, backupUnit, backupTimer} { // what an operator added with systemctl edit
+			paths = append(paths, localUnits+"/"+unit+".d")
+		}
 	}
-	return in.run("userdel", args...)
+	paths = append(paths, keysDropIn)
+	if !packaged {
+		paths = append(paths, localUnits+"/"+unitName, localUnits+"/"+socketUnit, localUnits+"/"+backupUnit, localUnits+"/"+backupTimer, installedBinary)
+	}
+	return paths, err
 }
 
 // confirmPurge asks for a word that nobody types by habit.
 func confirmPurge(e *env, in *installer) error {
-	fmt.Fprintf(e.stderr, "This deletes every account, file and key of the server in %s and its server key. Nothing brings them back.\nType delete to go on: ", in.path(systemData))
+	what := fmt.Sprintf("This deletes every account, file and key of the server in %s and its server key.", in.path(systemData))
+	if elsewhere := in.dataElsewhere(); elsewhere != "" {
+		what = fmt.Sprintf("This deletes %s and the server key. The data in %s stays, and without a copy of that key no password opens it.", in.path(systemData), elsewhere)
+	}
+	fmt.Fprintf(e.stderr, "%s Nothing brings them back.\nType delete to go on: ", what)
 	line, err := typedLine(e.stdin)
 	if err != nil || strings.TrimSpace(string(line)) != "delete" {
 		return errors.New("nothing was deleted")

@@ -8,6 +8,11 @@ import _ "embed"
 //go:embed zencrypt.service
 var Unit string
 
+// Socket lets systemd hold the server's socket, for who wants that.
+//
+//go:embed zencrypt.socket
+var Socket string
+
 // BackupUnit and BackupTimer back the data up each night.
 //
 //go:embed zencrypt-backup.service

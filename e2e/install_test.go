@@ -64,7 +64,7 @@ func lookBelow(root, name string) (string, error) {
 func checkUnit(t testing.TB, root string) {
 	t.Helper()
 	analyze := program(t, "systemd-analyze", "what systemd says of the unit")
-	if out, err := exec.Command(analyze, "--root="+root, "verify", "zencrypt.service", "zencrypt-backup.service", "zencrypt-backup.timer").CombinedOutput(); err != nil || len(out) > 0 {
+	if out, err := exec.Command(analyze, "--root="+root, "verify", "zencrypt.service", "zencrypt.socket", "zencrypt-backup.service", "zencrypt-backup.timer").CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 	for _, unit := range []string{"zencrypt.service", "zencrypt-backup.service"} {
@@ -108,6 +108,23 @@ func TestBulkInstall(t *testing.T) {
 			t.Errorf("/%s: %v, %v, want %v", path, info, err, want)
 		}
 	}
+	const wanted, socket = "etc/systemd/system/multi-user.target.wants/zencrypt.service", "etc/systemd/system/sockets.target.wants/zencrypt.socket"
+	// The data on a file system of its own, as on a volume.
+	volume := func(t *testing.T, root string) {
+		t.Helper()
+		dir := filepath.Join(root, data)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mount("none", dir, "tmpfs", 0, ""); err != nil {
+			t.Logf("nothing may be mounted here (%v): the data is a plain folder", err)
+		} else {
+			t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+		}
+		if err := os.WriteFile(filepath.Join(dir, "zencrypt.db"), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	user := func(root string) bool {
 		passwd, _ := os.ReadFile(filepath.Join(root, "etc/passwd"))
 		return strings.Contains(string(passwd), "\nzencrypt:")
@@ -125,7 +142,8 @@ func TestBulkInstall(t *testing.T) {
 		install("install", "--dry-run")
 		there(t, root, false, key, env, "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service")
 		install("install")
-		there(t, root, true, env, "usr/local/bin/zencrypt", "etc/systemd/system/multi-user.target.wants/zencrypt.service", timer, "etc/systemd/system/zencrypt-backup.service")
+		there(t, root, true, env, "usr/local/bin/zencrypt", wanted, timer, "etc/systemd/system/zencrypt-backup.service", "etc/systemd/system/zencrypt.socket")
+		there(t, root, false, socket)
 		modeOf(t, root, key, 0o400)
 		modeOf(t, root, "etc/secrets", 0o700)
 		checkUnit(t, root)
@@ -159,7 +177,11 @@ func TestBulkInstall(t *testing.T) {
 			t.Errorf("the unit does not hear of the older key: %q", drop)
 		}
 		checkUnit(t, root)
-		if err := os.MkdirAll(filepath.Join(root, data), 0o700); err != nil {
+		volume(t, root)
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(socket)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/etc/systemd/system/zencrypt.socket", filepath.Join(root, socket)); err != nil {
 			t.Fatal(err)
 		}
 		// What somebody changed with systemctl edit is theirs, and goes only with all the rest.
@@ -173,9 +195,10 @@ func TestBulkInstall(t *testing.T) {
 		}
 		install("uninstall")
 		there(t, root, true, slices.Concat(edits, []string{key, env, data})...)
-		there(t, root, false, "etc/systemd/system/zencrypt.service.d/keys.conf", "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service", "etc/systemd/system/zencrypt-backup.service", "etc/systemd/system/zencrypt-backup.timer", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
+		there(t, root, false, "etc/systemd/system/zencrypt.service.d/keys.conf", "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service", "etc/systemd/system/zencrypt-backup.service", "etc/systemd/system/zencrypt-backup.timer", wanted,
+			socket, "etc/systemd/system/zencrypt.socket")
 		install("uninstall", "--purge", "--yes")
-		there(t, root, false, filepath.Dir(edits[0]), filepath.Dir(edits[1]), key, key+".1", env, data)
+		there(t, root, false, filepath.Dir(edits[0]), filepath.Dir(edits[1]), key, key+".1", env, data+"/zencrypt.db")
 		if user(root) {
 			t.Error("the user is still there")
 		}
@@ -197,8 +220,29 @@ func TestBulkInstall(t *testing.T) {
 			t.Error("there is no user")
 		}
 		checkUnit(t, root)
+		// As the documents tell people to: the package's own program and unit stay the only ones.
+		if out, err := exec.Command(filepath.Join(root, "usr/bin/zencrypt"), "install", "--root", root).CombinedOutput(); err != nil {
+			t.Fatalf("install: %v\n%s", err, out)
+		}
+		there(t, root, false, "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service", "etc/systemd/system/zencrypt-backup.timer", socket)
 		before, _ := os.ReadFile(filepath.Join(root, key))
-		inRoot(t, root, "dpkg", "-i", "/zencrypt.deb") // as an upgrade does
+		// An upgrade leaves off what somebody switched off, and minds no mask.
+		for _, off := range []string{wanted, timer} {
+			if err := os.Remove(filepath.Join(root, off)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		inRoot(t, root, "dpkg", "-i", "/zencrypt.deb")
+		there(t, root, false, wanted, timer)
+		mask := filepath.Join(root, "etc/systemd/system/zencrypt.service")
+		if err := os.Symlink(os.DevNull, mask); err != nil {
+			t.Fatal(err)
+		}
+		inRoot(t, root, "dpkg", "-i", "/zencrypt.deb")
+		there(t, root, false, wanted, timer)
+		if err := os.Remove(mask); err != nil {
+			t.Fatal(err)
+		}
 		if now, _ := os.ReadFile(filepath.Join(root, key)); string(now) != string(before) || len(now) == 0 {
 			t.Error("an upgrade changed the server key")
 		}
@@ -207,9 +251,16 @@ func TestBulkInstall(t *testing.T) {
 		}
 		inRoot(t, root, "dpkg", "-r", "zencrypt")
 		there(t, root, true, key, env, filepath.Dir(edits[1]))
-		there(t, root, false, timer, "usr/bin/zencrypt", "lib/systemd/system/zencrypt.service", "etc/systemd/system/multi-user.target.wants/zencrypt.service")
+		there(t, root, false, timer, "usr/bin/zencrypt", "lib/systemd/system/zencrypt.service", wanted)
+		// Installed again after that, it is switched on as at first, with the same key.
+		inRoot(t, root, "dpkg", "-i", "/zencrypt.deb")
+		there(t, root, true, wanted, timer)
+		if now, _ := os.ReadFile(filepath.Join(root, key)); string(now) != string(before) {
+			t.Error("installing again changed the server key")
+		}
+		volume(t, root)
 		inRoot(t, root, "dpkg", "-P", "zencrypt")
-		there(t, root, false, key, env, data, filepath.Dir(edits[1]))
+		there(t, root, false, key, env, data+"/zencrypt.db", filepath.Dir(edits[1]), wanted, timer)
 		if user(root) {
 			t.Error("the user is still there")
 		}

@@ -56,6 +56,26 @@ func Load(dir string, o LoadOptions) (*Keyring, error) {
 	return ring, nil
 }
 
+// Older lists the names of the older keys' files in dir, beside an active key of the name KeyFile or without one, the
+// lowest version first. It opens none of them. A folder that is not there has none.
+func Older(dir string) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list secrets: %w", err)
+	}
+	var versions []int
+	for _, e := range entries {
+		if n, ok := olderVersion(KeyFile, e.Name()); ok {
+			versions = append(versions, n)
+		}
+	}
+	slices.Sort(versions)
+	for _, n := range versions {
+		names = append(names, KeyFile+"."+strconv.Itoa(n))
+	}
+	return names, nil
+}
+
 // olderVersion reads N of zencrypt_key.N, for an active key of that name; other files (backups of an editor, the
 // zen.key of an old server) are none of ours.
 func olderVersion(active, name string) (int, bool) {

@@ -35,6 +35,7 @@ need zsh zsh "completion in zsh"
 need fish fish "completion in fish"
 need debootstrap debootstrap "the package and the installation in a clean system"
 need systemd-analyze systemd "what systemd says of the unit"
+need caddy caddy "what the proxy that deploy/Caddyfile sets up writes into its log"
 need testssl testssl.sh "a check of the server's TLS"
 need sqlite3 sqlite3 "databases that are looked at from outside"
 command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
