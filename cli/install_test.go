@@ -67,13 +67,10 @@ func TestInstaller_Start(t *testing.T) {
 }
 
 // TestUninstall_Purge: a mounted folder and a file that can't be removed keep nothing else from going, the keys go
-// first and the program last, and data that lies elsewhere stays.
+// first and the program last.
 func TestUninstall_Purge(t *testing.T) {
 	key, database, override := systemSecrets+"/"+secrets.KeyFile, systemData+"/zencrypt.db", localUnits+"/"+unitName+".d/override.conf"
-	in, said := systemBelow(t, key, key+".1", database, systemData+"/blobs/ab", "/srv/zen/zencrypt.db", localUnits+"/"+unitName, override, installedBinary)
-	if err := os.WriteFile(in.path(systemEnv), []byte("ZENCRYPT_DATA=/srv/zen\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	in, _ := systemBelow(t, key, key+".1", database, systemData+"/blobs/ab", systemEnv, localUnits+"/"+unitName, override, installedBinary)
 	var order []string
 	in.removeAll = func(path string) error {
 		order = append(order, strings.TrimPrefix(path, in.root))
@@ -94,7 +91,7 @@ func TestUninstall_Purge(t *testing.T) {
 	if !errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EBUSY) {
 		t.Errorf("it says %v", err)
 	}
-	for path, want := range map[string]bool{key: false, key + ".1": false, database: false, systemData: true, "/srv/zen/zencrypt.db": true, override: false, installedBinary: false, localUnits + "/" + unitName: false} {
+	for path, want := range map[string]bool{key: false, key + ".1": false, database: false, systemData: true, override: false, installedBinary: false, localUnits + "/" + unitName: false} {
 		if in.exists(path) != want {
 			t.Errorf("%s is there: %t", path, !want)
 		}
@@ -102,14 +99,31 @@ func TestUninstall_Purge(t *testing.T) {
 	if len(order) == 0 || order[0] != key || order[len(order)-1] != installedBinary {
 		t.Errorf("removed in the order %q", order)
 	}
-	if !strings.Contains(said.String(), "Kept: /srv/zen, ") {
-		t.Errorf("nothing of the data elsewhere:\n%s", said)
-	}
 	// What is not empty is no success.
 	in, _ = systemBelow(t, database)
 	in.removeAll = func(path string) error { return &fs.PathError{Op: "unlinkat", Path: path, Err: syscall.EBUSY} }
 	if err := in.remove(systemData); !errors.Is(err, syscall.EBUSY) {
 		t.Errorf("a full folder: %v", err)
+	}
+}
+
+// TestUninstall_PurgeElsewhere: data that the settings have elsewhere stays, and with it the keys that open it.
+func TestUninstall_PurgeElsewhere(t *testing.T) {
+	key, database := systemSecrets+"/"+secrets.KeyFile, systemData+"/zencrypt.db"
+	in, said := systemBelow(t, key, key+".1", database, "/srv/zen/zencrypt.db", installedBinary)
+	if err := os.WriteFile(in.path(systemEnv), []byte("ZENCRYPT_DATA=/srv/zen\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&uninstallCmd{Purge: true}).takeOff(in); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{key: true, key + ".1": true, "/srv/zen/zencrypt.db": true, database: false, systemEnv: false, installedBinary: false} {
+		if in.exists(path) != want {
+			t.Errorf("%s is there: %t", path, !want)
+		}
+	}
+	if !strings.Contains(said.String(), "Kept: /srv/zen, ") || !strings.Contains(said.String(), "its server key in "+systemSecrets) {
+		t.Errorf("nothing of what stays:\n%s", said)
 	}
 }
 

@@ -24,7 +24,8 @@ func (uninstallCmd) Help() string {
 	return `Stops the server and removes the units and the program; those of a package stay until the package is removed. The
 data in ` + systemData + `, the server key in ` + systemSecrets + ` and the settings stay, unless --purge is given, which
 cannot be taken back. So do changes made with 'systemctl edit'. Backups in ` + systemBackups + ` stay in any case, and
-so does a folder of data that ZENCRYPT_DATA in ` + systemEnv + ` names; a folder that a volume is mounted on is emptied.
+so does a folder of data that ZENCRYPT_DATA in ` + systemEnv + ` names, with the server key that opens it; a folder that a volume
+is mounted on is emptied.
 
 ` + exitCodes
 }
@@ -50,7 +51,7 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 	}
 	packaged := c.Packaged || in.packaged()
 	elsewhere := in.dataElsewhere()
-	paths, err := in.leftBehind(c.Purge, packaged)
+	paths, err := in.leftBehind(c.Purge, packaged, elsewhere != "")
 	failed := []error{err}
 	for _, path := range paths {
 		failed = append(failed, in.remove(path))
@@ -71,7 +72,7 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 	if !c.Purge {
 		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s. 'zencrypt uninstall --purge' deletes them.\n", cmp.Or(elsewhere, systemData), systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser)
 	} else if elsewhere != "" {
-		fmt.Fprintf(in.out, "Kept: %s, the data by ZENCRYPT_DATA in %s, whose server key is gone now. Remove it yourself.\n", elsewhere, systemEnv)
+		fmt.Fprintf(in.out, "Kept: %s, the data by ZENCRYPT_DATA in %s, and its server key in %s. Remove them yourself, both.\n", elsewhere, systemEnv, systemSecrets)
 	}
 	if packaged && !c.Packaged {
 		fmt.Fprintln(in.out, "The program and its units belong to a package, which 'apt remove zencrypt' takes off.")
@@ -113,13 +114,16 @@ func (in *installer) dataElsewhere() string {
 }
 
 // leftBehind lists what is to be removed: the keys first, since without them the rest is worth less to whoever finds it,
-// and the program last, so that it can be asked again. An error leaves out keys alone.
-func (in *installer) leftBehind(purge, packaged bool) (paths []string, err error) {
+// and the program last, so that it can be asked again. Data that stays keeps its keys: without them no password opens it.
+// An error leaves out keys alone.
+func (in *installer) leftBehind(purge, packaged, dataStays bool) (paths []string, err error) {
 	if purge {
-		var keys []string
-		keys, err = filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + "*"))
-		for _, key := range keys { // others may have secrets there too
-			paths = append(paths, systemSecrets+"/"+filepath.Base(key))
+		if !dataStays {
+			var keys []string
+			keys, err = filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + "*"))
+			for _, key := range keys { // others may have secrets there too
+				paths = append(paths, systemSecrets+"/"+filepath.Base(key))
+			}
 		}
 		paths = append(paths, systemData, systemEnv)
 		for _, unit := range []string{unitName, socketUnit, backupUnit, backupTimer} { // what an operator added with systemctl edit
@@ -137,7 +141,7 @@ func (in *installer) leftBehind(purge, packaged bool) (paths []string, err error
 func confirmPurge(e *env, in *installer) error {
 	what := fmt.Sprintf("This deletes every account, file and key of the server in %s and its server key.", in.path(systemData))
 	if elsewhere := in.dataElsewhere(); elsewhere != "" {
-		what = fmt.Sprintf("This deletes %s and the server key. The data in %s stays, and without a copy of that key no password opens it.", in.path(systemData), elsewhere)
+		what = fmt.Sprintf("This deletes %s and the settings. The data in %s stays, and so does its server key.", in.path(systemData), elsewhere)
 	}
 	fmt.Fprintf(e.stderr, "%s Nothing brings them back.\nType delete to go on: ", what)
 	line, err := typedLine(e.stdin)
