@@ -25,6 +25,35 @@ func TestFactor_LoginTwice(t *testing.T) {
 	}
 }
 
+// TestFactor_LoginAsAnother: who tries somebody's password and then logs in to an account of their own in the same browser
+// leaves the alarm where it belongs, with or without a second factor of their own.
+func TestFactor_LoginAsAnother(t *testing.T) {
+	for name, own := range map[string]bool{"WithoutFactor": false, "WithFactor": true} {
+		t.Run(name, func(t *testing.T) {
+			s, clk := clocked(t)
+			victim, thief := s.client(t), s.client(t)
+			victim.register("victim")
+			phone, _ := victim.turnOn(clk.Now)
+			thief.register("thief")
+			to := "/encrypt"
+			if own {
+				thief.turnOn(clk.Now)
+				to = "/login/factor"
+			}
+			thief.post("/logout").want(t, 303)
+			clk.add(2 * time.Minute)
+			thief.post("/login", "login", "victim", "password", testPassword).leads(t, "/login/factor")
+			thief.post("/login", "login", "thief", "password", testPassword).leads(t, to)
+			s.Clean(t.Context())
+
+			victim.post("/logout").want(t, 303)
+			victim.post("/login", "login", "victim", "password", testPassword).leads(t, "/login/factor")
+			victim.post("/login/factor", "code", phone.code()).leads(t, "/encrypt")
+			victim.get("/activity").want(t, 200, "stopped at the second factor")
+		})
+	}
+}
+
 // TestFactor_OthersStay: a second factor that is on is told with its one-time codes, though other sessions can't be ended.
 func TestFactor_OthersStay(t *testing.T) {
 	s, clk := clocked(t)
