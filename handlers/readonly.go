@@ -72,12 +72,12 @@ type typedField struct {
 func typedFields() []typedField {
 	return []typedField{
 		{"title", told("typed.title"), false}, {"name", told("typed.name"), false}, {"login", told("typed.login"), false},
-		{"description", told("typed.description"), false}, {"recipients", told("typed.recipients"), true},
+		{"description", told("typed.description"), true}, {"recipients", told("typed.recipients"), true},
 		{"public_key", told("typed.public-key"), true}, {"note", told("typed.note"), true},
 	}
 }
 
-// keptFields go along unseen.
+// keptFields go along unseen and whole: a signature or a public key of which a line is missing is another one.
 func keptFields() []string {
 	return []string{"to", "person", "also_me", "sign_with", "format", "armor", "save", "mode", "kind", "encoding", "algorithm", "key", "next", "inline",
 		"sign_other", "key_other", "expires", "email", "user_name", "signature", "certificate", "expected", "recipient", "old_file"}
@@ -117,7 +117,7 @@ func typed(x *fiber.Ctx) *views.Typed {
 	for name, values := range f.values {
 		if slices.Contains(keptFields(), name) {
 			for _, v := range values {
-				t.Hidden = append(t.Hidden, views.Fact{Name: name, Value: printable(v)})
+				t.Hidden = append(t.Hidden, views.Fact{Name: name, Value: shown([]byte(v))})
 			}
 		}
 	}
