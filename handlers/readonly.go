@@ -83,6 +83,22 @@ func keptFields() []string {
 		"sign_other", "key_other", "expires", "email", "user_name", "signature", "certificate", "expected", "recipient", "old_file"}
 }
 
+// secretIn tells that somebody put a private key where a public one belongs: it stays no longer than it must.
+func secretIn(field, value string) bool {
+	switch field {
+	case "recipients", "public_key", "certificate", "recipient":
+		return models.IsPrivate(value)
+	}
+	return false
+}
+
+// wrote tells whether something was typed into a form that is refused for want of a session, and reads it for that, as
+// far as to a file. A form with a file, and one that can't be read, is refused without a look at what else it holds.
+func (c *core) wrote(x *fiber.Ctx) bool {
+	f, err := c.readForm(x, maxEncoded)
+	return err == nil && !f.hasFile() && typed(x) != nil
+}
+
 // typed gives back what a person typed into a form that was refused for a while, as 422 does: secrets excepted. Under htmx
 // the form is still on the page. A file has to be chosen again, and an imported key is a secret.
 func typed(x *fiber.Ctx) *views.Typed {
@@ -100,7 +116,7 @@ func typed(x *fiber.Ctx) *views.Typed {
 		if !field.long {
 			value = printable(value)
 		}
-		if value != "" {
+		if value != "" && !secretIn(field.name, value) {
 			t.Fields = append(t.Fields, views.TypedField{Name: field.name, Label: field.label.In(x.UserContext()), Long: field.long, Value: value})
 		}
 	}
@@ -117,11 +133,13 @@ func typed(x *fiber.Ctx) *views.Typed {
 	for name, values := range f.values {
 		if slices.Contains(keptFields(), name) {
 			for _, v := range values {
-				t.Hidden = append(t.Hidden, views.Fact{Name: name, Value: shown([]byte(v))})
+				if !secretIn(name, v) {
+					t.Hidden = append(t.Hidden, views.Fact{Name: name, Value: shown([]byte(v))})
+				}
 			}
 		}
 	}
-	t.File = f.files || f.hasFile()
+	t.File = f.files || f.hasFile() || f.get("signature_file") != ""
 	return t
 }
 
