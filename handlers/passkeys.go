@@ -105,8 +105,9 @@ func (p *passkeys) Add(x *fiber.Ctx) error {
 	p.endOthers(x, what.Others)
 	var unlock *views.PasskeyAsk
 	if prf == nil && offersPRF([]byte(f.get("credential"))) {
-		if unlock, err = p.askUnlock(x, made); err != nil {
-			return err
+		if unlock, err = p.askUnlock(x, made); err != nil { // it is kept, and its codes are shown this once
+			p.warn("a passkey that was made could not be asked to unlock as well", err)
+			unlock = nil
 		}
 	}
 	switch {
