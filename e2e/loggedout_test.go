@@ -43,10 +43,10 @@ func TestLoggedOut_Typed(t *testing.T) {
 	plain.adopt(c) // as from another tab
 	plain.follow("form.card button")
 	plain.reads("main h1", "A long letter")
-	if got := plain.exact("#item-text"); got != note {
+	if got := plain.exact("#item-text"); "\n"+got != note { // browsers leave a pre's first line end out
 		t.Errorf("the vault holds %q", got)
 	}
-	if a := c.must(c.get("/vault"), http.StatusOK); strings.Count(a.body, "A long letter") != 1 {
-		t.Errorf("the vault: %s", words(a.body))
+	if a := words(c.must(c.get("/vault"), http.StatusOK).body); strings.Count(a, "A long letter") != 1 {
+		t.Errorf("the vault: %s", a)
 	}
 }
