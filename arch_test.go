@@ -79,7 +79,7 @@ var owners = map[string][]string{
 	"github.com/fernet/":         {"crypto/fernet"},
 	"github.com/ProtonMail/":     {"crypto/pgp"},
 	"github.com/alexedwards/":    {"crypto/password"},
-	"github.com/nbutton23/":      {"crypto/password"},
+	"github.com/ccojocar/":       {"crypto/password"},
 	"github.com/coreos/":         {"cli"},
 	"golang.org/x/crypto/acme":   {"cli"},
 	"github.com/pquerna/":        {"crypto/totp"},

@@ -59,7 +59,7 @@ var licences = map[string]string{
 	"github.com/mattn/go-colorable":                "MIT",
 	"github.com/mattn/go-isatty":                   "MIT",
 	"github.com/mattn/go-runewidth":                "MIT",
-	"github.com/nbutton23/zxcvbn-go":               "MIT",
+	"github.com/ccojocar/zxcvbn-go":                "MIT",
 	"github.com/ncruces/go-strftime":               "MIT",
 	"github.com/puzpuzpuz/xsync/v3":                "Apache-2.0",
 	"github.com/remyoudompheng/bigfft":             "BSD-3-Clause",

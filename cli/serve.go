@@ -55,32 +55,6 @@ const (
 	janitorTime = time.Minute
 )
 
-// gcPercent is how much garbage, in percent of what is alive, the server lets come together while files are under way.
-// At Go's usual 100 a file of gigabytes leaves as much garbage as there are word lists and texts; at 25 a page costs
-// nearly twice the processor time, so that it is for files alone.
-const gcPercent = 25
-
-// frugal returns what is told of files under way, and collects garbage sooner while there are any, unless GOGC says else.
-func frugal() func(by int64) {
-	if os.Getenv("GOGC") != "" {
-		return nil
-	}
-	var mu sync.Mutex
-	var n int64
-	return func(by int64) {
-		mu.Lock()
-		defer mu.Unlock()
-		before := n
-		n += by
-		switch {
-		case before == 0 && n > 0:
-			debug.SetGCPercent(gcPercent)
-		case before > 0 && n == 0:
-			debug.SetGCPercent(100)
-		}
-	}
-}
-
 // Run serves until the context ends.
 func (s *serveCmd) Run(e *env) error {
 	cfg := s.Config.Settled()
@@ -147,13 +121,12 @@ func (s *serveCmd) Run(e *env) error {
 		MaxUpload:     int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
 		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: cfg.TrustedProxies,
 		Acts: acts{db, record.Append}, Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
-		Seen: watching.hear(budget), Moves: frugal(),
+		Seen: watching.hear(budget), Moves: boundMemory(int64(cfg.KDFMemory)),
 	}, db, files, budget)
 	if err := app.Recover(e.ctx); err != nil {
 		_ = db.Close()
 		return err
 	}
-	boundMemory(int64(cfg.KDFMemory))
 	first := firstAdmin{store: db.Invitations, dir: ring.Dir, origin: origins[0], log: log}
 	if err := first.offer(e.ctx, e.stdout); err != nil {
 		_ = db.Close()
@@ -234,16 +207,39 @@ func originsOf(cfg config.Config, addr net.Addr) []string {
 // first's memory may not be collected yet when the second starts.
 func loginCost() int64 { return 2 * int64(password.DefaultParams().MemoryKiB) << 10 }
 
-// boundMemory lets the collector run before slow hashes pile up garbage: their blocks of 64 MiB would
-// otherwise double the heap. Between them it runs twice as often as Go would let it, which costs a
-// twentieth of a processor under full load and keeps the whole process below 64 MiB while files of any
-// size go through. GOMEMLIMIT and GOGC, when set, win.
-func boundMemory(budget int64) {
+// How much garbage, in percent of what is alive, the server lets come together.
+const (
+	// gcUsual is half of what Go would: it costs a twentieth of a processor under full load.
+	gcUsual = 50
+	// gcFiles is for while files are under way, each of which would else leave as much garbage as there are word lists and
+	// texts. A page costs nearly twice the processor time with it, so that it is for files alone.
+	gcFiles = 25
+)
+
+// boundMemory lets the collector run before slow hashes pile up garbage, whose blocks of 64 MiB would otherwise double the
+// heap, and often enough that the whole process stays below 64 MiB while files of any size go through. It returns what is
+// told of files that come under way and arrive, nil when there is nothing to tell. GOMEMLIMIT and GOGC, when set, win.
+func boundMemory(budget int64) (moves func(by int64)) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(budget + 64<<20)
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+	if os.Getenv("GOGC") != "" {
+		return nil
+	}
+	debug.SetGCPercent(gcUsual)
+	var mu sync.Mutex
+	var n int64
+	return func(by int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		before := n
+		n += by
+		switch {
+		case before == 0 && n > 0:
+			debug.SetGCPercent(gcFiles)
+		case before > 0 && n == 0:
+			debug.SetGCPercent(gcUsual)
+		}
 	}
 }
 

@@ -63,7 +63,11 @@ func (a *account) show(x *fiber.Ctx, status int, notice, open string, errs views
 	if err != nil {
 		return err
 	}
+	p.Waiting = waiting(list)
 	for _, s := range list {
+		if s.Pending {
+			continue
+		}
 		p.Sessions = append(p.Sessions, views.SessionRow{ID: s.ID.String(), Created: s.Created, Touched: s.Touched,
 			Expires: s.Expires, Current: s.ID == v.session.ID})
 	}
@@ -196,8 +200,8 @@ func (a *account) anew(x *fiber.Ctx, next string) error {
 	return redirect(x, next)
 }
 
-// Sessions handles POST /account/sessions: ends one session (id) or all others (all). Ending the own
-// one is logging out.
+// Sessions handles POST /account/sessions: ends one session (id) or all others (all), those too that wait for their
+// second factor. Ending the own one is logging out.
 func (a *account) Sessions(x *fiber.Ctx) error {
 	v := visitorOf(x)
 	var only models.ID
@@ -227,10 +231,11 @@ func (a *account) Sessions(x *fiber.Ctx) error {
 	for _, s := range list {
 		if (all && s.ID != v.session.ID) || s.ID == only {
 			found = true
-			if err := a.endSession(x.UserContext(), s.ID); err != nil {
-				return err
-			}
+			err = errors.Join(err, a.endSession(x.UserContext(), s.ID)) // one that stays keeps none of the others
 		}
+	}
+	if err != nil {
+		return err
 	}
 	if !found {
 		return fiber.ErrNotFound

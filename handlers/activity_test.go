@@ -310,10 +310,19 @@ func TestUnlock(t *testing.T) {
 			s.url + "//evil.example/": "/account/unlock", s.url: "/account/unlock",
 		} {
 			a := s.ask(t, "POST", "/vault", "text=x", "Cookie", "zencrypt="+c.token(), "Referer", referer, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
-			if got := a.Header.Get("Location"); got != want {
-				t.Errorf("from %q to %q, want %q", referer, got, want)
+			if !strings.Contains(a.want(t, 401, "This session is locked").body, `href="`+want+`" target="_blank"`) {
+				t.Errorf("from %q not to %q: %s", referer, want, a.body)
+			}
+			if a = s.ask(t, "POST", "/keys/rewrap", "", "Cookie", "zencrypt="+c.token(), "Referer", referer, "Sec-Fetch-Site", "same-origin"); a.Header.Get("Location") != want {
+				t.Errorf("from %q, with nothing typed, to %q, want %q", referer, a.Header.Get("Location"), want)
 			}
 		}
+	})
+	t.Run("Typed", func(t *testing.T) {
+		action, fields := c.post("/vault", "title", "typed", "text", "while\nit locked").want(t, 401, "This session is locked", "Unlock in another tab", `target="_blank"`).typed(t)
+		c.post("/account/unlock", "password", testPassword).want(t, 303)
+		c.get(c.upload(action, fields).want(t, 303).Header.Get("Location")).want(t, 200, "typed", "while\nit locked")
+		s.idle(t, 11*time.Minute)
 	})
 	t.Run("Password", func(t *testing.T) {
 		to := c.get(item+"?x=1").want(t, 303).Header.Get("Location")

@@ -120,7 +120,7 @@ func (a *admin) person(x *fiber.Ctx, status int, m *models.Member, open string, 
 	if err != nil {
 		return err
 	}
-	p := views.AdminPerson{Row: a.row(x, m), Me: visitorOf(x).user.Account.Login, Sessions: len(list), OwnQuota: m.Quota != nil,
+	p := views.AdminPerson{Row: a.row(x, m), Me: visitorOf(x).user.Account.Login, Sessions: len(list) - waiting(list), OwnQuota: m.Quota != nil,
 		DefaultQuota: a.opt.AccountQuota, Typed: typed, Open: open}
 	if errs != nil {
 		p.Errors = map[string]views.Fields{open: errs}

@@ -48,7 +48,7 @@ type Options struct {
 	Audit          *audit.Log      // the server log; nil keeps none
 	Acts           ActRecorder     // is told what administrators do; may be nil
 	Seen           func(Seen)      // is told of every request that was answered; may be nil
-	Moves          func(by int64)  // is told of a file that comes under way (1) or has arrived (-1); may be nil
+	Moves          func(by int64)  // is told of a file whose bytes begin to move (1) or have ended to (-1), also within the server; may be nil
 	Languages      *lang.Catalogue // of the pages; nil takes the program's own
 }
 

@@ -276,7 +276,7 @@ func (a *auth) Logout(x *fiber.Ctx) error {
 
 // begin opens a session under a new token, ends the one before (a guest's too), and goes on to next.
 func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
-	if err := a.leave(x); err != nil {
+	if err := a.leave(x, u.Account.ID); err != nil {
 		return err
 	}
 	token, s, err := a.sessions.Create(x.UserContext(), u, false)
@@ -286,14 +286,14 @@ func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 	return a.admit(x, token, s, u, next)
 }
 
-// leave ends the session that a browser had before it logs in anew. One that waited for a second factor did not stop
-// there: its person is here again.
-func (a *auth) leave(x *fiber.Ctx) error {
+// leave ends the session that a browser had before an account logs in anew. One that waited for that account's second
+// factor did not stop there: its person is here again. One that waited for another's did, and is told to its owner.
+func (a *auth) leave(x *fiber.Ctx, account models.ID) error {
 	s := visitorOf(x).session
 	if s == nil {
 		return nil
 	}
-	if s.Pending {
+	if s.Pending && s.Account != nil && *s.Account == account {
 		_ = a.sessions.Claim(x.UserContext(), s) // else it is counted as a log-in that stopped, which it may well be
 	}
 	if err := a.endSession(x.UserContext(), s.ID); err != nil && !models.ReadOnly(err) { // then it is ended in memory

@@ -73,7 +73,8 @@ func (c *core) fail(x *fiber.Ctx, err error) error {
 	if isFragment(x) {
 		return c.html(x, status, views.OutcomeFragment(views.Outcome{Problem: shown}))
 	}
-	if status == fiber.StatusInsufficientStorage || status == fiber.StatusServiceUnavailable || errors.Is(err, blobs.ErrQuota) {
+	switch {
+	case status == fiber.StatusInsufficientStorage, status == fiber.StatusServiceUnavailable, status == fiber.StatusUnauthorized, errors.Is(err, blobs.ErrQuota):
 		shown.Typed = typed(x) // the same may work later
 	}
 	return c.render(x, status, sheet{Page: views.Page{Title: shown.Title, Narrow: shown.Typed == nil}}, views.ProblemPage(*shown))

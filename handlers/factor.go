@@ -63,7 +63,7 @@ func (a *factor) show(x *fiber.Ctx, status int, notice, open string, errs views.
 	}
 	p := views.FactorPage{Login: u.Account.Login, On: s.On(), Required: a.opt.RequireFactor, App: s.TOTP, CodesLeft: s.CodesLeft,
 		CodesMade: s.CodesMade, Damaged: s.Damaged, PasskeysHere: a.passkeysHere(x), PasskeyOrigin: a.passkeyOrigin(),
-		Notice: notice, Open: open, Errors: errs}
+		Notice: notice, OthersStay: x.Query("others") == "stay", Open: open, Errors: errs}
 	if s.Setup != nil {
 		address, err := totp.URL(s.Setup, "Zencrypt "+originHost(a.opt.Origins[0]), u.Account.Login)
 		if err != nil {
@@ -117,11 +117,11 @@ func (a *factor) Confirm(x *fiber.Ctx) error {
 		return a.show(x, fiber.StatusUnprocessableEntity, "", "setup", errs)
 	}
 	a.note(x, models.EventFactorOn, "")
-	a.endOthers(x, f.on("others"))
+	stay := a.endOthers(x, f.on("others"))
 	if codes == nil {
-		return redirect(x, "/account/factor?done=on")
+		return factorDone(x, "on", stay)
 	}
-	return a.codes(x, views.FactorCodes{Codes: codes, First: true})
+	return a.codes(x, views.FactorCodes{Codes: codes, First: true, OthersStay: stay})
 }
 
 // Cancel handles POST /account/factor/cancel: 303.
@@ -162,6 +162,5 @@ func (a *factor) Off(x *fiber.Ctx) error {
 		return err
 	}
 	a.note(x, models.EventFactorOff, "")
-	a.endOthers(x, others)
-	return redirect(x, "/account/factor?done=off")
+	return factorDone(x, "off", a.endOthers(x, others))
 }

@@ -25,7 +25,7 @@ func (a *auth) enter(x *fiber.Ctx, u *models.Unlocked, next string) error {
 	if err != nil {
 		return cantEnter(err)
 	}
-	return a.wait(x, token, next)
+	return a.wait(x, token, u.Account.ID, next)
 }
 
 // recovering goes on after the right recovery code: nothing is changed before the second factor.
@@ -41,7 +41,7 @@ func (a *auth) recovering(x *fiber.Ctx, r *models.Recovery) error {
 	if err != nil {
 		return cantEnter(err)
 	}
-	return a.wait(x, token, "")
+	return a.wait(x, token, r.Account.ID, "")
 }
 
 // recovered sets the new password and lets the person in.
@@ -58,8 +58,8 @@ func (a *auth) recovered(x *fiber.Ctx, r *models.Recovery) error {
 }
 
 // wait gives a session that waits for its second factor, and ends the one before.
-func (a *auth) wait(x *fiber.Ctx, token, next string) error {
-	if err := a.leave(x); err != nil {
+func (a *auth) wait(x *fiber.Ctx, token string, account models.ID, next string) error {
+	if err := a.leave(x, account); err != nil {
 		return err
 	}
 	a.setCookie(x, a.cookieName(), token, 0)

@@ -280,22 +280,16 @@ func (c *core) guard(need Access) fiber.Handler {
 }
 
 // askLogin sends to the log-in page and back afterwards: 303, or 401 under htmx. A post under htmx came
-// from a page that still holds what was typed, so that page stays and shows a card.
+// from a page that still holds what was typed, so that page stays and shows a card. Any other post left its page, which
+// browsers fetch anew: where something was typed, the answer is 401 with that, to be sent again.
 func (c *core) askLogin(x *fiber.Ctx) error {
 	to := "/login"
 	if x.Method() == fiber.MethodGet && localPath(x.OriginalURL()) != "" && x.Path() != "/" {
 		to += "?next=" + url.QueryEscape(x.OriginalURL())
 	}
 	x.Vary("HX-Request")
-	if isFragment(x) && x.Method() == fiber.MethodPost {
-		if x.Get("HX-Target") != "result" {
-			x.Set("HX-Reswap", "afterbegin") // what is swapped otherwise is the very form
-		}
-		p := problem("errors.logged-out",
-			"errors.logged-out-detail",
-			"errors.logged-out-next")
-		p.link, p.newTab = to, true
-		return &refusal{status: fiber.StatusUnauthorized, problem: p}
+	if x.Method() == fiber.MethodPost && (isFragment(x) || c.wrote(x)) {
+		return askBeside(x, to, problem("errors.logged-out", "errors.logged-out-detail", "errors.logged-out-next"))
 	}
 	if isFragment(x) {
 		x.Set("HX-Redirect", to)

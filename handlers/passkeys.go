@@ -102,22 +102,23 @@ func (p *passkeys) Add(x *fiber.Ctx) error {
 	if prf != nil {
 		p.note(x, models.EventPasskeyUnlocks, what.Name)
 	}
-	p.endOthers(x, what.Others)
+	stay := p.endOthers(x, what.Others)
 	var unlock *views.PasskeyAsk
 	if prf == nil && offersPRF([]byte(f.get("credential"))) {
-		if unlock, err = p.askUnlock(x, made); err != nil {
-			return err
+		if unlock, err = p.askUnlock(x, made); err != nil { // it is kept, and its codes are shown this once
+			p.warn("a passkey that was made could not be asked to unlock as well", err)
+			unlock = nil
 		}
 	}
 	switch {
 	case codes != nil:
-		return p.codes(x, views.FactorCodes{Codes: codes, First: true, Unlock: unlock, Unlocks: prf != nil})
+		return p.codes(x, views.FactorCodes{Codes: codes, First: true, Unlock: unlock, Unlocks: prf != nil, OthersStay: stay})
 	case unlock != nil:
-		return p.render(x, fiber.StatusOK, passkeyPage, views.PasskeyStep(views.PasskeyPage{Ask: *unlock, Made: true}))
+		return p.render(x, fiber.StatusOK, passkeyPage, views.PasskeyStep(views.PasskeyPage{Ask: *unlock, Made: true, OthersStay: stay}))
 	case prf != nil:
-		return redirect(x, "/account/factor?done=unlocks")
+		return factorDone(x, "unlocks", stay)
 	}
-	return redirect(x, "/account/factor?done=passkey")
+	return factorDone(x, "passkey", stay)
 }
 
 func (p *passkeys) failed(x *fiber.Ctx, why string) error {
@@ -245,6 +246,5 @@ func (p *passkeys) Delete(x *fiber.Ctx) error {
 		return err
 	}
 	p.note(x, models.EventPasskeyRemoved, "")
-	p.endOthers(x, others)
-	return redirect(x, "/account/factor?done=removed")
+	return factorDone(x, "removed", p.endOthers(x, others))
 }

@@ -72,15 +72,31 @@ type typedField struct {
 func typedFields() []typedField {
 	return []typedField{
 		{"title", told("typed.title"), false}, {"name", told("typed.name"), false}, {"login", told("typed.login"), false},
-		{"description", told("typed.description"), false}, {"recipients", told("typed.recipients"), true},
+		{"description", told("typed.description"), true}, {"recipients", told("typed.recipients"), true},
 		{"public_key", told("typed.public-key"), true}, {"note", told("typed.note"), true},
 	}
 }
 
-// keptFields go along unseen.
+// keptFields go along unseen and whole: a signature or a public key of which a line is missing is another one.
 func keptFields() []string {
 	return []string{"to", "person", "also_me", "sign_with", "format", "armor", "save", "mode", "kind", "encoding", "algorithm", "key", "next", "inline",
 		"sign_other", "key_other", "expires", "email", "user_name", "signature", "certificate", "expected", "recipient", "old_file"}
+}
+
+// secretIn tells that somebody put a private key where a public one belongs: it stays no longer than it must.
+func secretIn(field, value string) bool {
+	switch field {
+	case "recipients", "public_key", "certificate", "recipient":
+		return models.IsPrivate(value)
+	}
+	return false
+}
+
+// wrote tells whether something was typed into a form that is refused for want of a session, and reads it for that, as
+// far as to a file. A form with a file, and one that can't be read, is refused without a look at what else it holds.
+func (c *core) wrote(x *fiber.Ctx) bool {
+	f, err := c.readForm(x, maxEncoded)
+	return err == nil && !f.hasFile() && typed(x) != nil
 }
 
 // typed gives back what a person typed into a form that was refused for a while, as 422 does: secrets excepted. Under htmx
@@ -100,7 +116,7 @@ func typed(x *fiber.Ctx) *views.Typed {
 		if !field.long {
 			value = printable(value)
 		}
-		if value != "" {
+		if value != "" && !secretIn(field.name, value) {
 			t.Fields = append(t.Fields, views.TypedField{Name: field.name, Label: field.label.In(x.UserContext()), Long: field.long, Value: value})
 		}
 	}
@@ -117,11 +133,13 @@ func typed(x *fiber.Ctx) *views.Typed {
 	for name, values := range f.values {
 		if slices.Contains(keptFields(), name) {
 			for _, v := range values {
-				t.Hidden = append(t.Hidden, views.Fact{Name: name, Value: printable(v)})
+				if !secretIn(name, v) {
+					t.Hidden = append(t.Hidden, views.Fact{Name: name, Value: shown([]byte(v))})
+				}
 			}
 		}
 	}
-	t.File = f.files || f.hasFile()
+	t.File = f.files || f.hasFile() || f.get("signature_file") != ""
 	return t
 }
 

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"database/sql"
+	"html"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -9,20 +10,53 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"filippo.io/age"
 
+	"zencrypt/crypto/pgp"
 	"zencrypt/models"
 )
 
-// full makes a server read-only.
-func (s *server) full(t *testing.T) {
+// full makes a server read-only, until room is called.
+func (s *server) full(t *testing.T) (room func()) {
 	t.Helper()
-	s.db.SetDisk(models.Disk{Free: func() (int64, error) { return 0, nil }, Floor: 1 << 30})
+	var free atomic.Int64
+	s.db.SetDisk(models.Disk{Free: func() (int64, error) { return free.Load(), nil }, Floor: 1 << 30})
 	if s.db.Look(t.Context()); s.db.Why() == "" {
 		t.Fatal("the server saves")
 	}
+	return func() {
+		t.Helper()
+		free.Store(1 << 40)
+		if s.db.Look(t.Context()); s.db.Why() != "" {
+			t.Fatalf("the server saves nothing: %s", s.db.Why())
+		}
+	}
+}
+
+var (
+	typedForm  = regexp.MustCompile(`(?s)<form class="card" method="post" action="([^"]*)" enctype="multipart/form-data">(.*?)</form>`)
+	typedInput = regexp.MustCompile(`(?s)<(input|textarea)\b[^>]*? name="([^"]*)"(?:[^>]*? value="([^"]*)")?[^>]*>(?:\n?([^<]*)</textarea>)?`)
+)
+
+// typed are the fields of the form in which a page gives back what was typed, and where it goes, as a browser sends them:
+// each line end as CRLF.
+func (a answer) typed(t *testing.T) (action string, fields []string) {
+	t.Helper()
+	form := typedForm.FindStringSubmatch(a.body)
+	if form == nil {
+		t.Fatalf("what was typed is not given back: %d\n%s", a.StatusCode, a.body)
+	}
+	for _, m := range typedInput.FindAllStringSubmatch(form[2], -1) {
+		value := m[3]
+		if m[1] == "textarea" {
+			value = m[4]
+		}
+		fields = append(fields, m[2], strings.ReplaceAll(lf(html.UnescapeString(value)), "\n", "\r\n"))
+	}
+	return html.UnescapeString(form[1]), fields
 }
 
 // TestReadOnly_Routes goes to every route of a server that can't save: each page is there, under the banner, and what
@@ -111,6 +145,60 @@ func TestBusy_Database(t *testing.T) {
 	if w := s.db.Stats().WriteWait; w.Total == 0 {
 		t.Errorf("%+v", w)
 	}
+}
+
+// TestTyped_Values: what a form gives back is what was typed, to the last line and character, and does the same when it
+// is sent again.
+func TestTyped_Values(t *testing.T) {
+	s := newServer(t)
+	c := s.client(t)
+	c.register("mira")
+	key := keyLink.FindString(c.get("/keys").want(t, 200).body)
+	sentence := "A line with <b>, \"quotes\" & more.\r\n"
+	description := strings.TrimSpace(strings.Repeat(sentence, 1000/len(sentence)))
+	armor := newPGP(t, pgp.KeyParams{Name: "Mira"}).Certificate().Armor()
+	recipient := "age1pq" + strings.Repeat("0123456789", 195)
+	type sending struct {
+		path   string
+		fields []string
+	}
+	var waiting []sending
+	room := s.full(t)
+	for _, sent := range []sending{
+		{key + "/describe", []string{"name", "a name", "description", description}},
+		// What a page sends unseen, be it of this form or not.
+		{"/vault", []string{"title", "a title", "text", "\r\na text\r\n", "certificate", armor, "signature", armor, "recipient", recipient, "sign_other", "a\nb"}},
+	} {
+		action, fields := c.post(sent.path, sent.fields...).want(t, 507).typed(t)
+		if action != sent.path || len(fields) != len(sent.fields) {
+			t.Errorf("%s: %d fields go to %s, want %d", sent.path, len(fields)/2, action, len(sent.fields)/2)
+		}
+		for i := 0; i < len(sent.fields); i += 2 {
+			if got := value(fields, sent.fields[i]); lf(got) != lf(sent.fields[i+1]) {
+				t.Errorf("%s gives back %s as %q, want %q", sent.path, sent.fields[i], got, sent.fields[i+1])
+			}
+		}
+		waiting = append(waiting, sending{action, fields})
+	}
+	room()
+	for _, again := range waiting {
+		c.upload(again.path, again.fields).want(t, 303)
+	}
+	if page := html.UnescapeString(c.get(key).want(t, 200).body); !strings.Contains(page, lf(description)) {
+		t.Errorf("the description is not on the key's page\n%s", page)
+	}
+}
+
+func lf(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
+
+// value is what a form's field has.
+func value(fields []string, name string) string {
+	for i := 0; i < len(fields); i += 2 {
+		if fields[i] == name {
+			return fields[i+1]
+		}
+	}
+	return ""
 }
 
 // TestTyped_Fields: a form that is given back holds whatever handlers read, but for secrets and for forms in which nothing

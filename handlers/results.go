@@ -227,6 +227,8 @@ func (r *results) try(x *fiber.Ctx, s *models.Session, res *models.Result, keys 
 		return err
 	}
 	defer spool.Close()
+	r.reads(1)
+	defer r.reads(-1)
 	start := make([]byte, crypto.Sniff)
 	n, err := spool.ReadAt(start, 0)
 	if err != nil && err != io.EOF {

@@ -77,6 +77,8 @@ func (j *rewrapJob) renewText(ctx context.Context, t rewrapTask, item *models.It
 }
 
 func (j *rewrapJob) renewFile(ctx context.Context, t rewrapTask, item *models.Item) error {
+	j.reads(1)
+	defer j.reads(-1)
 	// A person at the quota's end may rewrap too: for the length of one item there are two copies.
 	space, err := j.files.ReserveRow(accountOwner(j.user), math.MaxInt64, 0)
 	if err != nil {

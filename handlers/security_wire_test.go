@@ -37,6 +37,8 @@ func TestSecurity_Smuggling(t *testing.T) {
 		"403":           "POST /hash HTTP/1.1\r\n" + ours,
 		"421":           "POST /hash HTTP/1.1\r\nHost: evil.example\r\nSec-Fetch-Site: same-origin\r\n",
 		"303 to log-in": "POST /vault HTTP/1.1\r\n" + good,
+		"303, form":     "POST /vault HTTP/1.1\r\n" + good + urlencoded,
+		"303, parts":    "POST /vault HTTP/1.1\r\n" + good + multi,
 		"415":           "POST /hash HTTP/1.1\r\n" + good + "Content-Type: application/json\r\n",
 		"400 kind":      "POST /hash HTTP/1.1\r\n" + good,
 		"413 fields":    "POST /meter HTTP/1.1\r\n" + good + multi,

@@ -91,7 +91,7 @@ func (c *core) placeOf(x *fiber.Ctx) string {
 }
 
 // askUnlock sends to the unlock page and back afterwards: 303, or 401 under htmx. A post under htmx came from a page
-// that still holds what was typed, so that page stays and shows a card.
+// that still holds what was typed, so that page stays and shows a card; any other is as askLogin has it.
 func (c *core) askUnlock(x *fiber.Ctx) error {
 	to := "/account/unlock"
 	if place := c.placeOf(x); place != "" && place != "/" {
@@ -99,18 +99,20 @@ func (c *core) askUnlock(x *fiber.Ctx) error {
 	}
 	x.Vary("HX-Request")
 	switch {
+	case x.Method() == fiber.MethodPost && (isFragment(x) || c.wrote(x)):
+		return askBeside(x, to, problem("errors.locked", "errors.locked-detail", "errors.locked-next"))
 	case !isFragment(x):
 		return x.Redirect(to, fiber.StatusSeeOther)
-	case x.Method() == fiber.MethodPost:
-		if x.Get("HX-Target") != "result" {
-			x.Set("HX-Reswap", "afterbegin") // what is swapped otherwise is the very form
-		}
-		p := problem("errors.locked",
-			"errors.locked-detail",
-			"errors.locked-next")
-		p.link, p.newTab = to, true
-		return &refusal{status: fiber.StatusUnauthorized, problem: p}
 	}
 	x.Set("HX-Redirect", to)
 	return x.SendStatus(fiber.StatusUnauthorized)
+}
+
+// askBeside is 401 with a link that opens in another tab: what was typed is on the page and stays there.
+func askBeside(x *fiber.Ctx, to string, p trouble) error {
+	if isFragment(x) && x.Get("HX-Target") != "result" {
+		x.Set("HX-Reswap", "afterbegin") // what is swapped otherwise is the very form
+	}
+	p.link, p.newTab = to, true
+	return &refusal{status: fiber.StatusUnauthorized, problem: p}
 }

@@ -37,6 +37,11 @@ func methodName(x *fiber.Ctx) string {
 // moves counts a file that comes under way or has arrived.
 func (c *core) moves(files *atomic.Int64, by int64) {
 	files.Add(by)
+	c.reads(by)
+}
+
+// reads tells of a file that is read through, where it comes or goes, and where it is opened or renewed in its place.
+func (c *core) reads(by int64) {
 	if c.opt.Moves != nil {
 		c.opt.Moves(by)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -85,4 +86,47 @@ func TestWatch(t *testing.T) {
 			t.Errorf("told too much: %+v", e)
 		}
 	}
+}
+
+// TestMoves: a file counts as under way wherever its bytes are read through: also where a result is opened in its place,
+// and where an item is renewed.
+func TestMoves(t *testing.T) {
+	var under, began atomic.Int64
+	s := newServer(t, func(o *Options) {
+		o.Moves = func(by int64) {
+			if under.Add(by); by > 0 {
+				began.Add(by)
+			}
+		}
+	})
+	c := s.client(t)
+	c.register("mover")
+	counted := func(what string, want int64) {
+		t.Helper()
+		if got := began.Swap(0); got != want || under.Load() != 0 {
+			t.Errorf("%s: %d files, %d of them still under way, want %d", what, got, under.Load(), want)
+		}
+	}
+	page := c.upload("/encrypt", []string{"to", "passphrase", "passphrase", "a long passphrase"}, [2]string{"a.txt", "content"}).want(t, 200)
+	sealed := c.get(resultPath(t, page.body)+"/file").want(t, 200).body
+	until(t, "the download is over", func() bool { return under.Load() == 0 })
+	result := resultPath(t, c.upload("/decrypt", []string{"mode", "files"}, [2]string{"a.age", sealed}).want(t, 422).body)
+	began.Store(0)
+	c.post(result+"/open", "passphrase", "wrong").want(t, 422)
+	counted("a wrong passphrase", 1)
+	c.post(result+"/open", "passphrase", "a long passphrase").want(t, 303)
+	counted("the right one", 1)
+
+	for range 2 {
+		c.upload("/encrypt", []string{"to", "me", "save", "1", "mode", "files"}, [2]string{"b.txt", "content"}).want(t, 200)
+	}
+	c.upload("/encrypt", []string{"to", "me", "save", "1", "text", "not a file"}).want(t, 200)
+	for _, path := range keyLink.FindAllString(c.get("/keys").body, 2) {
+		c.post(path+"/rotate").want(t, 303)
+	}
+	began.Store(0)
+	c.post("/keys/rewrap").want(t, 303)
+	s.rewrapped(t, c)
+	c.get("/keys").want(t, 200, "3 items were rewrapped")
+	counted("a renewal", 2)
 }

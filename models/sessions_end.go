@@ -107,7 +107,7 @@ func (s *Sessions) stopped(rows []sessionRow) {
 	}
 }
 
-// List returns the sessions of an account that are alive, newest first, without keys.
+// List returns the sessions of an account that are alive, newest first, without keys: those too that are pending.
 func (s *Sessions) List(ctx context.Context, account ID) ([]Session, error) {
 	owner, err := s.db.Accounts.Get(ctx, account)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Sessions) List(ctx context.Context, account ID) ([]Session, error) {
 	var out []Session
 	for i := range rows {
 		s.recall(&rows[i])
-		if !s.ended(&rows[i]) && !rows[i].Pending {
+		if !s.ended(&rows[i]) {
 			out = append(out, *rows[i].session())
 		}
 	}

@@ -97,6 +97,9 @@ func account(open string, errors Fields) AccountPage {
 	if open != "" {
 		a.Errors = map[string]Fields{open: errors}
 	}
+	if open == "sessions" {
+		a.Waiting = 2
+	}
 	return a
 }
 

@@ -37,15 +37,15 @@ func factorExamples() []example {
 			nothing(p)
 			p.Setup, p.Open, p.Errors = setup, "setup", Fields{"code": "This code is not right."}
 		}))},
-		{name: "second-factor-few-codes", page: page, body: SecondFactor(factorPage(func(p *FactorPage) { p.CodesLeft, p.Notice = 1, "It is on." }))},
+		{name: "second-factor-few-codes", page: page, body: SecondFactor(factorPage(func(p *FactorPage) { p.CodesLeft, p.Notice, p.OthersStay = 1, "It is on.", true }))},
 		{name: "second-factor-no-codes", page: page, body: SecondFactor(factorPage(func(p *FactorPage) { p.CodesLeft, p.Damaged = 0, true }))},
 		{name: "second-factor-address", page: page, body: SecondFactor(factorPage(func(p *FactorPage) { p.PasskeysHere, p.PasskeyOrigin = false, "http://localhost:8080" }))},
 		{name: "second-factor-no-name", page: page, body: SecondFactor(factorPage(func(p *FactorPage) { nothing(p); p.PasskeysHere = false }))},
-		{name: "second-factor-codes-first", page: page, body: OneTimeCodes(FactorCodes{Codes: codes, Server: "zen.example", First: true, Unlock: passkeyAsk("get")})},
+		{name: "second-factor-codes-first", page: page, body: OneTimeCodes(FactorCodes{Codes: codes, Server: "zen.example", First: true, Unlock: passkeyAsk("get"), OthersStay: true})},
 		{name: "second-factor-codes-new", page: page, body: OneTimeCodes(FactorCodes{Codes: codes, Server: "zen.example", Unlocks: true})},
 		{name: "passkey-create", page: page, body: PasskeyStep(PasskeyPage{Ask: *passkeyAsk("create")})},
 		{name: "passkey-unlock", page: page, body: PasskeyStep(PasskeyPage{Ask: *passkeyAsk("get")})},
-		{name: "passkey-unlock-made", page: page, body: PasskeyStep(PasskeyPage{Ask: *passkeyAsk("get"), Made: true})},
+		{name: "passkey-unlock-made", page: page, body: PasskeyStep(PasskeyPage{Ask: *passkeyAsk("get"), Made: true, OthersStay: true})},
 		{name: "login-passkey", page: enter, body: Login(LoginForm{Next: "/vault", Passkey: passkeyAsk("get")})},
 		{name: "factor-app", page: enter, body: Factor(FactorForm{TriesLeft: 5, App: true, Codes: true, Next: "/vault"})},
 		{name: "factor-passkey", page: enter, body: Factor(FactorForm{TriesLeft: 1, Passkeys: true, Passkey: passkeyAsk("get"), Errors: Fields{"code": "This code is not right."}})},

@@ -289,6 +289,7 @@ type AccountPage struct {
 	Login           string
 	Created         time.Time
 	Sessions        []SessionRow
+	Waiting         int // log-ins that wait for their second factor
 	Items           int
 	Holds           Holds
 	QuotaUsed       int64

@@ -58,6 +58,7 @@ type FactorPage struct {
 	PasskeyOrigin string // else where they do, or ""
 	Damaged       bool   // something stored does not open
 	Notice        string
+	OthersStay    bool   // the other sessions were to be ended, and could not
 	Open          string // the form that Errors are of: "app", "setup", "off", "codes", "passkey", "unlock-ID", "delete-ID"
 	Errors        Fields
 }
@@ -76,10 +77,14 @@ type FactorCodes struct {
 	First   bool        // they came with the first factor
 	Unlocks bool        // the passkey they came with opens the account too
 	Unlock  *PasskeyAsk // or it could, and is asked here
+	// OthersStay: the other sessions were to be ended, and could not.
+	OthersStay bool
 }
 
 // PasskeyPage is the page on which a passkey is made, or asked to unlock.
 type PasskeyPage struct {
 	Ask  PasskeyAsk
 	Made bool // it was made just now
+	// OthersStay: the other sessions were to be ended, and could not.
+	OthersStay bool
 }
