@@ -3,6 +3,7 @@ package handlers
 import (
 	"bytes"
 	"errors"
+	"io"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -14,7 +15,37 @@ const (
 	formBytes = 128 << 20
 	// smallForm is how many bytes of fields are not counted: as much stands in memory before a handler runs.
 	smallForm = smallBody
+	// maxName is how many bytes a field's name may have: names stand in memory as long as the form, and no page's has 20.
+	maxName = 64
+	// maxHead bounds the bytes that come while mime/multipart looks for a part and reads its headers, which it does without
+	// a bound before the first part and up to 10 MiB a part; 4 KiB of them may be the content behind. A name of 255 letters, each
+	// of four bytes that come percent-encoded, takes 3 KiB, and some clients send it in two ways (RFC 6266, section 4.3).
+	maxHead = 16 << 10
 )
+
+// formReader is a form's body as it is parsed.
+type formReader struct {
+	body io.Reader
+	left int // bytes that a part's head may still have; looked at while one is read
+	in   bool
+}
+
+// head runs next, which reads the head of a part.
+func (r *formReader) head(next func() error) error {
+	r.left, r.in = maxHead, true
+	defer func() { r.in = false }()
+	return next()
+}
+
+func (r *formReader) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	if r.in {
+		if r.left -= n; r.left < 0 {
+			return 0, errMalformed
+		}
+	}
+	return n, err
+}
 
 // holdForm takes room for a form's fields, which releaseForm gives back. Whoever sends is a User here: a
 // guest's place is for slow hashes, and there is but one.
