@@ -79,6 +79,7 @@ type core struct {
 	opening    sync.Map       // results that are being opened, each with what its end closes
 	memory     *limits.Budget // whole messages that have to stand in memory (Fernet files)
 	forms      *limits.Budget // fields of forms on their way in
+	longForms  *limits.Gate   // those of a client that take of it
 	rp         *passkey.RP    // nil where browsers have no passkeys for the server's address
 	asked      *ceremonies
 	refusals   refusals // for the server log
@@ -123,6 +124,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		transfers: newTransfers(),
 		memory:    limits.NewBudget(wholeBytes, 0, 8, 5*time.Second),
 		forms:     limits.NewBudget(formBytes, 0, 64, 5*time.Second),
+		longForms: limits.NewGate(formsPerClient),
 		rp:        relyingParty(o.Origins),
 		asked:     newCeremonies(o.Now),
 		rates: rates{

@@ -39,23 +39,23 @@ type form struct {
 	part   *multipart.Part // the last that advance came to
 	next   *multipart.Part // the first file, not read yet
 	count  int
-	ticked int          // people, who do not count
-	files  bool         // the first file has come
-	most   int64        // bytes that the fields may have in all
-	held   int64        // bytes of fields that came
-	take   func() error // takes most from the budget for forms; nil once that is done
+	ticked int                 // people, who do not count
+	files  bool                // the first file has come
+	most   int64               // bytes that the fields may have in all
+	held   int64               // bytes of fields that came
+	hold   func(n int64) error // takes room for n bytes in all from the budget for forms
 }
 
 // readForm reads the fields of an urlencoded or multipart form up to the first file. limit bounds the
-// whole body in bytes. Fields stand in memory, so what they may hold is taken from the budget for forms
-// until the answer is made; files stream and hold none.
+// whole body in bytes. Fields stand in memory, so what they hold is taken from the budget for forms, as
+// they come and until the answer is made; files stream and hold none.
 func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
 	f := &form{values: url.Values{}, most: min(limit, maxEncoded)}
 	if n := bodyLength(x); n >= 0 {
 		f.most = min(f.most, n)
 	}
 	x.Locals(localTyped, f)
-	f.take = func() error { return c.holdForm(x, f.most) }
+	f.hold = func(n int64) error { return c.holdForm(x, n) }
 	kind, params, err := mime.ParseMediaType(x.Get(fiber.HeaderContentType))
 	if err != nil {
 		if n := x.Request().Header.ContentLength(); n == 0 || n == -2 {

@@ -45,6 +45,14 @@ func class(v *visitor) limits.Class {
 	return limits.Guest
 }
 
+// place is who counts for what one may do at a time: the account, or the guest's client.
+func place(v *visitor) [16]byte {
+	if v.user != nil {
+		return [16]byte(v.user.Account.ID)
+	}
+	return v.client
+}
+
 // checkSize refuses an upload by its Content-Length, before anything of it is read.
 func (c *core) checkSize(x *fiber.Ctx) error {
 	if bodyLength(x) > c.bodyLimit() {
@@ -88,11 +96,7 @@ func bodyLength(x *fiber.Ctx) int64 { return int64(x.Request().Header.ContentLen
 // how many. The caller must defer finish, and call commit when everything went well.
 func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 	v := visitorOf(x)
-	place := v.client
-	if v.user != nil {
-		place = [16]byte(v.user.Account.ID)
-	}
-	leave, ok := c.uploads.Enter(place)
+	leave, ok := c.uploads.Enter(place(v))
 	if !ok {
 		return nil, &refusal{status: fiber.StatusTooManyRequests, problem: problem("errors.two-uploads",
 			"errors.two-uploads-detail", "errors.two-uploads-next")}
