@@ -172,7 +172,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		// (request smuggling), so such a connection never serves another one. It is said again
 		// afterwards, since resetting a response forgets it.
 		n := ctx.Request.Header.ContentLength()
-		long := n == -1 || n > smallBody || oddlyFramed(ctx.Request.Header.RawHeaders())
+		long := unread(int64(n)) || oddlyFramed(ctx.Request.Header.RawHeaders())
 		if long {
 			markLinger(ctx)
 		}
@@ -195,6 +195,9 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 
 // smallBody is what fasthttp has read in full before the handler runs, so nothing of it can be left over.
 const smallBody = 8 << 10
+
+// unread tells whether a body of a Content-Length, -1 for one in chunks, may still be on its way when the handler runs.
+func unread(length int64) bool { return length == -1 || length > smallBody }
 
 // oddlyFramed tells whether a proxy in front of us may see another end of a request's body than fasthttp,
 // which takes the last of several lengths and passes over a transfer coding that it does not know. Such a

@@ -359,9 +359,11 @@ func (c *core) endSession(ctx context.Context, id models.ID) error {
 	gone, err := c.db.Sessions.End(ctx, id)
 	if err != nil {
 		c.ended.Store(id, struct{}{}) // the janitor tries again
+		c.transfers.cut(id)
 		return err
 	}
 	c.ended.Delete(id)
+	c.transfers.cut(id) // what found the session while it was being removed
 	c.dropResults(gone)
 	return nil
 }

@@ -50,6 +50,14 @@ type form struct {
 // whole body in bytes. Fields stand in memory, so what they hold is taken from the budget for forms, as
 // they come and until the answer is made; files stream and hold none.
 func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
+	f, err := c.takeForm(x, limit)
+	if tr := pendingOf(x); tr != nil && tr.stopped.Load() {
+		return nil, errCut // while it came, the session that it came with was ended
+	}
+	return f, err
+}
+
+func (c *core) takeForm(x *fiber.Ctx, limit int64) (*form, error) {
 	f := &form{values: url.Values{}, most: min(limit, maxEncoded)}
 	if n := bodyLength(x); n >= 0 {
 		f.most = min(f.most, n)
@@ -65,13 +73,13 @@ func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
 	}
 	switch kind {
 	case fiber.MIMEApplicationForm:
-		f.receive(newBodyReader(x.Context(), min(limit, maxEncoded)))
+		f.receive(newBodyReader(x.Context(), min(limit, maxEncoded)), pendingOf(x))
 		return f, f.readEncoded()
 	case fiber.MIMEMultipartForm:
 		if params["boundary"] == "" {
 			return nil, errMalformed
 		}
-		f.receive(newBodyReader(x.Context(), limit))
+		f.receive(newBodyReader(x.Context(), limit), pendingOf(x))
 		f.split(params["boundary"])
 		f.next, err = f.advance()
 		return f, err
@@ -79,7 +87,9 @@ func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
 	return nil, fiber.ErrUnsupportedMediaType
 }
 
-func (f *form) receive(body *bodyReader) { f.body, f.in = body, &formReader{body: body} }
+func (f *form) receive(body *bodyReader, tr *transfer) {
+	f.body, f.in = body, &formReader{body: body, tr: tr}
+}
 
 // split reads the body as a multipart form.
 func (f *form) split(boundary string) {

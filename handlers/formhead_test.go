@@ -24,7 +24,7 @@ func (letters) Read(p []byte) (int, error) {
 // multi is a multipart form with the boundary b, as the server reads it.
 func multi(body io.Reader) *form {
 	f := &form{values: url.Values{}, most: maxEncoded, hold: func(int64) error { return nil }}
-	f.receive(&bodyReader{src: body, now: time.Now, limits: defaultConnLimits, limit: 1 << 40, length: -1, buf: make([]byte, pieceBytes)})
+	f.receive(&bodyReader{src: body, now: time.Now, limits: defaultConnLimits, limit: 1 << 40, length: -1, buf: make([]byte, pieceBytes)}, nil)
 	f.split("b")
 	return f
 }

@@ -28,10 +28,11 @@ const (
 	maxHead = 16 << 10
 )
 
-// formReader is a form's body as it is parsed.
+// formReader is a form's body as it is parsed. It ends when the sender's session is ended.
 type formReader struct {
 	body io.Reader
-	left int // bytes that a part's head may still have; looked at while one is read
+	tr   *transfer // may be nil
+	left int       // bytes that a part's head may still have; looked at while one is read
 	in   bool
 }
 
@@ -44,6 +45,9 @@ func (r *formReader) head(next func() error) error {
 
 func (r *formReader) Read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
+	if r.tr != nil && r.tr.stopped.Load() { // also while it waited for these very bytes
+		return 0, errCut
+	}
 	if r.in {
 		if r.left -= n; r.left < 0 {
 			return 0, errMalformed

@@ -27,6 +27,7 @@ const (
 	localVisitor = "visitor"
 	localRequest = "request"
 	localForm    = "form"
+	localPending = "pending" // the request among the transfers, while its form comes in
 	localFactors = "factors" // what this log-in was done with, where that is more or other than a password
 	localMade    = "made"    // this request made the account: its first browser is no stranger
 )
@@ -58,6 +59,11 @@ func (c *core) observe(x *fiber.Ctx) (err error) {
 	x.Locals(localRequest, hex.EncodeToString(id[:]))
 	start := c.opt.Now()
 	defer releaseForm(x)
+	defer func() {
+		if tr := pendingOf(x); tr != nil {
+			c.transfers.done(tr)
+		}
+	}()
 	defer func() {
 		if r := recover(); r != nil {
 			// The panic's text may hold content, so only its place is worth a line.
@@ -162,6 +168,14 @@ func (c *core) visit(x *fiber.Ctx) error {
 		switch models.ErrorCode(err) {
 		case "":
 			if _, ended := c.ended.Load(s.ID); ended {
+				c.clearCookie(x, name)
+				continue
+			}
+			alive, err := c.attend(x, s)
+			if err != nil {
+				return err
+			}
+			if !alive {
 				c.clearCookie(x, name)
 				continue
 			}

@@ -109,8 +109,15 @@ func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 		leave()
 		return nil, err
 	}
+	tr := c.transfers.add(v.session)
+	if before := pendingOf(x); before != nil && before.stopped.Load() { // which is the last that knows of it
+		c.transfers.done(tr)
+		space.Release()
+		leave()
+		return nil, errCut
+	}
 	c.moves(&c.moving.up, 1)
-	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), space: space, leave: leave}, nil
+	return &upload{core: c, x: x, v: v, tr: tr, space: space, leave: leave}, nil
 }
 
 // eachFile runs one for every file of a form, in order; space is what to reserve for all of them. When
@@ -131,6 +138,9 @@ func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, 
 		if err != nil {
 			return err
 		}
+		if p == nil && u.tr.stopped.Load() {
+			return errCut
+		}
 		if p == nil {
 			return u.commit()
 		}
@@ -142,8 +152,8 @@ func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, 
 			return c.tooLarge(x)
 		case body.err != nil:
 			return bodyError(body.err)
-		case errors.Is(err, errCut):
-			return errMalformed
+		case errors.Is(err, errCut), u.tr.stopped.Load(): // whatever the formats make of that
+			return errCut
 		case err != nil:
 			return err
 		}
