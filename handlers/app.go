@@ -79,6 +79,7 @@ type core struct {
 	opening    sync.Map       // results that are being opened, each with what its end closes
 	memory     *limits.Budget // whole messages that have to stand in memory (Fernet files)
 	forms      *limits.Budget // fields of forms on their way in
+	longForms  *limits.Gate   // those of a client that take of it
 	rp         *passkey.RP    // nil where browsers have no passkeys for the server's address
 	asked      *ceremonies
 	refusals   refusals // for the server log
@@ -123,6 +124,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		transfers: newTransfers(),
 		memory:    limits.NewBudget(wholeBytes, 0, 8, 5*time.Second),
 		forms:     limits.NewBudget(formBytes, 0, 64, 5*time.Second),
+		longForms: limits.NewGate(formsPerClient),
 		rp:        relyingParty(o.Origins),
 		asked:     newCeremonies(o.Now),
 		rates: rates{
@@ -141,6 +143,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		c.opt.Languages = lang.Default()
 	}
 	a := &App{core: c, links: newLinks(defaultConnLimits, shortage(o.Log, o.Now))}
+	a.links.client = c.connClient
 	a.fiber = fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		Immutable:                    true, // strings outlive the handler: they go into stores
@@ -170,7 +173,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		// (request smuggling), so such a connection never serves another one. It is said again
 		// afterwards, since resetting a response forgets it.
 		n := ctx.Request.Header.ContentLength()
-		long := n == -1 || n > smallBody || oddlyFramed(ctx.Request.Header.RawHeaders())
+		long := unread(int64(n)) || oddlyFramed(ctx.Request.Header.RawHeaders())
 		if long {
 			markLinger(ctx)
 		}
@@ -193,6 +196,9 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 
 // smallBody is what fasthttp has read in full before the handler runs, so nothing of it can be left over.
 const smallBody = 8 << 10
+
+// unread tells whether a body of a Content-Length, -1 for one in chunks, may still be on its way when the handler runs.
+func unread(length int64) bool { return length == -1 || length > smallBody }
 
 // oddlyFramed tells whether a proxy in front of us may see another end of a request's body than fasthttp,
 // which takes the last of several lengths and passes over a transfer coding that it does not know. Such a

@@ -258,7 +258,7 @@ func (a *auth) Recover(x *fiber.Ctx) error {
 	return a.render(x, fiber.StatusUnprocessableEntity, recoverPage, views.Recover(form))
 }
 
-// Logout handles POST /logout: ends the session, its results and its transfers.
+// Logout handles POST /logout: ends the session, its results and its transfers, and a guest's session beside it.
 func (a *auth) Logout(x *fiber.Ctx) error {
 	if s := visitorOf(x).session; s != nil {
 		if visitorOf(x).user != nil {
@@ -269,8 +269,10 @@ func (a *auth) Logout(x *fiber.Ctx) error {
 			return err
 		}
 	}
+	if err := a.endGuest(x); err != nil && models.ErrorCode(err) != models.Unavailable {
+		return err
+	}
 	a.clearCookie(x, a.cookieName())
-	a.clearCookie(x, a.guestCookie())
 	return redirect(x, "/login?out=1")
 }
 
@@ -284,6 +286,20 @@ func (a *auth) begin(x *fiber.Ctx, u *models.Unlocked, next string) error {
 		return cantEnter(err)
 	}
 	return a.admit(x, token, s, u, next)
+}
+
+// endGuest ends the session that a browser had as a guest, beside a person's or alone, and takes its cookie back.
+func (a *auth) endGuest(x *fiber.Ctx) error {
+	token := x.Cookies(a.guestCookie())
+	if token == "" {
+		return nil
+	}
+	a.clearCookie(x, a.guestCookie())
+	s, _, err := a.db.Sessions.Lookup(x.UserContext(), token)
+	if err != nil {
+		return nil // there is none to end
+	}
+	return a.endSession(x.UserContext(), s.ID)
 }
 
 // leave ends the session that a browser had before an account logs in anew. One that waited for that account's second
@@ -309,9 +325,7 @@ func (a *auth) admit(x *fiber.Ctx, token string, s *models.Session, u *models.Un
 	// What an import left: the password takes it in as it opens the account, a passkey or a recovery code here. What does
 	// not come for want of space comes at the next log-in.
 	_, _ = a.db.Imports.Receive(x.UserContext(), u)
-	if x.Cookies(a.guestCookie()) != "" {
-		a.clearCookie(x, a.guestCookie())
-	}
+	_ = a.endGuest(x) // it ends by itself, or the janitor ends it
 	// A renewal of the account key that was cut short goes on at the next log-in.
 	if err := a.reseal(x.UserContext(), u, s); err != nil {
 		return err
@@ -359,9 +373,11 @@ func (c *core) endSession(ctx context.Context, id models.ID) error {
 	gone, err := c.db.Sessions.End(ctx, id)
 	if err != nil {
 		c.ended.Store(id, struct{}{}) // the janitor tries again
+		c.transfers.cut(id)
 		return err
 	}
 	c.ended.Delete(id)
+	c.transfers.cut(id) // what found the session while it was being removed
 	c.dropResults(gone)
 	return nil
 }

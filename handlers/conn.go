@@ -74,6 +74,7 @@ const (
 type lingerConn struct {
 	net.Conn
 	links  *links
+	leave  func()      // gives back its place among those of its client
 	used   atomic.Bool // a byte was read
 	linger atomic.Bool
 	closed atomic.Bool

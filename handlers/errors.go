@@ -57,6 +57,11 @@ func waitTime(d time.Duration) lang.Text {
 // fail is the only place where an error becomes an answer. What it does not know is a 500 without its
 // text: error texts may name paths or hold what a person typed.
 func (c *core) fail(x *fiber.Ctx, err error) error {
+	if errors.Is(err, errCut) {
+		if err = c.askLogin(x); err == nil {
+			return nil
+		}
+	}
 	status, p, retry := c.classify(x, err)
 	c.hits.note(status, err)
 	if status >= 500 && !models.ReadOnly(err) { // of that there is a line when it begins

@@ -34,26 +34,36 @@ type form struct {
 	values url.Values
 	text   []byte // the text field, with line ends as LF
 	body   *bodyReader
+	in     *formReader // from body
 	parts  *multipart.Reader
+	part   *multipart.Part // the last that advance came to
 	next   *multipart.Part // the first file, not read yet
 	count  int
-	ticked int          // people, who do not count
-	files  bool         // the first file has come
-	most   int64        // bytes that the fields may have in all
-	held   int64        // bytes of fields that came
-	take   func() error // takes most from the budget for forms; nil once that is done
+	ticked int                 // people, who do not count
+	files  bool                // the first file has come
+	most   int64               // bytes that the fields may have in all
+	held   int64               // bytes of fields that came
+	hold   func(n int64) error // takes room for n bytes in all from the budget for forms
 }
 
 // readForm reads the fields of an urlencoded or multipart form up to the first file. limit bounds the
-// whole body in bytes. Fields stand in memory, so what they may hold is taken from the budget for forms
-// until the answer is made; files stream and hold none.
+// whole body in bytes. Fields stand in memory, so what they hold is taken from the budget for forms, as
+// they come and until the answer is made; files stream and hold none.
 func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
+	f, err := c.takeForm(x, limit)
+	if tr := pendingOf(x); tr != nil && tr.stopped.Load() {
+		return nil, errCut // while it came, the session that it came with was ended
+	}
+	return f, err
+}
+
+func (c *core) takeForm(x *fiber.Ctx, limit int64) (*form, error) {
 	f := &form{values: url.Values{}, most: min(limit, maxEncoded)}
 	if n := bodyLength(x); n >= 0 {
 		f.most = min(f.most, n)
 	}
 	x.Locals(localTyped, f)
-	f.take = func() error { return c.holdForm(x, f.most) }
+	f.hold = func(n int64) error { return c.holdForm(x, n) }
 	kind, params, err := mime.ParseMediaType(x.Get(fiber.HeaderContentType))
 	if err != nil {
 		if n := x.Request().Header.ContentLength(); n == 0 || n == -2 {
@@ -63,20 +73,29 @@ func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
 	}
 	switch kind {
 	case fiber.MIMEApplicationForm:
-		f.body = newBodyReader(x.Context(), min(limit, maxEncoded))
+		f.receive(newBodyReader(x.Context(), min(limit, maxEncoded)), pendingOf(x))
 		return f, f.readEncoded()
 	case fiber.MIMEMultipartForm:
 		if params["boundary"] == "" {
 			return nil, errMalformed
 		}
-		f.body = newBodyReader(x.Context(), limit)
-		// At the end of a form that was cut between two parts mime/multipart says EOF as after the last
-		// boundary, so it gets to see another error there; the line end is for clients that leave it out.
-		f.parts = multipart.NewReader(io.MultiReader(f.body, strings.NewReader("\r\n"), cutForm{}), params["boundary"])
+		f.receive(newBodyReader(x.Context(), limit), pendingOf(x))
+		f.split(params["boundary"])
 		f.next, err = f.advance()
 		return f, err
 	}
 	return nil, fiber.ErrUnsupportedMediaType
+}
+
+func (f *form) receive(body *bodyReader, tr *transfer) {
+	f.body, f.in = body, &formReader{body: body, tr: tr}
+}
+
+// split reads the body as a multipart form.
+func (f *form) split(boundary string) {
+	// At the end of a form that was cut between two parts mime/multipart says EOF as after the last
+	// boundary, so it gets to see another error there; the line end is for clients that leave it out.
+	f.parts = multipart.NewReader(io.MultiReader(f.in, strings.NewReader("\r\n"), cutForm{}), boundary)
 }
 
 // errCutForm is a multipart form whose last boundary is missing.
@@ -88,7 +107,7 @@ func (cutForm) Read([]byte) (int, error) { return 0, errCutForm }
 
 func (f *form) readEncoded() error {
 	raw := counting{form: f}
-	if _, err := io.Copy(&raw, f.body); err != nil {
+	if _, err := io.Copy(&raw, f.in); err != nil {
 		return bodyError(err)
 	}
 	v, err := url.ParseQuery(raw.bytes.String())
@@ -97,7 +116,7 @@ func (f *form) readEncoded() error {
 	}
 	n := 0
 	for name, all := range v {
-		if n += len(all); n > maxParts*4 {
+		if n += len(all); n > maxParts*4 || len(name) > maxName {
 			return errMalformed
 		}
 		for _, s := range all {
@@ -114,7 +133,7 @@ func (f *form) readEncoded() error {
 // advance reads fields up to the next file and gives that file, or nil at the end.
 func (f *form) advance() (*multipart.Part, error) {
 	for {
-		p, err := f.parts.NextRawPart()
+		p, err := f.nextPart()
 		if errors.Is(err, io.EOF) {
 			return nil, nil
 		}
@@ -133,6 +152,9 @@ func (f *form) advance() (*multipart.Part, error) {
 		name := p.FormName()
 		if _, _, err := mime.ParseMediaType(p.Header.Get(fiber.HeaderContentDisposition)); err != nil {
 			return nil, errMalformed // a quote inside a quoted name, say: whose content this is can't be known
+		}
+		if len(name) > maxName {
+			return nil, errMalformed
 		}
 		if name != "signature_file" && p.FileName() != "" || (name == "file" && isFile(p)) {
 			if p.FileName() == "" {
@@ -167,6 +189,19 @@ func (f *form) advance() (*multipart.Part, error) {
 			f.values.Add(name, b.bytes.String())
 		}
 	}
+}
+
+// nextPart reads the next part's headers, and before them what is left of the part before.
+func (f *form) nextPart() (p *multipart.Part, err error) {
+	if f.part != nil {
+		_ = f.part.Close() // content, of which there may be much; its error comes again below
+	}
+	err = f.in.head(func() error {
+		p, err = f.parts.NextRawPart()
+		return err
+	})
+	f.part = p
+	return p, err
 }
 
 func isFile(p *multipart.Part) bool {
@@ -276,6 +311,8 @@ func bodyError(err error) error {
 		return fiber.ErrRequestEntityTooLarge
 	case errors.Is(err, errSlow), errors.Is(err, errGone):
 		return err
+	case errors.Is(err, errCut):
+		return errCut
 	}
 	return errMalformed
 }

@@ -2,11 +2,11 @@ package handlers
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,46 +15,45 @@ import (
 	"zencrypt/limits"
 )
 
-// slowForm sends the beginning of an urlencoded form of n bytes, negative for one in chunks, and then
+// slowForm sends the first bytes of an urlencoded form of n bytes, negative for one in chunks, and then
 // nothing more.
-func slowForm(t *testing.T, s *server, path string, n int) net.Conn {
+func slowForm(t *testing.T, s *server, path string, n, bytes int, headers ...string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	length, begin := "Content-Length: "+strconv.Itoa(n), "text="+strings.Repeat("x", smallForm)
+	length, begin := "Content-Length: "+strconv.Itoa(n), "text="+strings.Repeat("x", bytes-len("text="))
 	if n < 0 {
 		length, begin = "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n", len(begin), begin)
 	}
+	headers = append(headers, length)
 	_, err = fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: %s\r\nSec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n%s\r\n\r\n%s",
-		path, strings.TrimPrefix(s.url, "http://"), length, begin)
+		path, strings.TrimPrefix(s.url, "http://"), strings.Join(headers, "\r\n"), begin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// until waits for what the server does in its own goroutines.
-func until(t *testing.T, what string, ok func() bool) {
+// answerOf is the answer on a connection.
+func answerOf(t *testing.T, c net.Conn) answer {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatal("in vain: " + what)
-		}
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	return answer{res, string(body)}
 }
 
 // room tells whether n bytes of the budget for forms are free.
 func (s *server) room(n int64) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Millisecond)
-	defer cancel()
-	release, err := s.forms.Acquire(ctx, limits.User, n)
-	if err == nil {
-		release()
-	}
-	return err == nil
+	now := s.forms.State()
+	return now.Total-now.Held >= n
 }
 
 // TestForm_Memory: what forms hold in memory is bounded, however slowly and however many come.
@@ -65,7 +64,7 @@ func TestForm_Memory(t *testing.T) {
 		length int
 		weight int64
 	}{
-		"Login":          {"/login", 40 << 10, 40 << 10},
+		"Login":          {"/login", 40 << 10, formStep},
 		"LoginInChunks":  {"/login", -1, formLimit},
 		"Encrypt":        {"/encrypt", 3 << 20, 3 << 20},
 		"EncryptChunked": {"/encrypt", -1, maxEncoded},
@@ -74,23 +73,22 @@ func TestForm_Memory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
 			total := 2 * tc.weight
+			sent := tc.length - 1
+			if sent < 0 {
+				sent = int(tc.weight) - 1
+			}
 			s.forms = limits.NewBudget(total, 0, 8, 300*time.Millisecond)
-			first := slowForm(t, s, tc.path, tc.length)
-			until(t, "one form is counted", func() bool { return !s.room(total) })
+			first := slowForm(t, s, tc.path, tc.length, sent)
+			connWait(t, "one form to be counted", func() bool { return !s.room(total - tc.weight + 1) })
 			if !s.room(total - tc.weight) {
 				t.Errorf("it counts as more than %d bytes", tc.weight)
 			}
-			slowForm(t, s, tc.path, tc.length)
-			until(t, "two forms are counted", func() bool { return !s.room(1) })
+			slowForm(t, s, tc.path, tc.length, sent)
+			connWait(t, "two forms to be counted", func() bool { return !s.room(1) })
 
-			third := slowForm(t, s, tc.path, tc.length)
-			answer, err := http.ReadResponse(bufio.NewReader(third), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, _ := io.ReadAll(answer.Body)
-			if answer.StatusCode != 503 || answer.Header.Get("Retry-After") == "" || !strings.Contains(string(body), "The server is busy") {
-				t.Errorf("the third is answered %d %q: %s", answer.StatusCode, answer.Header.Get("Retry-After"), body)
+			third := slowForm(t, s, tc.path, tc.length, sent)
+			if a := answerOf(t, third); a.StatusCode != 503 || a.Header.Get("Retry-After") == "" || !strings.Contains(a.body, "The server is busy") {
+				t.Errorf("the third is answered %d %q: %s", a.StatusCode, a.Header.Get("Retry-After"), a.body)
 			}
 			// What has few fields goes on: small forms, and files of any size.
 			c := s.client(t)
@@ -99,9 +97,47 @@ func TestForm_Memory(t *testing.T) {
 			c.register("small")
 
 			_ = first.Close()
-			until(t, "the room of a form that was cut is free", func() bool { return s.room(tc.weight) })
+			connWait(t, "the room of a form that was cut", func() bool { return s.room(tc.weight) })
 		})
 	}
+	proxied := func(o *Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
+	t.Run("Silent", func(t *testing.T) { // who announces much and sends little keeps nobody out
+		s := newServer(t, proxied)
+		const crowd = 48
+		for i := range crowd {
+			slowForm(t, s, "/hash", maxEncoded, smallForm+1, fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i))
+		}
+		connWait(t, "all of them to hold something", func() bool { return !s.room(formBytes - (crowd-1)*formStep) })
+		if !s.room(formBytes - crowd*formStep) {
+			t.Errorf("%d forms hold more than %d bytes each", crowd, formStep)
+		}
+		c := s.client(t)
+		c.post("/hash", "text", long).want(t, 200)
+	})
+	t.Run("PerClient", func(t *testing.T) { // one client does not take all of it
+		s := newServer(t, proxied)
+		const from = "X-Forwarded-For: 192.0.2.1"
+		var all []net.Conn
+		for range formsPerClient {
+			all = append(all, slowForm(t, s, "/hash", maxEncoded, 1<<20, from))
+		}
+		connWait(t, "all of them to be there", func() bool { return !s.room(formBytes - formsPerClient<<20 + 1) })
+		fifth := slowForm(t, s, "/hash", maxEncoded, smallForm+1, from)
+		if a := answerOf(t, fifth); a.StatusCode != 429 || !strings.Contains(a.body, "Four long texts") {
+			t.Errorf("one more is answered %d: %s", a.StatusCode, a.body)
+		}
+		neighbour, account := s.client(t), s.client(t)
+		neighbour.Transport = forwarded{neighbour.Transport, "192.0.2.2"}
+		neighbour.post("/hash", "text", long).want(t, 200)
+		account.Transport = forwarded{account.Transport, "192.0.2.1"}
+		account.register("same-address") // which counts as itself
+		account.post("/hash", "text", long).want(t, 200)
+		_ = all[0].Close()
+		connWait(t, "its room", func() bool { return s.room(formBytes - (formsPerClient-1)<<20) })
+		guest := s.client(t)
+		guest.Transport = forwarded{guest.Transport, "192.0.2.1"}
+		guest.post("/hash", "text", long).want(t, 200)
+	})
 	t.Run("Answered", func(t *testing.T) {
 		s := newServer(t)
 		s.forms = limits.NewBudget(formBytes, 0, 8, time.Second)
@@ -111,7 +147,7 @@ func TestForm_Memory(t *testing.T) {
 		c.upload("/encrypt", []string{"to", "me", "text", long}).want(t, 200)
 		c.upload("/encrypt", []string{"to", "nobody", "text", long}).want(t, 422)
 		c.upload("/hash", []string{"text", long + "x"}).want(t, 413)
-		until(t, "every room is given back", func() bool { return s.room(formBytes) })
+		connWait(t, "every room to be given back", func() bool { return s.room(formBytes) })
 	})
 	t.Run("Bound", func(t *testing.T) {
 		c := newServer(t).client(t)

@@ -223,11 +223,8 @@ func (k *keys) pairs(x *fiber.Ctx, f *form) (all []models.Pair, err error) {
 	if !f.hasFile() {
 		return all, nil
 	}
-	if f.take != nil {
-		if err := k.holdForm(x, models.MaxImportBytes); err != nil {
-			return nil, err
-		}
-		f.take = nil
+	if err := k.holdForm(x, f.held+models.MaxImportBytes); err != nil {
+		return nil, err
 	}
 	for left := int64(models.MaxImportBytes); ; {
 		p, err := f.file()

@@ -9,12 +9,17 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"zencrypt/limits"
 )
 
 const (
 	// maxConns bounds the connections that are open at once: each holds a goroutine and buffers of about
 	// 30 KiB, 120 MiB in all. fasthttp answers one more with 503 and closes it; the others go on.
 	maxConns = 4096
+	// connsPerClient bounds those of one client: a browser has six, and a network behind one address some dozens. What is
+	// above it is closed at once, without an answer: it costs nothing, and comes while others are served.
+	connsPerClient = 256
 	// minRetry and maxRetry are the first and the longest pause when no connection can be taken.
 	minRetry, maxRetry = 5 * time.Millisecond, time.Second
 )
@@ -25,8 +30,10 @@ var ErrRunning = errors.New("requests still run")
 // links are the open connections of one server, on all its listeners.
 type links struct {
 	limits  connLimits
-	trouble func(error)   // hears why no connection can be taken, at each pause
-	slots   chan struct{} // one for each lingering connection
+	trouble func(error)                                 // hears why no connection can be taken, at each pause
+	slots   chan struct{}                               // one for each lingering connection
+	client  func(net.Addr) (key [16]byte, bounded bool) // whom a connection counts on; nil bounds nobody
+	gate    *limits.Gate
 	closing chan struct{} // closed when no more connections are taken
 
 	mu      sync.Mutex
@@ -37,7 +44,7 @@ type links struct {
 }
 
 func newLinks(l connLimits, trouble func(error)) *links {
-	return &links{limits: l, trouble: trouble, slots: make(chan struct{}, maxLinger), closing: make(chan struct{}),
+	return &links{limits: l, trouble: trouble, gate: limits.NewGate(connsPerClient), slots: make(chan struct{}, maxLinger), closing: make(chan struct{}),
 		open: map[*lingerConn]struct{}{}, waiting: map[*lingerConn]struct{}{}}
 }
 
@@ -45,14 +52,26 @@ func newLinks(l connLimits, trouble func(error)) *links {
 // takes nothing for 60 s, however long the whole answer takes.
 func (k *links) listen(ln net.Listener) net.Listener { return &lingerListener{ln, k} }
 
+// enter counts a connection on its client, and refuses one that is too many. leave must be called at its end.
+func (k *links) enter(from net.Addr) (leave func(), ok bool) {
+	if k.client == nil {
+		return func() {}, true
+	}
+	key, bounded := k.client(from)
+	if !bounded {
+		return func() {}, true
+	}
+	return k.gate.Enter(key)
+}
+
 // add makes c one of the open connections, unless no more are taken.
-func (k *links) add(c net.Conn) (*lingerConn, bool) {
+func (k *links) add(c net.Conn, leave func()) (*lingerConn, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
 		return nil, false
 	}
-	l := &lingerConn{Conn: c, links: k}
+	l := &lingerConn{Conn: c, links: k, leave: leave}
 	k.open[l], k.waiting[l] = struct{}{}, struct{}{}
 	return l, true
 }
@@ -69,6 +88,7 @@ func (k *links) gone(c *lingerConn) {
 	delete(k.waiting, c)
 	delete(k.open, c)
 	k.mu.Unlock()
+	c.leave()
 }
 
 // close takes no more connections and closes those that nothing came from: nobody waits for an answer.
@@ -101,9 +121,30 @@ type lingerListener struct {
 	links *links
 }
 
-// Accept waits while descriptors or memory are short, since fasthttp takes every error for the end.
-// Meanwhile the kernel keeps new connections in its queue, and those that are open go on.
+// Accept passes over connections that are too many of one client.
 func (l *lingerListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.next()
+		if err != nil {
+			return nil, err
+		}
+		leave, ok := l.links.enter(c.RemoteAddr())
+		if !ok {
+			_ = c.Close()
+			continue
+		}
+		if held, ok := l.links.add(c, leave); ok {
+			return held, nil
+		}
+		leave()
+		_ = c.Close()
+		return nil, net.ErrClosed
+	}
+}
+
+// next waits while descriptors or memory are short, since fasthttp takes every error for the end.
+// Meanwhile the kernel keeps new connections in its queue, and those that are open go on.
+func (l *lingerListener) next() (net.Conn, error) {
 	for pause := minRetry; ; pause = min(2*pause, maxRetry) {
 		select {
 		case <-l.links.closing:
@@ -112,11 +153,7 @@ func (l *lingerListener) Accept() (net.Conn, error) {
 		}
 		c, err := l.Listener.Accept()
 		if err == nil {
-			if held, ok := l.links.add(c); ok {
-				return held, nil
-			}
-			_ = c.Close()
-			return nil, net.ErrClosed
+			return c, nil
 		}
 		if !passing(err) {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -114,6 +115,92 @@ func TestLinks_Accept(t *testing.T) {
 			t.Errorf("%d lines in 90 s, want 2:\n%s", n, log.String())
 		}
 	})
+}
+
+// arrivals is a listener whose connections come from these addresses, one after the other.
+type arrivals struct {
+	net.Listener
+	addrs  []net.Addr
+	others []net.Conn // the other ends
+}
+
+type arrival struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (c arrival) RemoteAddr() net.Addr { return c.addr }
+
+func (f *arrivals) Accept() (net.Conn, error) {
+	if len(f.addrs) == 0 {
+		return nil, net.ErrClosed
+	}
+	ours, other := net.Pipe()
+	c := arrival{ours, f.addrs[0]}
+	f.addrs, f.others = f.addrs[1:], append(f.others, other)
+	return c, nil
+}
+
+// TestLinks_PerClient: no client has all connections. What is too many of one is closed, and the next one is taken.
+func TestLinks_PerClient(t *testing.T) {
+	s := newServer(t, func(o *Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
+	tcp := func(a string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(a), Port: 40000} }
+	const over = 3
+	for name, tc := range map[string]struct {
+		addr    net.Addr
+		bounded bool
+	}{
+		"IPv4":     {tcp("198.51.100.7"), true},
+		"IPv6":     {tcp("2001:db8:1:2::1"), true},
+		"Loopback": {tcp("127.0.0.1"), false},
+		"Mapped":   {tcp("::ffff:127.0.0.1"), false},
+		"Six":      {tcp("::1"), false},
+		"Proxy":    {tcp("192.0.2.9"), false},
+		"Socket":   {&net.UnixAddr{Name: "@", Net: "unix"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newLinks(quickLimits(), func(err error) { t.Error(err) })
+			k.client = s.links.client
+			f := &arrivals{}
+			for range connsPerClient + over {
+				f.addrs = append(f.addrs, tc.addr)
+			}
+			other := tcp("203.0.113.5")
+			f.addrs = append(f.addrs, other)
+			ln := k.listen(f)
+			var mine []net.Conn
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.RemoteAddr() == other {
+					break
+				}
+				mine = append(mine, c)
+			}
+			want := connsPerClient + over
+			if tc.bounded {
+				want = connsPerClient
+				_ = f.others[connsPerClient].SetReadDeadline(time.Now().Add(10 * time.Second))
+				if _, err := f.others[connsPerClient].Read(make([]byte, 1)); err != io.EOF {
+					t.Errorf("one too many: %v, want it closed", err)
+				}
+			}
+			if len(mine) != want || k.count() != want+1 {
+				t.Errorf("%d connections are taken and %d open, want %d and one", len(mine), k.count(), want)
+			}
+			_ = mine[0].Close()
+			_ = mine[0].Close() // once counts
+			f.addrs = []net.Addr{tc.addr, tc.addr}
+			if _, err := ln.Accept(); err != nil {
+				t.Errorf("after one was closed: %v", err)
+			}
+			if _, err := ln.Accept(); (err != nil) != tc.bounded {
+				t.Errorf("and another: %v", err)
+			}
+		})
+	}
 }
 
 // linkedApp is an App of one handler, as far as Serve and Shutdown need it.

@@ -27,6 +27,7 @@ const (
 	localVisitor = "visitor"
 	localRequest = "request"
 	localForm    = "form"
+	localPending = "pending" // the request among the transfers, while its form comes in
 	localFactors = "factors" // what this log-in was done with, where that is more or other than a password
 	localMade    = "made"    // this request made the account: its first browser is no stranger
 )
@@ -58,6 +59,11 @@ func (c *core) observe(x *fiber.Ctx) (err error) {
 	x.Locals(localRequest, hex.EncodeToString(id[:]))
 	start := c.opt.Now()
 	defer releaseForm(x)
+	defer func() {
+		if tr := pendingOf(x); tr != nil {
+			c.transfers.done(tr)
+		}
+	}()
 	defer func() {
 		if r := recover(); r != nil {
 			// The panic's text may hold content, so only its place is worth a line.
@@ -165,6 +171,14 @@ func (c *core) visit(x *fiber.Ctx) error {
 				c.clearCookie(x, name)
 				continue
 			}
+			alive, err := c.attend(x, s)
+			if err != nil {
+				return err
+			}
+			if !alive {
+				c.clearCookie(x, name)
+				continue
+			}
 			v.session, v.user = s, u
 			return x.Next()
 		case models.NotFound, models.Gone, models.Unauthorized, models.Invalid:
@@ -213,6 +227,19 @@ func hop(s string) (netip.Addr, bool) {
 
 func (c *core) trusted(a netip.Addr) bool {
 	return slices.ContainsFunc(c.opt.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// connClient is whom a connection counts on, by a keyed hash as everywhere. Those of a proxy are many people's, and who
+// is on this machine or at a socket of it (a proxy that is not trusted, Tor, a probe) has other ways to keep it busy.
+func (c *core) connClient(from net.Addr) (key [16]byte, bounded bool) {
+	if _, tcp := from.(*net.TCPAddr); !tcp {
+		return key, false
+	}
+	a := remote(from)
+	if a.IsLoopback() || c.trusted(a) {
+		return key, false
+	}
+	return c.clients.Key(a), true
 }
 
 func remote(a net.Addr) netip.Addr {

@@ -83,6 +83,29 @@ func TestSecurity_Sessions(t *testing.T) {
 			t.Errorf("the guest's result: %d", a.StatusCode)
 		}
 	})
+	t.Run("GuestEndsAtLogout", func(t *testing.T) { // its own, and the one beside a person's
+		for _, loggedIn := range []bool{false, true} {
+			s := newServer(t)
+			c, before := s.client(t), s.client(t)
+			c.register("guest-beside")
+			result := resultPath(t, before.upload("/encrypt", []string{"passphrase", "p", "mode", "files"}, [2]string{"a", "b"}).want(t, 200).body)
+			cookie := "zencrypt-guest=" + before.named("zencrypt-guest")
+			if s.ask(t, "GET", result, "", "Cookie", cookie).StatusCode != 200 {
+				t.Fatal("the guest does not see the result")
+			}
+			all := cookie
+			if loggedIn {
+				all += "; zencrypt=" + c.token()
+			}
+			a := s.ask(t, "POST", "/logout", "", "Sec-Fetch-Site", "same-origin", "Cookie", all).want(t, 303)
+			if set := strings.Join(a.Header.Values("Set-Cookie"), " "); !strings.Contains(set, "zencrypt-guest=;") {
+				t.Errorf("logged in %v: the guest's cookie stays: %s", loggedIn, set)
+			}
+			if a := s.ask(t, "GET", result, "", "Cookie", cookie); a.StatusCode != 404 {
+				t.Errorf("logged in %v: the guest's result is there for the cookie's copy: %d", loggedIn, a.StatusCode)
+			}
+		}
+	})
 	t.Run("DeadAfter", func(t *testing.T) {
 		for name, act := range map[string]func(t *testing.T, s *server, c *client, code string){
 			"Logout": func(t *testing.T, s *server, c *client, _ string) { c.post("/logout").want(t, 303) },

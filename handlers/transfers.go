@@ -14,11 +14,12 @@ import (
 	"zencrypt/models"
 )
 
-// errCut ends a transfer whose session was ended on purpose (log-out, a changed password).
+// errCut ends a transfer whose session was ended on purpose (log-out, a changed password). It is answered as
+// a request without a session is.
 var errCut = errors.New("transfer cut: its session was ended")
 
-// transfers are the up- and downloads under way, so that log-out can end them at once. One that only
-// outlives its session's time goes on: it began in a valid session.
+// transfers are the up- and downloads under way, and the requests of accounts whose forms are still coming in, so
+// that log-out can end them at once. One that only outlives its session's time goes on: it began in a valid session.
 type transfers struct {
 	mu   sync.Mutex
 	all  map[*transfer]struct{}
@@ -53,6 +54,36 @@ func (t *transfers) belong(tr *transfer, session models.ID) {
 	t.mu.Lock()
 	tr.session = session
 	t.mu.Unlock()
+}
+
+// attend registers a request of an account whose body is still to come, so that what ends its session reaches
+// it. It is false when that has happened since the session was looked up.
+func (c *core) attend(x *fiber.Ctx, s *models.Session) (bool, error) {
+	if s.Account == nil || !unread(bodyLength(x)) {
+		return true, nil
+	}
+	tr := c.transfers.add(s)
+	alive, err := c.alive(x.UserContext(), s)
+	if err != nil || !alive {
+		c.transfers.done(tr)
+		return false, err
+	}
+	x.Locals(localPending, tr)
+	return true, nil
+}
+
+// alive tells whether a session that was looked up before has not been ended since.
+func (c *core) alive(ctx context.Context, s *models.Session) (bool, error) {
+	if _, ended := c.ended.Load(s.ID); ended {
+		return false, nil
+	}
+	return c.db.Sessions.Lives(ctx, s.ID)
+}
+
+// pendingOf is what attend registered of a request; nil for none.
+func pendingOf(x *fiber.Ctx) *transfer {
+	tr, _ := x.Locals(localPending).(*transfer)
+	return tr
 }
 
 func (t *transfers) done(tr *transfer) {
@@ -117,6 +148,15 @@ func (c *core) send(x *fiber.Ctx, name string, size int64, body io.Reader, done 
 	}
 	s := visitorOf(x).session
 	tr := c.transfers.add(s)
+	// Between the look at the session and now may lie a slow hash, or what was typed slowly.
+	if alive, err := c.alive(x.UserContext(), s); err != nil || !alive {
+		c.transfers.done(tr)
+		done()
+		if err == nil {
+			err = errCut
+		}
+		return err
+	}
 	c.moves(&c.moving.down, 1)
 	tr.touched = c.opt.Now()
 	attachment(x, name)

@@ -45,6 +45,14 @@ func class(v *visitor) limits.Class {
 	return limits.Guest
 }
 
+// place is who counts for what one may do at a time: the account, or the guest's client.
+func place(v *visitor) [16]byte {
+	if v.user != nil {
+		return [16]byte(v.user.Account.ID)
+	}
+	return v.client
+}
+
 // checkSize refuses an upload by its Content-Length, before anything of it is read.
 func (c *core) checkSize(x *fiber.Ctx) error {
 	if bodyLength(x) > c.bodyLimit() {
@@ -88,11 +96,7 @@ func bodyLength(x *fiber.Ctx) int64 { return int64(x.Request().Header.ContentLen
 // how many. The caller must defer finish, and call commit when everything went well.
 func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 	v := visitorOf(x)
-	place := v.client
-	if v.user != nil {
-		place = [16]byte(v.user.Account.ID)
-	}
-	leave, ok := c.uploads.Enter(place)
+	leave, ok := c.uploads.Enter(place(v))
 	if !ok {
 		return nil, &refusal{status: fiber.StatusTooManyRequests, problem: problem("errors.two-uploads",
 			"errors.two-uploads-detail", "errors.two-uploads-next")}
@@ -105,8 +109,15 @@ func (c *core) startUpload(x *fiber.Ctx, n int64) (*upload, error) {
 		leave()
 		return nil, err
 	}
+	tr := c.transfers.add(v.session)
+	if before := pendingOf(x); before != nil && before.stopped.Load() { // which is the last that knows of it
+		c.transfers.done(tr)
+		space.Release()
+		leave()
+		return nil, errCut
+	}
 	c.moves(&c.moving.up, 1)
-	return &upload{core: c, x: x, v: v, tr: c.transfers.add(v.session), space: space, leave: leave}, nil
+	return &upload{core: c, x: x, v: v, tr: tr, space: space, leave: leave}, nil
 }
 
 // eachFile runs one for every file of a form, in order; space is what to reserve for all of them. When
@@ -127,6 +138,9 @@ func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, 
 		if err != nil {
 			return err
 		}
+		if p == nil && u.tr.stopped.Load() {
+			return errCut
+		}
 		if p == nil {
 			return u.commit()
 		}
@@ -138,8 +152,8 @@ func (c *core) eachFile(x *fiber.Ctx, f *form, space int64, one func(u *upload, 
 			return c.tooLarge(x)
 		case body.err != nil:
 			return bodyError(body.err)
-		case errors.Is(err, errCut):
-			return errMalformed
+		case errors.Is(err, errCut), u.tr.stopped.Load(): // whatever the formats make of that
+			return errCut
 		case err != nil:
 			return err
 		}

@@ -50,7 +50,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = io.WriteString(p, strings.Repeat("x", 1<<20))
-	until(t, "an upload is under way", func() bool { return s.Watch(t.Context()).Uploads == 1 })
+	connWait(t, "an upload to be under way", func() bool { return s.Watch(t.Context()).Uploads == 1 })
 	if n := s.Watch(t.Context()).Connections; n == 0 {
 		t.Error("an upload is under way over no connection")
 	}
@@ -59,7 +59,7 @@ func TestWatch(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	until(t, "no upload is under way", func() bool { return s.Watch(t.Context()).Uploads == 0 })
+	connWait(t, "the upload to be over", func() bool { return s.Watch(t.Context()).Uploads == 0 })
 
 	v := s.Watch(t.Context())
 	if !v.Answered || v.Sessions != 1 || v.BytesIn < 1<<20 || v.BytesOut == 0 || v.Free <= 0 || v.Hashes.Total == 0 || !v.Backup.Time.IsZero() || v.Downloads != 0 {
