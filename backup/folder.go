@@ -46,7 +46,15 @@ type Seal struct {
 
 // OpenFolder begins with a folder, which is empty, a backup already, or made: for its owner alone.
 func OpenFolder(dir string, at time.Time, seal Seal) (*Folder, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	return openFolder(dir, at, seal, syncDir)
+}
+
+func openFolder(dir string, at time.Time, seal Seal, sync func(dir string) error) (*Folder, error) {
+	err := os.Mkdir(dir, 0o700)
+	if err == nil { // its name, which a loss of power could take with all that is in it
+		err = sync(filepath.Dir(dir))
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("make backup folder: %w", err)
 	}
 	lock, err := lockFolder(dir)
