@@ -108,7 +108,8 @@ func (c *migrateUpCmd) Run(e *env) error {
 	if err := c.exists(); err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(c.Data, "lock"))
+	e.worksOn(c.Data)
+	unlock, err := lock(filepath.Join(c.Data, lockFile))
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,8 @@ func (c *migrateDownCmd) Run(e *env) error {
 	if err := c.exists(); err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(c.Data, "lock"))
+	e.worksOn(c.Data)
+	unlock, err := lock(filepath.Join(c.Data, lockFile))
 	if err != nil {
 		return err
 	}
@@ -241,7 +243,7 @@ func notUnderServer(e *env, data string) error {
 	if err != nil || !slices.ContainsFunc(states, func(s models.MigrationState) bool { return s.Applied == nil }) {
 		return err
 	}
-	unlock, err := lock(filepath.Join(data, "lock"))
+	unlock, err := lock(filepath.Join(data, lockFile))
 	if err != nil {
 		return fmt.Errorf("open database: the server that runs on %s is of an older version. Start this version in its place first", absolute(data))
 	}

@@ -91,12 +91,14 @@ func (s *serveCmd) Run(e *env) error {
 	if err := makeData(cfg.Data); err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(cfg.Data, "lock"))
+	unlock, err := lock(filepath.Join(cfg.Data, lockFile))
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	sweepBackupWork(cfg.Data)
+	if err := sweepBackupWork(cfg.Data); err != nil {
+		log.Error("what a killed backup left can't be removed, and a backup may fail", "error", err.Error())
+	}
 	ln, err := listen(cfg.Addr)
 	if err != nil {
 		return err
@@ -247,10 +249,18 @@ func boundMemory(budget int64) {
 	}
 }
 
-// lock makes sure that one server alone works on a data directory.
+// lockFile is in each data directory.
+const lockFile = "lock"
+
+// lock makes sure that one server alone works on a data directory. What others find there later, should this be killed,
+// is its owner's.
 func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	if err := give(f, filepath.Dir(path)); err != nil {
+		_ = f.Close()
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {

@@ -90,6 +90,7 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 	if err := makeData(cfg.Data); err != nil {
 		return nil, cfg, err
 	}
+	e.worksOn(cfg.Data)
 	if err := notUnderServer(e, cfg.Data); err != nil {
 		return nil, cfg, err
 	}
