@@ -354,6 +354,10 @@ func TestUpgrade_Down(t *testing.T) {
 	if now := s.query("zencrypt.db", "SELECT hex(id) || hex(sealed_meta) FROM items ORDER BY id"); strings.Join(now, "\n") != strings.Join(items, "\n") {
 		t.Error("items were changed")
 	}
+	// The first version would refuse sessions of a newer one.
+	if _, err := os.Stat(filepath.Join(s.data, "sessions.db")); err == nil {
+		t.Error("newer sessions are left")
+	}
 	s.start()
 	s.client().login("First@Example.org", "four quiet horses 1852")
 	s.stop()
