@@ -46,6 +46,8 @@ nor is the server key: keep a copy of that apart.
 
 It needs room in DATA for one more copy of the database beside what 'serve' wants to stay free, and is refused without.
 
+With --keep, backups whose names are of a time to come are kept and not counted, and the exit code is 1: a clock was wrong.
+
 With a folder only files that are new are written, and the backup that stood there counts until the new one is whole.
 A name that ends with / is one, and so is a folder that is there.
 

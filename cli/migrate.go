@@ -24,9 +24,10 @@ type migrateCmd struct {
 func (migrateCmd) Help() string {
 	return `A new version may change the databases. It does so when the server starts, after a copy of zencrypt.db was made in
 DATA/upgrades: at most two such copies are kept, for 30 days. They hold what people delete meanwhile; remove them when
-the new version has proved itself. A database of a newer version is refused.
+the new version has proved itself. The server removes those that are older, at its start and while it runs. A database
+of a newer version is refused.
 
-No server key is needed. Run these as the user of the server, with the same --data.
+No server key is needed. Run these as the user of the server, with the same --data; what root makes there is handed to its owner.
 
 ` + exitCodes
 }
@@ -159,7 +160,9 @@ type migrateDownCmd struct {
 // Help is the long text of `zencrypt migrate down --help`.
 func (migrateDownCmd) Help() string {
 	return `Takes back the last migration of zencrypt.db, one at each call, so that an older version can be started. What the
-migration added goes, with what stands in it; a copy of the database is made first. The version that is started next
+migration added goes, with what stands in it; a copy of the database is made first, which no later copy displaces: it
+goes after 30 days. sessions.db is removed, since the older version would refuse it: everybody logs in anew, and results
+that wait are gone. The version that is started next
 must be the older one: this one would apply the migration again. The oldest schema stays, and so does the one of the
 imports while accounts of an older Zencrypt wait for their people, whom nothing could let in afterwards. No server may run.
 

@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// steps runs a command of the build that a seed kills at one in two of its points, and tells whether it was.
+// steps runs a command of the build that a seed kills at one in three of its points, and tells whether it was.
 func steps(t *testing.T, s seed, n int, args ...string) (killed bool, at string) {
 	t.Helper()
 	bin, err := failpointBinary()
@@ -24,7 +24,7 @@ func steps(t *testing.T, s seed, n int, args ...string) (killed bool, at string)
 		t.Fatal(err)
 	}
 	cmd := exec.Command(bin, args...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("ZENCRYPT_FAILPOINT=%x-%d:2", s, n))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("ZENCRYPT_FAILPOINT=%x-%d:3", s, n))
 	out, err := cmd.CombinedOutput()
 	var ended *exec.ExitError
 	switch {
