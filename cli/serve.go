@@ -259,10 +259,7 @@ func lock(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	if err := give(f, filepath.Dir(path)); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("open lock: %w", err)
-	}
+	_ = give(f, filepath.Dir(path)) // commands tell at their end what they could not hand over
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("lock %s: another server runs on this data directory. Stop it first, or choose another with --data", path)

@@ -43,7 +43,7 @@ func steps(t *testing.T, s seed, n int, args ...string) (killed bool, at string)
 
 // stepKills is how often a command is killed, and how often it may be tried for that.
 const (
-	stepKills = 5
+	stepKills = 3
 	stepTries = 60
 )
 
