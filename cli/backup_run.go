@@ -58,7 +58,7 @@ func newBackupRun(e *env, data string) (*backupRun, error) {
 	}
 	e.worksOn(data)
 	if err = clearBackupWork(data); err == nil {
-		err = makeBackupWork(data)
+		err = makeOwned(data, backupWork)
 	}
 	if err != nil {
 		_ = r.lock.Close()

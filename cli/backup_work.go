@@ -28,20 +28,6 @@ func lockBackup(data string) (*os.File, error) {
 	return f, nil
 }
 
-// makeBackupWork makes the folder for the copy, the data's owner's from the beginning: a kill may leave it.
-func makeBackupWork(data string) error {
-	path := filepath.Join(data, backupWork)
-	if err := os.Mkdir(path, 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	_ = give(f, data)
-	return f.Close()
-}
-
 // clearBackupWork removes what a backup that was killed left: a copy of the database holds what is deleted later.
 func clearBackupWork(data string) error { return os.RemoveAll(filepath.Join(data, backupWork)) }
 

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,6 +59,15 @@ func (p dataPlace) status(e *env) (states []models.MigrationState, copies []mode
 	}
 	states, copies, err = models.MigrationStatus(e.ctx, p.Data, main, sessions)
 	return states, copies, main, sessions, err
+}
+
+// ownCopies makes the folder for the copies the data's owner's: as root's, should this be killed, it would keep the
+// next upgrade from its copy, and the server from starting.
+func (p dataPlace) ownCopies() error {
+	if err := makeOwned(p.Data, models.CopiesDir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("copy the database first: %w. Nothing was changed", err)
+	}
+	return nil
 }
 
 type migrateStatusCmd struct {
@@ -118,6 +129,11 @@ func (c *migrateUpCmd) Run(e *env) error {
 	before, _, main, sessions, err := c.status(e)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(before, func(s models.MigrationState) bool { return s.Applied == nil && s.Database == "zencrypt.db" }) {
+		if err := c.ownCopies(); err != nil {
+			return err
+		}
 	}
 	if err := models.MigrateUp(e.ctx, c.Data, main, sessions, time.Now); err != nil {
 		return err
@@ -208,6 +224,9 @@ func (c *migrateDownCmd) Run(e *env) error {
 		if err := e.confirm(fmt.Sprintf("This takes back %s (%s)%s.", last.Name, last.Comment, loses), last.Name); err != nil {
 			return err
 		}
+	}
+	if err := c.ownCopies(); err != nil {
+		return err
 	}
 	name, path, err := models.MigrateDown(e.ctx, c.Data, main, time.Now)
 	if err != nil {

@@ -69,6 +69,20 @@ func giveTo(f *os.File, uid, gid int) error {
 	return f.Chown(uid, gid)
 }
 
+// makeOwned makes a folder in a data directory, its owner's from the beginning, since a kill may leave it.
+func makeOwned(data, name string) error {
+	path := filepath.Join(data, name)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	_ = give(f, data) // what could not be handed over is told at the end
+	return f.Close()
+}
+
 // handOver hands over everything below a data directory that is root's.
 func handOver(data string) error {
 	uid, gid, ok := dataOwner(data)

@@ -80,7 +80,7 @@ func unapplied(applied []string, known *migrate.Migrations) (names []string) {
 // removed, so that few are kept of those that upgrades leave, and none for long. The copy that a step down leaves holds
 // what is nowhere else any more: no other takes its place, and age alone removes it.
 const (
-	copiesDir  = "upgrades"
+	CopiesDir  = "upgrades" // in the data folder
 	keptCopies = 2
 	copyMaxAge = 30 * 24 * time.Hour
 	copyPrefix = "zencrypt-"
@@ -189,5 +189,5 @@ func (c copies) prune(made string) error {
 // PruneCopies removes the copies of earlier schemas that are older than 30 days, and what a kill left of others. Only
 // the one who holds the data folder's lock may call it: nobody else makes a copy then.
 func (db *DB) PruneCopies() error {
-	return copies{dir: filepath.Join(db.opts.Dir, copiesDir), now: db.now}.prune("")
+	return copies{dir: filepath.Join(db.opts.Dir, CopiesDir), now: db.now}.prune("")
 }

@@ -162,11 +162,11 @@ func cutTo(ms *migrate.Migrations, n int) *migrate.Migrations {
 func TestMigrate_Ahead(t *testing.T) {
 	dir, c := firstCopy(t), newClock()
 	o := testOptions(t, dir, c)
-	placed(t, filepath.Join(dir, copiesDir), c.now(), map[string]time.Duration{"zencrypt-1.db": -24 * time.Hour, "zencrypt-2.db": -48 * time.Hour})
+	placed(t, filepath.Join(dir, CopiesDir), c.now(), map[string]time.Duration{"zencrypt-1.db": -24 * time.Hour, "zencrypt-2.db": -48 * time.Hour})
 	if err := MigrateUp(t.Context(), dir, o.Main, o.Sessions, c.now); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := namesIn(t, filepath.Join(dir, copiesDir)), []string{"zencrypt-2.db", "zencrypt-20260101000100.db"}; !slices.Equal(got, want) {
+	if got, want := namesIn(t, filepath.Join(dir, CopiesDir)), []string{"zencrypt-2.db", "zencrypt-20260101000100.db"}; !slices.Equal(got, want) {
 		t.Errorf("kept %q, want %q", got, want)
 	}
 }
@@ -205,7 +205,7 @@ func TestMigrate_NoCopy(t *testing.T) {
 	dir, c := firstCopy(t), newClock()
 	o := testOptions(t, dir, c)
 	wantSchema, wantContent := dump(t, filepath.Join(dir, mainFile))
-	if err := os.WriteFile(filepath.Join(dir, copiesDir), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, CopiesDir), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	err := MigrateUp(t.Context(), dir, o.Main, o.Sessions, c.now)
@@ -267,7 +267,7 @@ func TestMigrate_Newer(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, copiesDir)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, CopiesDir)); err == nil {
 		t.Error("a copy was made")
 	}
 	states, _, err := MigrationStatus(t.Context(), dir, older, o.Sessions)
@@ -281,7 +281,7 @@ func TestPruneCopies(t *testing.T) {
 	if err := db.PruneCopies(); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(db.opts.Dir, copiesDir)
+	dir := filepath.Join(db.opts.Dir, CopiesDir)
 	const down = "zencrypt-4-down-20260201T000000.000Z.db"
 	placed(t, dir, c.now(), map[string]time.Duration{"zencrypt-1.db": time.Hour, "zencrypt-2.db": copyMaxAge - time.Hour, "zencrypt-3.db": copyMaxAge - time.Minute,
 		down: copyMaxAge - time.Minute, "zencrypt-5.db.part": 0, "zencrypt-5.db.part-journal": 0, "notes.txt": 2 * copyMaxAge})

@@ -51,7 +51,7 @@ func MigrationStatus(ctx context.Context, dir string, main, sessions *migrate.Mi
 		}
 		return 1
 	})
-	c := copies{dir: filepath.Join(dir, copiesDir)}
+	c := copies{dir: filepath.Join(dir, CopiesDir)}
 	list, _, err := c.list()
 	for _, info := range list {
 		kept = append(kept, CopyState{filepath.Join(c.dir, info.Name()), info.ModTime().UTC().Truncate(time.Second), info.Size()})
@@ -103,7 +103,7 @@ func appliedAt(ctx context.Context, path string) (map[string]time.Time, error) {
 
 // MigrateUp brings the databases of a data folder up to date, as Open does, without a server key. No server may run.
 func MigrateUp(ctx context.Context, dir string, main, sessions *migrate.Migrations, now func() time.Time) error {
-	copies := copies{dir: filepath.Join(dir, copiesDir), now: now}
+	copies := copies{dir: filepath.Join(dir, CopiesDir), now: now}
 	db, err := openSQLite(ctx, filepath.Join(dir, mainFile), main, copies.take)
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func MigrateDown(ctx context.Context, dir string, main *migrate.Migrations, now 
 	if err := mayUndo(ctx, s.w, last.Name); err != nil {
 		return "", "", err
 	}
-	copies := copies{dir: filepath.Join(dir, copiesDir), now: now}
+	copies := copies{dir: filepath.Join(dir, CopiesDir), now: now}
 	if copied, err = copies.copy(ctx, s, copies.nameDown(last.Name)); err != nil {
 		return "", "", fmt.Errorf("migrate down: copy the database first: %w. Nothing was changed", err)
 	}
