@@ -35,6 +35,15 @@ type Folder struct {
 	lock *os.File
 	m    Manifest
 	have map[string]struct{}
+
+	// Step, if set, is called between two steps, for tests that end the process there.
+	Step func(name string)
+}
+
+func (f *Folder) step(name string) {
+	if f.Step != nil {
+		f.Step(name)
+	}
 }
 
 // Seal encrypts a file of a folder. For tells recipients apart: when it changes, all is written anew. The zero Seal
@@ -175,6 +184,7 @@ func (f *Folder) write(name string, size int64, src io.Reader) (file File, err e
 		err = out.Close()
 	}
 	if err == nil {
+		f.step("backup-part")
 		err = os.Rename(path+partSuffix, path)
 	}
 	if err != nil {
@@ -223,9 +233,11 @@ func (f *Folder) place() error {
 	if err = errors.Join(err, out.Close()); err != nil {
 		return err
 	}
+	f.step("backup-manifest")
 	if err := os.Rename(path+partSuffix, path); err != nil {
 		return err
 	}
+	f.step("backup-placed")
 	return syncDir(f.dir)
 }
 

@@ -20,6 +20,7 @@ import (
 	"zencrypt/config"
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
+	"zencrypt/models"
 )
 
 type backupCmd struct {
@@ -188,6 +189,7 @@ func (c *backupCmd) folder(e *env, run *backupRun, seal backup.Seal) (*backup.Ma
 		return nil, err
 	}
 	defer f.Close()
+	f.Step = models.Failpoint
 	return answer(e.ctx, func() (*backup.Manifest, error) { return run.write(f) })
 }
 

@@ -23,6 +23,7 @@ import (
 	"zencrypt/crypto/password"
 	"zencrypt/handlers"
 	"zencrypt/limits"
+	"zencrypt/models"
 )
 
 type serveCmd struct {
@@ -182,7 +183,7 @@ func run(ctx context.Context, app *handlers.App, ln net.Listener, ask func(conte
 	go func() { served <- app.Serve(ln) }()
 	go watch(ctx, ask)
 	notify(daemon.SdNotifyReady)
-	tick := time.NewTicker(janitorTime)
+	tick := time.NewTicker(models.JanitorTime(janitorTime))
 	defer tick.Stop()
 	for {
 		select {

@@ -83,6 +83,7 @@ type server struct {
 	data, secrets string
 	url           string // http://127.0.0.1:PORT, known after the first start
 	args, env     []string
+	bin           string   // the program, where it is another build than people get
 	under         []string // a program that starts the server, with its arguments: prlimit
 	origin        string   // what --origin says instead, where a test gives it
 	metrics       string   // the socket that tells its metrics, where a test asked for one
@@ -128,7 +129,11 @@ func (s *server) command() *exec.Cmd {
 	if s.url != "" {
 		addr = strings.TrimPrefix(s.url, "http://")
 	}
-	line := slices.Concat(s.under, []string{binary(s.t), "serve", "--addr", addr, "--data", s.data, "--secrets", s.secrets}, s.args)
+	bin := s.bin
+	if bin == "" {
+		bin = binary(s.t)
+	}
+	line := slices.Concat(s.under, []string{bin, "serve", "--addr", addr, "--data", s.data, "--secrets", s.secrets}, s.args)
 	return exec.Command(line[0], line[1:]...)
 }
 
