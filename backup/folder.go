@@ -35,6 +35,15 @@ type Folder struct {
 	lock *os.File
 	m    Manifest
 	have map[string]struct{}
+
+	// Step, if set, is called between two steps, for tests that end the process there.
+	Step func(name string)
+}
+
+func (f *Folder) step(name string) {
+	if f.Step != nil {
+		f.Step(name)
+	}
 }
 
 // Seal encrypts a file of a folder. For tells recipients apart: when it changes, all is written anew. The zero Seal
@@ -46,7 +55,15 @@ type Seal struct {
 
 // OpenFolder begins with a folder, which is empty, a backup already, or made: for its owner alone.
 func OpenFolder(dir string, at time.Time, seal Seal) (*Folder, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	return openFolder(dir, at, seal, syncDir)
+}
+
+func openFolder(dir string, at time.Time, seal Seal, sync func(dir string) error) (*Folder, error) {
+	err := os.Mkdir(dir, 0o700)
+	if err == nil { // its name, which a loss of power could take with all that is in it
+		err = sync(filepath.Dir(dir))
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("make backup folder: %w", err)
 	}
 	lock, err := lockFolder(dir)
@@ -167,6 +184,7 @@ func (f *Folder) write(name string, size int64, src io.Reader) (file File, err e
 		err = out.Close()
 	}
 	if err == nil {
+		f.step("backup-part")
 		err = os.Rename(path+partSuffix, path)
 	}
 	if err != nil {
@@ -215,9 +233,11 @@ func (f *Folder) place() error {
 	if err = errors.Join(err, out.Close()); err != nil {
 		return err
 	}
+	f.step("backup-manifest")
 	if err := os.Rename(path+partSuffix, path); err != nil {
 		return err
 	}
+	f.step("backup-placed")
 	return syncDir(f.dir)
 }
 

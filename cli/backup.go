@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,14 +20,16 @@ import (
 	"zencrypt/config"
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
+	"zencrypt/models"
 )
 
 type backupCmd struct {
-	Data           string   `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" help:"Directory of the databases and the encrypted files."`
-	Out            string   `name:"output" short:"o" env:"ZENCRYPT_BACKUP_TO" required:"" placeholder:"FILE|DIR" help:"Where to: a file, which appears whole or not at all; a folder, which is brought up to date; '-' is standard output."`
-	Recipient      []string `name:"recipient" short:"r" env:"ZENCRYPT_BACKUP_RECIPIENT" sep:"none" placeholder:"KEY" help:"Encrypt to a public key of age or SSH. Can be given several times."`
-	RecipientsFile []string `name:"recipients-file" short:"R" env:"ZENCRYPT_BACKUP_RECIPIENTS_FILE" sep:"none" placeholder:"FILE" help:"Encrypt to the public keys of age and SSH in FILE, one a line. Can be given several times."`
-	Keep           int      `name:"keep" env:"ZENCRYPT_BACKUP_KEEP" placeholder:"N" help:"Write a file with a name of its own into the folder -o names, and keep the N newest of them."`
+	Data           string      `name:"data" env:"ZENCRYPT_DATA" default:"./data" placeholder:"DIR" help:"Directory of the databases and the encrypted files."`
+	Out            string      `name:"output" short:"o" env:"ZENCRYPT_BACKUP_TO" required:"" placeholder:"FILE|DIR" help:"Where to: a file, which appears whole or not at all; a folder, which is brought up to date; '-' is standard output."`
+	Recipient      []string    `name:"recipient" short:"r" env:"ZENCRYPT_BACKUP_RECIPIENT" sep:"none" placeholder:"KEY" help:"Encrypt to a public key of age or SSH. Can be given several times."`
+	RecipientsFile []string    `name:"recipients-file" short:"R" env:"ZENCRYPT_BACKUP_RECIPIENTS_FILE" sep:"none" placeholder:"FILE" help:"Encrypt to the public keys of age and SSH in FILE, one a line. Can be given several times."`
+	MinFreeDisk    config.Size `name:"min-free-disk" env:"ZENCRYPT_MIN_FREE_DISK" default:"1GiB" placeholder:"SIZE" help:"Refuse when the copy of the database would leave less free disk in --data than this, as 'serve' has it."`
+	Keep           int         `name:"keep" env:"ZENCRYPT_BACKUP_KEEP" placeholder:"N" help:"Write a file with a name of its own into the folder -o names, and keep the N newest of them."`
 }
 
 // Help is the long text of `zencrypt backup --help`.
@@ -43,6 +44,10 @@ func (backupCmd) Help() string {
 The server may run meanwhile and needs not be told. A backup holds all that was acknowledged before it began: the
 database, the files of the vault and a manifest with their SHA-256. Sessions and results that wait are not in it,
 nor is the server key: keep a copy of that apart.
+
+It needs room in DATA for one more copy of the database beside what 'serve' wants to stay free, and is refused without.
+
+With --keep, backups whose names are of a time to come are kept and not counted, and the exit code is 1: a clock was wrong.
 
 With a folder only files that are new are written, and the backup that stood there counts until the new one is whole.
 A name that ends with / is one, and so is a folder that is there.
@@ -66,6 +71,7 @@ func (c *backupCmd) Run(e *env) error {
 		return err
 	}
 	defer run.close()
+	run.floor = int64(c.MinFreeDisk)
 	var m *backup.Manifest
 	switch {
 	case c.Keep < 0:
@@ -183,6 +189,7 @@ func (c *backupCmd) folder(e *env, run *backupRun, seal backup.Seal) (*backup.Ma
 		return nil, err
 	}
 	defer f.Close()
+	f.Step = models.Failpoint
 	return answer(e.ctx, func() (*backup.Manifest, error) { return run.write(f) })
 }
 
@@ -191,7 +198,7 @@ func (c *backupCmd) dated(e *env, run *backupRun, seal backup.Seal) (*backup.Man
 	if info, err := os.Stat(c.Out); err != nil || !info.IsDir() {
 		return nil, &usageError{fmt.Errorf("write %s: --keep needs a folder that is there", c.Out)}
 	}
-	name := "zencrypt-" + run.began.Format("20060102T150405Z") + ".tar"
+	name := "zencrypt-" + run.began.Format(datedForm) + ".tar"
 	if seal.Wrap != nil {
 		name += ".age"
 	}
@@ -203,14 +210,20 @@ func (c *backupCmd) dated(e *env, run *backupRun, seal backup.Seal) (*backup.Man
 	if err != nil {
 		return nil, fmt.Errorf("remove old backups: %w", bare(err))
 	}
+	// The one that was just made stays, and so does what a clock that was ahead has named: those would sort last for ever.
 	var old []string
 	for _, entry := range entries { // by name, which is by time
-		if entry.Type().IsRegular() && datedPattern.MatchString(entry.Name()) {
+		at, ok := datedBackup(entry.Name())
+		switch {
+		case !ok || !entry.Type().IsRegular() || entry.Name() == name:
+		case at.After(time.Now()):
+			run.ahead = append(run.ahead, entry.Name())
+		default:
 			old = append(old, entry.Name())
 		}
 	}
 	slices.Reverse(old)
-	for _, name := range old[min(c.Keep, len(old)):] {
+	for _, name := range old[min(c.Keep-1, len(old)):] {
 		if err := os.Remove(filepath.Join(c.Out, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("remove old backup %s: %w", name, bare(err))
 		}
@@ -218,7 +231,15 @@ func (c *backupCmd) dated(e *env, run *backupRun, seal backup.Seal) (*backup.Man
 	return m, nil
 }
 
-var datedPattern = regexp.MustCompile(`^zencrypt-\d{8}T\d{6}Z\.tar(\.age)?$`)
+const datedForm = "20060102T150405Z"
+
+// datedBackup tells when a backup with a name of dated's was begun.
+func datedBackup(name string) (at time.Time, ok bool) {
+	text, tar := strings.CutSuffix(strings.TrimSuffix(name, ".age"), ".tar")
+	text, ours := strings.CutPrefix(text, "zencrypt-")
+	at, err := time.Parse(datedForm, text)
+	return at, tar && ours && err == nil && at.Format(datedForm) == text
+}
 
 // summary is a line for people.
 func summary(m *backup.Manifest) string {

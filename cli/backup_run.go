@@ -8,8 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"zencrypt/backup"
 	"zencrypt/blobs"
@@ -32,13 +33,12 @@ type backupRun struct {
 	lock  *os.File
 	shown *progress
 	lost  []models.ID
+	floor int64    // bytes that have to stay free in the data directory beside the copy of the database
+	ahead []string // backups beside this one whose names are of a time to come
 }
 
 // backupTries is how many copies of the database are taken at most.
 const backupTries = 5
-
-// backupWork is the folder below the data directory that a run works in.
-const backupWork = "backup.tmp"
 
 // sink is a backup being written.
 type sink interface {
@@ -56,8 +56,9 @@ func newBackupRun(e *env, data string) (*backupRun, error) {
 	if r.lock, err = lockBackup(data); err != nil {
 		return nil, err
 	}
+	e.worksOn(data)
 	if err = clearBackupWork(data); err == nil {
-		err = os.Mkdir(r.work, 0o700)
+		err = makeOwned(data, backupWork)
 	}
 	if err != nil {
 		_ = r.lock.Close()
@@ -66,28 +67,24 @@ func newBackupRun(e *env, data string) (*backupRun, error) {
 	return r, nil
 }
 
-// lockBackup makes sure that one backup alone is made of a data directory at a time.
-func lockBackup(data string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(data, "backup.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+// room refuses a copy of the database that would leave less free disk than the server wants: at half of that it saves
+// nothing any more. The copy holds what the log holds, too.
+func (r *backupRun) room() error {
+	var size int64
+	for _, suffix := range []string{"", "-wal"} {
+		if info, err := os.Stat(filepath.Join(r.data, backup.Database+suffix)); err == nil {
+			size += info.Size()
+		}
+	}
+	_, free, err := diskSize(r.data)
 	if err != nil {
-		return nil, fmt.Errorf("open lock: %w", err)
+		return fmt.Errorf("read free space: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("lock %s: another backup of it is being made", data)
+	if free-size < r.floor {
+		return fmt.Errorf("copy database: that takes up to %s in %s, where %s are free, and %s are to stay so (--min-free-disk). Make room first",
+			humanize.IBytes(uint64(size)), r.data, humanize.IBytes(uint64(free)), humanize.IBytes(uint64(r.floor)))
 	}
-	return f, nil
-}
-
-// clearBackupWork removes what a backup that was killed left: a copy of the database holds what is deleted later.
-func clearBackupWork(data string) error { return os.RemoveAll(filepath.Join(data, backupWork)) }
-
-// sweepBackupWork is clearBackupWork for a server that starts: a backup that is being made is left alone.
-func sweepBackupWork(data string) {
-	if f, err := lockBackup(data); err == nil {
-		_ = clearBackupWork(data)
-		_ = f.Close()
-	}
+	return nil
 }
 
 func (r *backupRun) close() {
@@ -98,6 +95,9 @@ func (r *backupRun) close() {
 
 // write fills a backup and finishes it.
 func (r *backupRun) write(to sink) (*backup.Manifest, error) {
+	if err := r.room(); err != nil { // before what takes long
+		return nil, err
+	}
 	live, err := models.NamedBlobs(r.e.ctx, r.data)
 	if err != nil {
 		return nil, err
@@ -108,6 +108,9 @@ func (r *backupRun) write(to sink) (*backup.Manifest, error) {
 	}
 	var before []models.ID
 	for try := 1; ; try++ {
+		if err := r.room(); err != nil {
+			return nil, err
+		}
 		path := filepath.Join(r.work, backup.Database)
 		facts, err := models.Snapshot(r.e.ctx, r.data, path)
 		if err != nil {
@@ -243,6 +246,10 @@ func (r *backupRun) done(m *backup.Manifest, encrypted bool) error {
 	if n := len(r.lost); n > 0 {
 		return fmt.Errorf("back up: it is made, but %d files that the database names are not in %s, the first is %s", n,
 			filepath.Join(r.data, blobs.Blobs.String()), r.lost[0])
+	}
+	if n := len(r.ahead); n > 0 {
+		return fmt.Errorf("back up: it is made, but %d others beside it have names of a time to come, the first is %s: a clock was wrong. They are kept and not counted; "+
+			"rename or remove them", n, r.ahead[0])
 	}
 	fmt.Fprintf(r.e.stderr, "Backed up: %s. It opens with %s, which is not in it.\n", summary(m), keysOf(m.Head))
 	if !encrypted {

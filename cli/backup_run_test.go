@@ -212,14 +212,83 @@ func TestBackup_OneAtATime(t *testing.T) {
 	if err := os.WriteFile(left, []byte("a copy"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sweepBackupWork(dir)
+	if err := sweepBackupWork(dir); err != nil {
+		t.Error(err)
+	}
 	if _, err := os.Stat(left); err != nil {
 		t.Error("a server that starts has disturbed a backup")
 	}
 	_ = run.lock.Close() // as if it had been killed
-	sweepBackupWork(dir)
+	if err := sweepBackupWork(dir); err != nil {
+		t.Error(err)
+	}
 	if _, err := os.Stat(left); err == nil {
 		t.Error("the copy is still there")
+	}
+	// What can't be removed is told.
+	if err := os.Remove(filepath.Join(dir, "backup.lock")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "backup.lock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := sweepBackupWork(dir); err == nil {
+		t.Error("a lock that can't be had is no failure")
+	}
+}
+
+// TestBackup_Room: a copy that would leave the server less free disk than it wants is not begun.
+func TestBackup_Room(t *testing.T) {
+	dir, _ := vault(t)
+	var stderr bytes.Buffer
+	out := filepath.Join(t.TempDir(), "b.tar")
+	if code := Run(t.Context(), []string{"backup", "--data", dir, "-o", out, "--min-free-disk", "4000TiB"}, nil, io.Discard, &stderr); code != exitError {
+		t.Errorf("exit %d", code)
+	}
+	if said := stderr.String(); !strings.Contains(said, "3.9 PiB are to stay so (--min-free-disk)") || !strings.Contains(said, "KiB in "+dir) {
+		t.Errorf("it says %q", said)
+	}
+	for _, path := range []string{out, filepath.Join(dir, backupWork)} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is there", path)
+		}
+	}
+}
+
+// TestBackup_Ahead: names of a time to come, which a wrong clock left, sort after every new one. They take no place of it,
+// and the exit code tells a timer.
+func TestBackup_Ahead(t *testing.T) {
+	dir, _ := vault(t)
+	dated := t.TempDir()
+	const older, old = "zencrypt-20260101T000000Z.tar", "zencrypt-20260102T000000Z.tar"
+	others := []string{"zencrypt-29990101T000000Z.tar", "zencrypt-29990102T000000Z.tar.age", "zencrypt-29990103T000000Z.tar", "zencrypt-20261301T000000Z.tar"}
+	for _, name := range append([]string{older, old}, others...) {
+		if err := os.WriteFile(filepath.Join(dated, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var stderr bytes.Buffer
+	if code := Run(t.Context(), []string{"backup", "--data", dir, "-o", dated, "--keep", "2", "--min-free-disk", "0"}, nil, io.Discard, &stderr); code != exitError {
+		t.Errorf("exit %d", code)
+	}
+	if !strings.Contains(stderr.String(), "it is made, but 3 others beside it have names of a time to come, the first is "+others[0]) {
+		t.Errorf("it says %q", stderr.String())
+	}
+	entries, err := os.ReadDir(dated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := map[string]bool{}
+	for _, e := range entries {
+		left[e.Name()] = true
+	}
+	for _, name := range append(others, old) {
+		if !left[name] {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	if left[older] || len(left) != len(others)+2 {
+		t.Errorf("left are %v", left)
 	}
 }
 

@@ -37,6 +37,7 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
+	data    []string          // data directories whose owner gets what was made there, see worksOn
 	used    []fs.FileInfo     // what was read so far, which no output may replace
 	phrases map[string]string // what stands in files of passphrases: one that is a pipe is read only once
 
@@ -102,6 +103,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	e := &env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
 	err = parsed.ctx.Run(e)
+	e.handOver()
 	e.asking.Lock()
 	e.fail(err)
 	return exitCode(err)

@@ -78,7 +78,7 @@ func (c *doctorCmd) visit(e *env) (*visit, error) {
 		return nil, fmt.Errorf("find database: there is none in %s, or it is not for you to see. Name the server's data directory with --data or ZENCRYPT_DATA, and run this as its user or as root", absolute(v.cfg.Data))
 	}
 	var err error
-	v.running, v.pid, err = v.holder(filepath.Join(v.cfg.Data, "lock"))
+	v.running, v.pid, err = v.holder(filepath.Join(v.cfg.Data, lockFile))
 	return v, err
 }
 

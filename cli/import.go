@@ -170,7 +170,8 @@ func (o *importOptions) openForImport(e *env) (db *models.DB, done func(), err e
 	if err := makeData(o.Data); err != nil {
 		return nil, nil, err
 	}
-	unlock, err := lock(filepath.Join(o.Data, "lock"))
+	e.worksOn(o.Data)
+	unlock, err := lock(filepath.Join(o.Data, lockFile))
 	if err != nil {
 		return nil, nil, err
 	}

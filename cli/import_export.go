@@ -180,7 +180,8 @@ func (t *taking) open() (done func(), err error) {
 	if err := makeData(c.Data); err != nil {
 		return nil, err
 	}
-	unlock, err := lock(filepath.Join(c.Data, "lock"))
+	t.env.worksOn(c.Data)
+	unlock, err := lock(filepath.Join(c.Data, lockFile))
 	if err != nil {
 		return nil, err
 	}

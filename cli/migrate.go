@@ -2,7 +2,9 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,9 +26,10 @@ type migrateCmd struct {
 func (migrateCmd) Help() string {
 	return `A new version may change the databases. It does so when the server starts, after a copy of zencrypt.db was made in
 DATA/upgrades: at most two such copies are kept, for 30 days. They hold what people delete meanwhile; remove them when
-the new version has proved itself. A database of a newer version is refused.
+the new version has proved itself. The server removes those that are older, at its start and while it runs. A database
+of a newer version is refused.
 
-No server key is needed. Run these as the user of the server, with the same --data.
+No server key is needed. Run these as the user of the server, with the same --data; what root makes there is handed to its owner.
 
 ` + exitCodes
 }
@@ -56,6 +59,15 @@ func (p dataPlace) status(e *env) (states []models.MigrationState, copies []mode
 	}
 	states, copies, err = models.MigrationStatus(e.ctx, p.Data, main, sessions)
 	return states, copies, main, sessions, err
+}
+
+// ownCopies makes the folder for the copies the data's owner's: as root's, should this be killed, it would keep the
+// next upgrade from its copy, and the server from starting.
+func (p dataPlace) ownCopies() error {
+	if err := makeOwned(p.Data, models.CopiesDir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("copy the database first: %w. Nothing was changed", err)
+	}
+	return nil
 }
 
 type migrateStatusCmd struct {
@@ -108,7 +120,8 @@ func (c *migrateUpCmd) Run(e *env) error {
 	if err := c.exists(); err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(c.Data, "lock"))
+	e.worksOn(c.Data)
+	unlock, err := lock(filepath.Join(c.Data, lockFile))
 	if err != nil {
 		return err
 	}
@@ -116,6 +129,11 @@ func (c *migrateUpCmd) Run(e *env) error {
 	before, _, main, sessions, err := c.status(e)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(before, func(s models.MigrationState) bool { return s.Applied == nil && s.Database == "zencrypt.db" }) {
+		if err := c.ownCopies(); err != nil {
+			return err
+		}
 	}
 	if err := models.MigrateUp(e.ctx, c.Data, main, sessions, time.Now); err != nil {
 		return err
@@ -158,7 +176,9 @@ type migrateDownCmd struct {
 // Help is the long text of `zencrypt migrate down --help`.
 func (migrateDownCmd) Help() string {
 	return `Takes back the last migration of zencrypt.db, one at each call, so that an older version can be started. What the
-migration added goes, with what stands in it; a copy of the database is made first. The version that is started next
+migration added goes, with what stands in it; a copy of the database is made first, which no later copy displaces: it
+goes after 30 days. sessions.db is removed, since the older version would refuse it: everybody logs in anew, and results
+that wait are gone. The version that is started next
 must be the older one: this one would apply the migration again. The oldest schema stays, and so does the one of the
 imports while accounts of an older Zencrypt wait for their people, whom nothing could let in afterwards. No server may run.
 
@@ -169,7 +189,8 @@ func (c *migrateDownCmd) Run(e *env) error {
 	if err := c.exists(); err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(c.Data, "lock"))
+	e.worksOn(c.Data)
+	unlock, err := lock(filepath.Join(c.Data, lockFile))
 	if err != nil {
 		return err
 	}
@@ -203,6 +224,9 @@ func (c *migrateDownCmd) Run(e *env) error {
 		if err := e.confirm(fmt.Sprintf("This takes back %s (%s)%s.", last.Name, last.Comment, loses), last.Name); err != nil {
 			return err
 		}
+	}
+	if err := c.ownCopies(); err != nil {
+		return err
 	}
 	name, path, err := models.MigrateDown(e.ctx, c.Data, main, time.Now)
 	if err != nil {
@@ -241,7 +265,7 @@ func notUnderServer(e *env, data string) error {
 	if err != nil || !slices.ContainsFunc(states, func(s models.MigrationState) bool { return s.Applied == nil }) {
 		return err
 	}
-	unlock, err := lock(filepath.Join(data, "lock"))
+	unlock, err := lock(filepath.Join(data, lockFile))
 	if err != nil {
 		return fmt.Errorf("open database: the server that runs on %s is of an older version. Start this version in its place first", absolute(data))
 	}

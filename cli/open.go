@@ -93,7 +93,12 @@ func makeData(dir string) error {
 		return fmt.Errorf("use data directory %s: others can look into it (mode %04o). Type: chmod 700 %s", dir, m, dir)
 	}
 	if models.Exists(dir) {
+		_ = os.Remove(filepath.Join(dir, restoring)) // empty: a restore was cut short when all was in its place
 		return nil
+	}
+	if _, err := os.Lstat(filepath.Join(dir, restoring)); err == nil {
+		return fmt.Errorf("use data directory %s: a backup is being restored to it, or that was cut short. Wait for the end of 'zencrypt restore'; "+
+			"if none runs, empty the directory and restore again", dir)
 	}
 	// Under a new database every file would be without a row, and be removed.
 	kept, err := os.ReadDir(filepath.Join(dir, blobs.Blobs.String()))

@@ -17,7 +17,6 @@ import (
 	"zencrypt/config"
 	"zencrypt/crypto"
 	"zencrypt/crypto/agefile"
-	"zencrypt/migrations"
 	"zencrypt/models"
 	"zencrypt/secrets"
 )
@@ -25,7 +24,7 @@ import (
 type restoreCmd struct {
 	Src         string   `arg:"" name:"src" help:"The backup: a file, a folder, or '-' for a file on standard input."`
 	Data        string   `name:"data" placeholder:"DIR" help:"Where to: an empty directory, or one that is not there."`
-	Check       bool     `name:"check" help:"Read the backup through and compare every digest. Writes nothing."`
+	Check       bool     `name:"check" help:"Read the backup through: every digest, and the whole database, which is copied to $TMPDIR for it."`
 	Identity    []string `name:"identity" short:"i" sep:"none" placeholder:"FILE" help:"File of the private key that opens an encrypted backup. Can be given several times."`
 	passphrases `embed:""`
 	secretsPlace
@@ -46,15 +45,20 @@ func (restoreCmd) Help() string {
     zencrypt restore --check -i admin.key zencrypt.tar.age
     zencrypt restore -i admin.key zencrypt.tar.age --data /var/lib/zencrypt
 
-Everything is checked against its SHA-256 while it is copied, and only takes its place when all was right: a backup
-that was changed, by a single bit, leaves nothing behind. What a backup says of itself is checked, not who made it.
+Everything is checked against its SHA-256 while it is copied, the database is read through (PRAGMA integrity_check), and
+all only takes its place when it was right: a backup that was changed, by a single bit, leaves nothing behind. What a
+backup says of itself is checked, not who made it. --check does the same with the database in a folder of its own in
+$TMPDIR, which is removed after: as sealed as in the data, and it needs the room.
+
+No server can be started on a directory while it is restored to, or when that was cut short: empty it then, and begin
+again.
 
 The server key is not in a backup. This says which one is needed, by its fingerprint, and whether the one that
 'serve' would find is it. Put it back before the server starts. Without it no password opens an account; recovery
 codes still do, see 'zencrypt secrets init --lost'.
 
 Passwords and recovery codes are those of the day of the backup, and the account page says so. All sessions are ended.
-The files of an encrypted folder are checked without -i as they are stored.
+The files of an encrypted folder are checked without -i as they are stored, and its database is then not looked into.
 
 ` + exitCodes
 }
@@ -71,7 +75,7 @@ func (c *restoreCmd) Run(e *env) error {
 		return err
 	}
 	if c.Check {
-		m, err := c.read(e, keys, nil)
+		m, err := c.check(e, keys)
 		if err != nil {
 			return err
 		}
@@ -176,24 +180,30 @@ func (c *restoreCmd) readFile(e *env, unseal backup.Unseal, accept backup.Accept
 // restoring is the folder, within the one that is restored into, that everything is in until it was checked.
 const restoring = "restoring"
 
-// restore fills an empty directory.
+// restore fills an empty directory. It holds the server's lock meanwhile.
 func (c *restoreCmd) restore(e *env, keys crypto.Keys) (m *backup.Manifest, err error) {
 	_, statErr := os.Stat(c.Data)
 	made := errors.Is(statErr, fs.ErrNotExist)
 	if err := models.MakeDir(c.Data); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	entries, err := os.ReadDir(c.Data)
+	if err := c.empty(); err != nil {
+		return nil, err
+	}
+	_, statErr = os.Lstat(filepath.Join(c.Data, lockFile))
+	unlock, err := lock(filepath.Join(c.Data, lockFile))
 	if err != nil {
-		return nil, fmt.Errorf("read data directory: %w", err)
+		return nil, err
 	}
-	if len(entries) > 0 {
-		return nil, fmt.Errorf("restore to %s: it is not empty. Name another directory, or move away what is there", c.Data)
-	}
+	defer unlock()
+	e.worksOn(c.Data)
 	work := filepath.Join(c.Data, restoring)
 	defer func() {
 		if err != nil {
 			_ = os.RemoveAll(work)
+			if statErr != nil {
+				_ = os.Remove(filepath.Join(c.Data, lockFile))
+			}
 			if made {
 				_ = os.Remove(c.Data)
 			}
@@ -202,7 +212,10 @@ func (c *restoreCmd) restore(e *env, keys crypto.Keys) (m *backup.Manifest, err 
 	if err := os.Chmod(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("close data directory to others: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Join(work, blobs.Blobs.String()), 0o700); err != nil {
+	if err = os.Mkdir(work, 0o700); err == nil { // from here on no command makes a database beside it, see makeData
+		err = os.Mkdir(filepath.Join(work, blobs.Blobs.String()), 0o700)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
 	m, err = c.read(e, keys, func(name string, _ int64) (io.WriteCloser, error) {
@@ -215,43 +228,31 @@ func (c *restoreCmd) restore(e *env, keys crypto.Keys) (m *backup.Manifest, err 
 	if err := c.checked(e, m, work); err != nil {
 		return nil, err
 	}
+	if err := c.empty(restoring); err != nil { // of what came meanwhile, by a command that takes no lock
+		return nil, err
+	}
+	_ = handOver(c.Data) // before anything can use it; Run tells what could not be handed over
 	return m, c.place(work)
+}
+
+// empty refuses a directory that holds anything else than a lock, which a server that did not start may have left.
+func (c *restoreCmd) empty(but ...string) error {
+	entries, err := os.ReadDir(c.Data)
+	if err != nil {
+		return fmt.Errorf("read data directory: %w", err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != lockFile && !slices.Contains(but, entry.Name()) {
+			return fmt.Errorf("restore to %s: it is not empty. Name another directory, or move away what is there", c.Data)
+		}
+	}
+	return nil
 }
 
 // synced syncs a file when it is closed.
 type synced struct{ *os.File }
 
 func (s synced) Close() error { return errors.Join(s.Sync(), s.File.Close()) }
-
-// checked looks at what was restored: the database is sound, of a version that this one knows, and its files are there.
-func (c *restoreCmd) checked(e *env, m *backup.Manifest, work string) error {
-	for _, f := range m.Files {
-		if f.Spare {
-			if err := os.Remove(filepath.Join(work, filepath.FromSlash(f.Name))); err != nil {
-				return err
-			}
-		}
-	}
-	known, err := migrations.Main()
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(work, backup.Database)
-	facts, err := models.CheckCopy(e.ctx, path, known)
-	if err != nil {
-		return err
-	}
-	missing := 0
-	for id := range facts.Blobs {
-		if _, err := os.Stat(filepath.Join(work, blobs.Blobs.String(), blobs.ID(id).String())); err != nil {
-			missing++
-		}
-	}
-	if missing != m.Missing {
-		return &codeError{exitDamaged, fmt.Errorf("%w: %d files that the database names are missing", backup.ErrDamaged, missing)}
-	}
-	return models.MarkRestored(e.ctx, path, models.Restored{At: time.Now().UTC(), Of: m.Time})
-}
 
 // place moves everything to where it belongs, the database last: until it is there nothing starts with half of it.
 func (c *restoreCmd) place(work string) error {
@@ -268,6 +269,7 @@ func (c *restoreCmd) place(work string) error {
 	if err := syncFolder(filepath.Join(work, blobs.Blobs.String())); err != nil {
 		return err
 	}
+	models.Failpoint("restore-checked")
 	for _, name := range []string{blobs.Blobs.String(), backup.Database} {
 		if err := os.Rename(filepath.Join(work, name), filepath.Join(c.Data, name)); err != nil {
 			return fmt.Errorf("restore to %s: %w", c.Data, err)
@@ -275,8 +277,12 @@ func (c *restoreCmd) place(work string) error {
 		if err := syncFolder(c.Data); err != nil {
 			return err
 		}
+		models.Failpoint("restore-place")
 	}
-	return os.Remove(work)
+	if err := os.Remove(work); !errors.Is(err, fs.ErrNotExist) { // a command that found the database may have been faster
+		return err
+	}
+	return nil
 }
 
 func syncFolder(dir string) error {

@@ -103,6 +103,7 @@ func (c *secretsRemoveCmd) Run(e *env) error {
 	if active == "" {
 		return fmt.Errorf("remove server key: there is no database in %s, so nobody knows what depends on it. Name the server's data directory with --data", absolute(c.Data))
 	}
+	e.worksOn(c.Data)
 	// A copy of the active key under another name is no key of its own.
 	twice := key.Fingerprint == ring.Active.Fingerprint
 	u := slices.IndexFunc(use, func(u models.KeyUse) bool { return u.Fingerprint == key.Fingerprint })
@@ -166,7 +167,7 @@ func (c *secretsRemoveCmd) force(e *env, ring *secrets.Keyring, u models.KeyUse,
 		}
 		return fmt.Errorf("remove server key: %d accounts and %d given-up logins depend on %s. --force removes it, and says what is lost", u.Accounts, u.RetiredLogins, u.Fingerprint)
 	}
-	unlock, err := lock(filepath.Join(c.Data, "lock"))
+	unlock, err := lock(filepath.Join(c.Data, lockFile))
 	if err != nil {
 		return err
 	}

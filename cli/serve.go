@@ -23,6 +23,7 @@ import (
 	"zencrypt/crypto/password"
 	"zencrypt/handlers"
 	"zencrypt/limits"
+	"zencrypt/models"
 )
 
 type serveCmd struct {
@@ -65,12 +66,14 @@ func (s *serveCmd) Run(e *env) error {
 	if err := makeData(cfg.Data); err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(cfg.Data, "lock"))
+	unlock, err := lock(filepath.Join(cfg.Data, lockFile))
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	sweepBackupWork(cfg.Data)
+	if err := sweepBackupWork(cfg.Data); err != nil {
+		log.Error("what a killed backup left can't be removed, and a backup may fail", "error", err.Error())
+	}
 	ln, err := listen(cfg.Addr)
 	if err != nil {
 		return err
@@ -153,7 +156,7 @@ func run(ctx context.Context, app *handlers.App, ln net.Listener, ask func(conte
 	go func() { served <- app.Serve(ln) }()
 	go watch(ctx, ask)
 	notify(daemon.SdNotifyReady)
-	tick := time.NewTicker(janitorTime)
+	tick := time.NewTicker(models.JanitorTime(janitorTime))
 	defer tick.Stop()
 	for {
 		select {
@@ -243,12 +246,17 @@ func boundMemory(budget int64) (moves func(by int64)) {
 	}
 }
 
-// lock makes sure that one server alone works on a data directory.
+// lockFile is in each data directory.
+const lockFile = "lock"
+
+// lock makes sure that one server alone works on a data directory. What others find there later, should this be killed,
+// is its owner's.
 func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
+	_ = give(f, filepath.Dir(path)) // commands tell at their end what they could not hand over
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("lock %s: another server runs on this data directory. Stop it first, or choose another with --data", path)

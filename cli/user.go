@@ -31,7 +31,8 @@ type userCmd struct {
 // Help is the long text of `zencrypt user --help`.
 func (userCmd) Help() string {
 	return `These commands work on the data directory of a server on this machine, which may run meanwhile. Name the
-same --data and --secrets as for 'serve', or set the same variables, and run them as the same user.
+same --data and --secrets as for 'serve', or set the same variables, and run them as the same user; what root makes
+in the data directory is handed to its owner.
 None of them opens what an account holds.
 
 ` + exitCodes
@@ -90,6 +91,7 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 	if err := makeData(cfg.Data); err != nil {
 		return nil, cfg, err
 	}
+	e.worksOn(cfg.Data)
 	if err := notUnderServer(e, cfg.Data); err != nil {
 		return nil, cfg, err
 	}

@@ -59,6 +59,7 @@ type diskRun struct {
 	*server
 	people []*client
 	acked  []map[string]string // of each person: path to content, "" for a key
+	keys   int                 // that there were before
 	n      int
 }
 
@@ -186,6 +187,24 @@ func (r *diskRun) whole() {
 	if files := r.files(); len(files) != rows || slices.ContainsFunc(files, func(f string) bool { return strings.HasSuffix(f, ".part") }) {
 		r.t.Errorf("%d rows name a file, and there are %d: %q", rows, len(files), files)
 	}
+	// Every answer has come: what was not acknowledged was refused, with "Nothing was stored".
+	made := 0
+	for _, acked := range r.acked {
+		for _, content := range acked {
+			if content == "" {
+				made++
+			}
+		}
+	}
+	if n := len(r.query("zencrypt.db", "SELECT 1 FROM items WHERE trashed IS NULL")); n != total-made {
+		r.t.Errorf("there are %d items, and %d were acknowledged", n, total-made)
+	}
+	if n := len(r.query("zencrypt.db", "SELECT 1 FROM keys")) - r.keys; n != made {
+		r.t.Errorf("there are %d new keys, and %d were acknowledged", n, made)
+	}
+	if n := len(r.query("zencrypt.db", "SELECT 1 FROM accounts")); n != len(r.people) {
+		r.t.Errorf("there are %d accounts, and %d were acknowledged", n, len(r.people))
+	}
 	r.t.Logf("%d acknowledged writes are there", total)
 }
 
@@ -219,6 +238,7 @@ func TestBulkDisk(t *testing.T) {
 		c.register(fmt.Sprintf("person-%d", i), crowdPassword)
 		r.people, r.acked = append(r.people, c), append(r.acked, map[string]string{})
 	}
+	r.keys = len(s.query("zencrypt.db", "SELECT 1 FROM keys"))
 	grow := func(mib int) {
 		t.Helper()
 		if err := syscall.Mount("tmpfs", data, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%dm,nr_inodes=3000", mib)); err != nil {

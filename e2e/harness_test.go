@@ -83,6 +83,7 @@ type server struct {
 	data, secrets string
 	url           string // http://127.0.0.1:PORT, known after the first start
 	args, env     []string
+	bin           string   // the program, where it is another build than people get
 	under         []string // a program that starts the server, with its arguments: prlimit
 	origin        string   // what --origin says instead, where a test gives it
 	metrics       string   // the socket that tells its metrics, where a test asked for one
@@ -118,18 +119,26 @@ func (s *server) start() {
 	if s.cmd != nil {
 		s.t.Fatal("start: it runs already")
 	}
+	s.run(s.command())
+}
+
+// command is what starts the program.
+func (s *server) command() *exec.Cmd {
+	s.t.Helper()
 	addr := "127.0.0.1:0"
 	if s.url != "" {
 		addr = strings.TrimPrefix(s.url, "http://")
 	}
-	line := slices.Concat(s.under, []string{binary(s.t), "serve", "--addr", addr, "--data", s.data, "--secrets", s.secrets}, s.args)
-	s.run(exec.Command(line[0], line[1:]...))
+	bin := s.bin
+	if bin == "" {
+		bin = binary(s.t)
+	}
+	line := slices.Concat(s.under, []string{bin, "serve", "--addr", addr, "--data", s.data, "--secrets", s.secrets}, s.args)
+	return exec.Command(line[0], line[1:]...)
 }
 
-// run starts cmd as this server's process. Apart from start only for tests of this harness.
-func (s *server) run(cmd *exec.Cmd) {
-	s.t.Helper()
-	s.out = &output{found: make(chan string, 1), origin: s.origin}
+// dress gives cmd what every process of this server has.
+func (s *server) dress(cmd *exec.Cmd, out io.Writer) {
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "ZENCRYPT_") && !strings.HasPrefix(v, "CREDENTIALS_DIRECTORY=") {
 			cmd.Env = append(cmd.Env, v)
@@ -137,9 +146,16 @@ func (s *server) run(cmd *exec.Cmd) {
 	}
 	cmd.Env = append(cmd.Env, s.env...)
 	cmd.Dir = filepath.Dir(s.data)
-	cmd.Stdout, cmd.Stderr = s.out, s.out
+	cmd.Stdout, cmd.Stderr = out, out
 	// No server outlives a test process that was killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
+
+// run starts cmd as this server's process. Apart from start only for tests of this harness.
+func (s *server) run(cmd *exec.Cmd) {
+	s.t.Helper()
+	s.out = &output{found: make(chan string, 1), origin: s.origin}
+	s.dress(cmd, s.out)
 	if err := cmd.Start(); err != nil {
 		s.t.Fatalf("start the server: %v", err)
 	}

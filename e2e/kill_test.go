@@ -21,7 +21,9 @@ const (
 	killTimesEnv = "ZENCRYPT_TEST_KILLS"
 	killActs     = 500 // acknowledged ones
 	killActsEnv  = "ZENCRYPT_TEST_WRITES"
-	killPeople   = 4               // who work at the same time
+	killPeople   = 4 // who work at the same time
+	killStarts   = 4 // every so many kills, another one comes within startKill of the start
+	startKill    = 1500 * time.Millisecond
 	readyGoal    = 2 * time.Second // from exec until /readyz says 200; measured and told, since it is about the machine too
 )
 
@@ -54,7 +56,7 @@ func newKillRun(t *testing.T, mix []share) *killRun {
 }
 
 // TestBulkKill kills the server again and again while people save texts and files, rename and delete them, make, rotate
-// and delete keys, rewrap, and have uploads under way. Whatever it has acknowledged is there and whole after
+// and delete keys, rewrap, and have uploads under way; after some of these kills also the server that then starts. Whatever it has acknowledged is there and whole after
 // each start, what was deleted stays deleted, and nothing else is left: of what was not acknowledged, at most the one
 // thing that each person was about, whole or not at all.
 func TestBulkKill(t *testing.T) {
@@ -63,11 +65,16 @@ func TestBulkKill(t *testing.T) {
 	for _, p := range r.people {
 		p.findKey()
 	}
+	busy, err := failpointBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := r.env
 	courier := r.clientFrom("127.0.0.9")
 	courier.register("courier", killPassword)
 	names := r.names()
 	var ready []time.Duration
-	halves, begun := 0, time.Now()
+	halves, starting, begun := 0, 0, time.Now()
 	for kill := range kills + 1 {
 		at := acts
 		if kill < kills { // somewhere in the kill's own share of the writes
@@ -90,6 +97,14 @@ func TestBulkKill(t *testing.T) {
 			if strings.HasSuffix(path, ".part") {
 				halves++
 			}
+		}
+		// Every other server cleans up all the time, so that a kill finds it at that: purging, VACUUM, the log.
+		if r.bin, r.env = "", plain; kill%2 == 0 {
+			r.bin, r.env = busy, append(slices.Clone(plain), "ZENCRYPT_FAILPOINT_JANITOR=100ms")
+		}
+		if (kill+r.number("first start", 0))%killStarts == 0 {
+			starting++
+			r.killStarting(time.Duration(r.number("start", kill)%int(startKill.Milliseconds())) * time.Millisecond)
 		}
 		start := time.Now()
 		r.start()
@@ -124,7 +139,7 @@ func TestBulkKill(t *testing.T) {
 	}
 	slices.Sort(ready)
 	t.Logf("%d kills and %d acknowledged writes in %v: %s", len(ready), r.acked, time.Since(begun).Round(time.Second), summary(r.kinds))
-	t.Logf("%d uploads were half written at a kill", halves)
+	t.Logf("%d uploads were half written at a kill; %d servers were killed while they started", halves, starting)
 	t.Logf("from start until /readyz is 200: median %v, most %v (goal %v)", ready[len(ready)/2].Round(time.Millisecond), ready[len(ready)-1].Round(time.Millisecond), readyGoal)
 }
 
@@ -163,6 +178,29 @@ func (r *killRun) work(at int) (stop func()) {
 			r.next = was
 		}
 	}
+}
+
+// killStarting starts a server and kills it so long after, wherever its start has come.
+func (s *server) killStarting(after time.Duration) {
+	s.t.Helper()
+	var out output
+	cmd := s.command()
+	s.dress(cmd, &out)
+	out.said = true // nobody waits for its address
+	if err := cmd.Start(); err != nil {
+		s.t.Fatalf("start the server: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case err := <-done:
+		s.t.Errorf("the server that was to be killed %v after its start ended by itself: %v\n%s", after, err, out.String())
+		return
+	case <-time.After(after):
+	}
+	_ = cmd.Process.Kill()
+	<-done
+	s.logs.WriteString(out.String())
 }
 
 // underWay begins uploads that only a kill ends, and waits until the disk has something of them; done waits for their

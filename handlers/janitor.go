@@ -91,6 +91,7 @@ func (a *App) Clean(ctx context.Context) {
 	a.forgetRewraps()
 	a.remember(ctx, check)
 	check("files without a row", a.sweep(ctx, time.Hour))
+	check("copies of before upgrades", a.db.PruneCopies())
 	err = a.db.Upkeep(ctx)
 	if errors.Is(err, models.ErrDamaged) {
 		a.opt.Log.Error("the database is damaged: stop the server and restore a backup")

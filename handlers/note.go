@@ -167,7 +167,7 @@ func (a *App) remember(ctx context.Context, check func(what string, err error)) 
 	a.exports.forget(a.opt.Now())
 	check("idle sessions", a.db.Sessions.LockIdle(ctx))
 	if a.opt.ActivityKeep > 0 {
-		for more, err := true, error(nil); more; check("old events", err) {
+		for more, err := true, error(nil); more && err == nil; check("old events", err) {
 			more, err = a.db.Activity.Prune(ctx, a.opt.Now().Add(-a.opt.ActivityKeep))
 		}
 	}

@@ -242,7 +242,8 @@ func (a *Activity) Clear(ctx context.Context, u *Unlocked) error {
 	})
 }
 
-// Prune removes up to 500 events older than a time and tells whether there may be more.
+// Prune removes up to 500 events older than a time and tells whether there may be more: not after a failure, which the
+// next call would meet again.
 func (a *Activity) Prune(ctx context.Context, before time.Time) (more bool, err error) {
 	var ids []ID
 	// Asked first: a deletion that finds nothing would have the database written anew.
@@ -250,8 +251,9 @@ func (a *Activity) Prune(ctx context.Context, before time.Time) (more bool, err 
 	if err != nil || len(ids) == 0 {
 		return false, storeError(err)
 	}
-	return len(ids) == purgeRows, a.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = a.db.main.remove(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewDelete().Model((*eventRow)(nil)).Where("id IN (?)", bun.List(ids)).Exec(ctx)
 		return err
 	})
+	return err == nil && len(ids) == purgeRows, err
 }

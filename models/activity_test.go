@@ -157,6 +157,24 @@ func TestActivity_Pages(t *testing.T) {
 	if none, err := db.Activity.Newest(t.Context(), NewID()); err != nil || !none.IsZero() {
 		t.Fatalf("of nobody: %v, %v", none, err)
 	}
+	t.Run("PruneFails", func(t *testing.T) {
+		many := make([]eventRow, purgeRows)
+		for i := range many {
+			many[i] = eventRow{ID: NewID(), AccountID: u.Account.ID, Created: 1, SealedEvent: []byte{0}}
+		}
+		if _, err := db.main.w.NewInsert().Model(&many).Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.main.w.ExecContext(t.Context(), "CREATE TRIGGER refuse BEFORE DELETE ON activity BEGIN SELECT RAISE(ABORT, 'refused'); END"); err != nil {
+			t.Fatal(err)
+		}
+		if more, err := db.Activity.Prune(t.Context(), newest); more || err == nil {
+			t.Errorf("more is %t after %v: whoever asks goes on for ever", more, err)
+		}
+		if _, err := db.main.w.ExecContext(t.Context(), "DROP TRIGGER refuse"); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("Prune", func(t *testing.T) {
 		for more := true; more; {
 			var err error

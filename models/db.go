@@ -110,7 +110,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
 	db := &DB{now: o.Now, opts: o, kdf: k}
-	copies := copies{dir: filepath.Join(o.Dir, copiesDir), now: o.Now}
+	copies := copies{dir: filepath.Join(o.Dir, CopiesDir), now: o.Now}
 	if db.main, err = db.openOne(ctx, mainFile, o.Main, copies.take); err != nil {
 		return nil, err
 	}

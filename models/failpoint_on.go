@@ -11,10 +11,22 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // FailpointEnv names the variable that arms the failpoints of a test build: SEED:ONE_IN, such as 1f2e:40.
 const FailpointEnv = "ZENCRYPT_FAILPOINT"
+
+// JanitorEnv names the variable that has a server clean up more often, so that kills come while it does.
+const JanitorEnv = "ZENCRYPT_FAILPOINT_JANITOR"
+
+// JanitorTime is how often a server cleans up.
+func JanitorTime(usual time.Duration) time.Duration {
+	if d, err := time.ParseDuration(os.Getenv(JanitorEnv)); err == nil && d > 0 {
+		return d
+	}
+	return usual
+}
 
 // failpoints counts the points passed, so that a seed always kills at the same one. Only a test build has it.
 var failpoints atomic.Uint64

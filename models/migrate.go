@@ -37,8 +37,12 @@ func (s *sqliteDB) migrate(ctx context.Context, ms *migrate.Migrations, before f
 			return failed(fmt.Errorf("copy it first: %w. Nothing was changed", err))
 		}
 	}
-	if _, err := m.Migrate(ctx); err != nil {
+	done, err := m.Migrate(ctx)
+	if err != nil {
 		return failed(err)
+	}
+	if !done.IsZero() {
+		Failpoint("migrate-up")
 	}
 	return nil
 }
@@ -72,12 +76,16 @@ func unapplied(applied []string, known *migrate.Migrations) (names []string) {
 	return names
 }
 
-// Copies of the main database, one of each schema that was left, made before its migration. They hold what is deleted
-// later until they are removed, so that few are kept, and not for long.
+// Copies of the main database, made before its schema is changed. They hold what is deleted later until they are
+// removed, so that few are kept of those that upgrades leave, and none for long. The copy that a step down leaves holds
+// what is nowhere else any more: no other takes its place, and age alone removes it.
 const (
-	copiesDir  = "upgrades"
+	CopiesDir  = "upgrades" // in the data folder
 	keptCopies = 2
 	copyMaxAge = 30 * 24 * time.Hour
+	copyPrefix = "zencrypt-"
+	copyDown   = "-down-" // in the name of a copy that a step down left, before its time
+	copyPart   = ".part"  // one that is being made
 )
 
 type copies struct {
@@ -86,27 +94,36 @@ type copies struct {
 }
 
 // name is that of the copy of a database whose last migration is the one named.
-func (c copies) name(last string) string { return "zencrypt-" + last + ".db" }
+func (c copies) name(last string) string { return copyPrefix + last + ".db" }
+
+// nameDown is that of the copy before a migration is taken back.
+func (c copies) nameDown(last string) string {
+	return copyPrefix + last + copyDown + c.now().UTC().Format("20060102T150405.000Z") + ".db"
+}
 
 // take copies a database before it is migrated. The copy of an earlier try takes no room beside it: as long as the last
 // migration is the same, the database has lost nothing since.
 func (c copies) take(ctx context.Context, s *sqliteDB, last string) error {
-	_, err := c.copy(ctx, s, last)
-	return err
+	path, err := c.copy(ctx, s, c.name(last))
+	if err != nil {
+		return err
+	}
+	return c.prune(filepath.Base(path))
 }
 
-func (c copies) copy(ctx context.Context, s *sqliteDB, last string) (path string, err error) {
+func (c copies) copy(ctx context.Context, s *sqliteDB, name string) (path string, err error) {
 	if err := MakeDir(c.dir); err != nil {
 		return "", err
 	}
-	path = filepath.Join(c.dir, c.name(last))
-	part := path + ".part"
+	path = filepath.Join(c.dir, name)
+	part := path + copyPart
 	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
 	if err := copyInto(ctx, s.w, part); err != nil {
 		return "", err
 	}
+	Failpoint("migrate-copied")
 	// The time is the one that the copies' age is counted from.
 	if err := os.Chtimes(part, c.now(), c.now()); err != nil {
 		return "", err
@@ -114,49 +131,63 @@ func (c copies) copy(ctx context.Context, s *sqliteDB, last string) (path string
 	if err := os.Rename(part, path); err != nil {
 		return "", err
 	}
-	if err := syncDir(c.dir); err != nil {
-		return "", err
-	}
-	return path, c.prune()
+	return path, syncDir(c.dir)
 }
 
-// list returns the copies, the newest first.
-func (c copies) list() (list []os.FileInfo, err error) {
+// list returns the copies, the newest first, and the names of what was left of those that were not finished.
+func (c copies) list() (list []os.FileInfo, parts []string, err error) {
 	entries, err := os.ReadDir(c.dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), "zencrypt-") || !e.Type().IsRegular() {
+		if !strings.HasPrefix(e.Name(), copyPrefix) || !e.Type().IsRegular() {
 			continue
 		}
-		if info, ierr := e.Info(); ierr == nil {
+		if strings.Contains(e.Name(), ".db"+copyPart) { // SQLite's journal of one, too
+			parts = append(parts, e.Name())
+		} else if info, ierr := e.Info(); ierr == nil {
 			list = append(list, info)
 		}
 	}
 	slices.SortFunc(list, func(a, b os.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
-	return list, err
+	return list, parts, err
 }
 
-// prune removes what is too old or too many.
-func (c copies) prune() error {
-	list, err := c.list()
+// prune removes what is too old, too many or was never finished, but not the copy of the name that was just made:
+// others may be dated after it, by a clock that was ahead.
+func (c copies) prune(made string) error {
+	list, gone, err := c.list()
 	if err != nil {
 		return fmt.Errorf("remove old copies: %w", err)
 	}
-	limit := c.now().Add(-copyMaxAge)
-	for i, info := range list {
-		if i < keptCopies && info.ModTime().After(limit) {
-			continue
+	limit, room := c.now().Add(-copyMaxAge), keptCopies
+	if made != "" {
+		room--
+	}
+	for _, info := range list {
+		name := info.Name()
+		switch {
+		case name == made:
+		case !info.ModTime().After(limit):
+			gone = append(gone, name)
+		case strings.Contains(name, copyDown):
+		case room > 0:
+			room--
+		default:
+			gone = append(gone, name)
 		}
-		if err := os.Remove(filepath.Join(c.dir, info.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+	}
+	for _, name := range gone {
+		if err := os.Remove(filepath.Join(c.dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove old copies: %w", err)
 		}
 	}
 	return nil
 }
 
-// PruneCopies removes the copies of earlier schemas that are older than 30 days.
+// PruneCopies removes the copies of earlier schemas that are older than 30 days, and what a kill left of others. Only
+// the one who holds the data folder's lock may call it: nobody else makes a copy then.
 func (db *DB) PruneCopies() error {
-	return copies{dir: filepath.Join(db.opts.Dir, copiesDir), now: db.now}.prune()
+	return copies{dir: filepath.Join(db.opts.Dir, CopiesDir), now: db.now}.prune("")
 }

@@ -69,7 +69,7 @@ func dump(t *testing.T, path string) (schema, content string) {
 }
 
 // TestMigrate_First brings the first version's database up to date and takes every migration back: what it was is what
-// it is. Each step leaves a copy of before it, of which two stay.
+// it is, and the first version takes it. Each step leaves a copy of before it, and all of those stay.
 func TestMigrate_First(t *testing.T) {
 	dir, c := firstCopy(t), newClock()
 	o := testOptions(t, dir, c)
@@ -110,12 +110,17 @@ func TestMigrate_First(t *testing.T) {
 		t.Errorf("copies: %+v", kept)
 	}
 
+	full, _ := dump(t, path)
 	slices.Reverse(added)
+	var all string // the copy that the first step down left
 	for _, want := range added {
 		c.add(time.Minute)
 		undone, copied, err := MigrateDown(t.Context(), dir, o.Main, c.now)
-		if err != nil || undone != want || filepath.Base(copied) != "zencrypt-"+want+".db" {
+		if err != nil || undone != want || filepath.Base(copied) != "zencrypt-"+want+"-down-"+c.now().Format("20060102T150405.000Z")+".db" {
 			t.Fatalf("took back %s, copy %s: %v", undone, copied, err)
+		}
+		if all == "" {
+			all = copied
 		}
 	}
 	schema, content := dump(t, path)
@@ -128,13 +133,71 @@ func TestMigrate_First(t *testing.T) {
 	if _, _, err := MigrateDown(t.Context(), dir, o.Main, c.now); err == nil {
 		t.Error("the oldest schema was taken back")
 	}
-	if _, kept, _ := MigrationStatus(t.Context(), dir, o.Main, o.Sessions); len(kept) != keptCopies {
-		t.Errorf("%d copies are kept", len(kept))
+	// The first version knows fewer migrations, in both databases, and starts.
+	if err := MigrateUp(t.Context(), dir, cutTo(o.Main, baseMigrations), cutTo(o.Sessions, 1), c.now); err != nil {
+		t.Errorf("the first version: %v", err)
 	}
-	// And up again, all of it.
+	// And up again, all of it. What the first step down saved lies there still.
 	if err := MigrateUp(t.Context(), dir, o.Main, o.Sessions, c.now); err != nil {
 		t.Fatal(err)
 	}
+	if _, kept, _ := MigrationStatus(t.Context(), dir, o.Main, o.Sessions); len(kept) != 1+len(added) {
+		t.Errorf("%d copies are kept", len(kept))
+	}
+	if schema, _ := dump(t, all); schema != full {
+		t.Error("the copy before the first step down is not what the database was")
+	}
+}
+
+// cutTo are the migrations that an older version had.
+func cutTo(ms *migrate.Migrations, n int) *migrate.Migrations {
+	older := migrate.NewMigrations()
+	for _, m := range ms.Sorted()[:n] {
+		older.Add(m)
+	}
+	return older
+}
+
+// TestMigrate_Ahead: the copy that was just made stays, though others are dated after it by a clock that was ahead.
+func TestMigrate_Ahead(t *testing.T) {
+	dir, c := firstCopy(t), newClock()
+	o := testOptions(t, dir, c)
+	placed(t, filepath.Join(dir, CopiesDir), c.now(), map[string]time.Duration{"zencrypt-1.db": -24 * time.Hour, "zencrypt-2.db": -48 * time.Hour})
+	if err := MigrateUp(t.Context(), dir, o.Main, o.Sessions, c.now); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := namesIn(t, filepath.Join(dir, CopiesDir)), []string{"zencrypt-2.db", "zencrypt-20260101000100.db"}; !slices.Equal(got, want) {
+		t.Errorf("kept %q, want %q", got, want)
+	}
+}
+
+// placed makes files of an age.
+func placed(t *testing.T, dir string, now time.Time, ages map[string]time.Duration) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, age := range ages {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, now.Add(-age), now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func namesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // TestMigrate_NoCopy: a migration whose copy can't be made is not begun.
@@ -142,7 +205,7 @@ func TestMigrate_NoCopy(t *testing.T) {
 	dir, c := firstCopy(t), newClock()
 	o := testOptions(t, dir, c)
 	wantSchema, wantContent := dump(t, filepath.Join(dir, mainFile))
-	if err := os.WriteFile(filepath.Join(dir, copiesDir), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, CopiesDir), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	err := MigrateUp(t.Context(), dir, o.Main, o.Sessions, c.now)
@@ -204,7 +267,7 @@ func TestMigrate_Newer(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, copiesDir)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, CopiesDir)); err == nil {
 		t.Error("a copy was made")
 	}
 	states, _, err := MigrationStatus(t.Context(), dir, older, o.Sessions)
@@ -218,32 +281,15 @@ func TestPruneCopies(t *testing.T) {
 	if err := db.PruneCopies(); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(db.opts.Dir, copiesDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for name, age := range map[string]time.Duration{"zencrypt-1.db": time.Hour, "zencrypt-2.db": copyMaxAge - time.Hour, "zencrypt-3.db": copyMaxAge - time.Minute, "notes.txt": 2 * copyMaxAge} {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, c.now().Add(-age), c.now().Add(-age)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, want := range [][]string{{"notes.txt", "zencrypt-1.db", "zencrypt-2.db"}, {"notes.txt", "zencrypt-1.db"}} {
+	dir := filepath.Join(db.opts.Dir, CopiesDir)
+	const down = "zencrypt-4-down-20260201T000000.000Z.db"
+	placed(t, dir, c.now(), map[string]time.Duration{"zencrypt-1.db": time.Hour, "zencrypt-2.db": copyMaxAge - time.Hour, "zencrypt-3.db": copyMaxAge - time.Minute,
+		down: copyMaxAge - time.Minute, "zencrypt-5.db.part": 0, "zencrypt-5.db.part-journal": 0, "notes.txt": 2 * copyMaxAge})
+	for _, want := range [][]string{{"notes.txt", "zencrypt-1.db", "zencrypt-2.db", down}, {"notes.txt", "zencrypt-1.db"}} {
 		if err := db.PruneCopies(); err != nil {
 			t.Fatal(err)
 		}
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, e := range entries {
-			got = append(got, e.Name())
-		}
-		if !slices.Equal(got, want) {
+		if got := namesIn(t, dir); !slices.Equal(got, want) {
 			t.Errorf("kept %q, want %q", got, want)
 		}
 		c.add(2 * time.Hour)

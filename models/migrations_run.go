@@ -51,8 +51,8 @@ func MigrationStatus(ctx context.Context, dir string, main, sessions *migrate.Mi
 		}
 		return 1
 	})
-	c := copies{dir: filepath.Join(dir, copiesDir)}
-	list, err := c.list()
+	c := copies{dir: filepath.Join(dir, CopiesDir)}
+	list, _, err := c.list()
 	for _, info := range list {
 		kept = append(kept, CopyState{filepath.Join(c.dir, info.Name()), info.ModTime().UTC().Truncate(time.Second), info.Size()})
 	}
@@ -103,7 +103,7 @@ func appliedAt(ctx context.Context, path string) (map[string]time.Time, error) {
 
 // MigrateUp brings the databases of a data folder up to date, as Open does, without a server key. No server may run.
 func MigrateUp(ctx context.Context, dir string, main, sessions *migrate.Migrations, now func() time.Time) error {
-	copies := copies{dir: filepath.Join(dir, copiesDir), now: now}
+	copies := copies{dir: filepath.Join(dir, CopiesDir), now: now}
 	db, err := openSQLite(ctx, filepath.Join(dir, mainFile), main, copies.take)
 	if err != nil {
 		return err
@@ -120,6 +120,9 @@ func MigrateUp(ctx context.Context, dir string, main, sessions *migrate.Migratio
 // MigrateDown takes back the last migration of the main database, after a copy of it, and returns which it was and
 // where the copy lies. What the migration added is gone with what stands in it. The first two made the database
 // itself and stay, and so does that of the imports while somebody waits, see MayUndo. No server may run.
+//
+// The sessions' database is removed: the older version that starts next would refuse its newer migrations, which have
+// no order among those of the main one. What stands in it, sessions and results that wait, is made to be lost.
 func MigrateDown(ctx context.Context, dir string, main *migrate.Migrations, now func() time.Time) (undone, copied string, err error) {
 	s, err := openWriter(filepath.Join(dir, mainFile))
 	if err != nil {
@@ -140,19 +143,37 @@ func MigrateDown(ctx context.Context, dir string, main *migrate.Migrations, now 
 	if err := mayUndo(ctx, s.w, last.Name); err != nil {
 		return "", "", err
 	}
-	if copied, err = (copies{dir: filepath.Join(dir, copiesDir), now: now}).copy(ctx, s, last.Name); err != nil {
+	copies := copies{dir: filepath.Join(dir, CopiesDir), now: now}
+	if copied, err = copies.copy(ctx, s, copies.nameDown(last.Name)); err != nil {
 		return "", "", fmt.Errorf("migrate down: copy the database first: %w. Nothing was changed", err)
 	}
-	// The mark goes first: whatever cuts this short, the next start finds a migration that is not applied, and each of
-	// them bears to run twice.
+	// The sessions go first: whatever cuts this short, no version finds them newer than the main database is.
+	if err := removeSessions(dir); err != nil {
+		return "", copied, fmt.Errorf("migrate down: %w. %s was not changed", err, mainFile)
+	}
+	Failpoint("migrate-down-sessions")
+	// The mark goes before what it stands for: when this is cut short, the next start finds a migration that is not
+	// applied, and each of them bears to run twice.
 	m := migrate.NewMigrator(s.w, main)
 	if err := s.unmark(ctx, last.Name); err != nil {
 		return "", copied, err
 	}
+	Failpoint("migrate-down-unmarked")
 	if err := last.Down(ctx, m, last); err != nil {
-		return "", copied, errors.Join(fmt.Errorf("migrate down: %s: %w. Nothing was changed", last.Name, err), m.MarkApplied(ctx, last))
+		return "", copied, errors.Join(fmt.Errorf("migrate down: %s: %w. Only the sessions are gone", last.Name, err), m.MarkApplied(ctx, last))
 	}
+	Failpoint("migrate-down")
 	return last.Name, copied, s.checkpoint(ctx)
+}
+
+// removeSessions removes the sessions' database, itself first: SQLite throws away a log that it finds beside a new one.
+func removeSessions(dir string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(filepath.Join(dir, sessionsFile+suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove the sessions: %w", err)
+		}
+	}
+	return syncDir(dir)
 }
 
 func (s *sqliteDB) unmark(ctx context.Context, name string) error {

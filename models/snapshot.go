@@ -14,6 +14,8 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"github.com/uptrace/bun/migrate"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Facts are what a copy of a database needs beside it. They are read from a database of any version, with no server
@@ -153,8 +155,8 @@ func eachColumn(ctx context.Context, tx bun.Tx, column string, f func(table stri
 	return nil
 }
 
-// CheckCopy reads through a copy of a database. It refuses one that is damaged, and one that a newer version wrote
-// than the migrations are of.
+// CheckCopy reads through a copy of a database. It refuses one that is damaged ([ErrDamaged]), and one that a newer
+// version wrote than the migrations are of.
 func CheckCopy(ctx context.Context, path string, known *migrate.Migrations) (Facts, error) {
 	db, err := openPlain(path)
 	if err != nil {
@@ -163,16 +165,25 @@ func CheckCopy(ctx context.Context, path string, known *migrate.Migrations) (Fac
 	var verdict string
 	err = db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict)
 	if err = errors.Join(err, db.Close()); err != nil {
-		return Facts{}, storeError(fmt.Errorf("check database: %w", err))
+		return Facts{}, copyError(err)
 	}
 	if verdict != "ok" {
-		return Facts{}, fail(Internal, "check database: it is damaged: "+verdict, nil)
+		return Facts{}, fail(Internal, "check database", fmt.Errorf("%w: %s", ErrDamaged, verdict))
 	}
 	f, err := factsIn(ctx, path)
 	if err != nil {
-		return f, err
+		return f, copyError(err)
 	}
 	return f, refuseNewer(f.Migrations, known)
+}
+
+// copyError tells damage from a disk that fails.
+func copyError(err error) error {
+	var se *sqlite.Error
+	if errors.As(err, &se) && (se.Code()&0xff == sqlite3.SQLITE_CORRUPT || se.Code()&0xff == sqlite3.SQLITE_NOTADB) {
+		return fail(Internal, "check database", fmt.Errorf("%w: %s", ErrDamaged, se.Error()))
+	}
+	return storeError(fmt.Errorf("check database: %w", err))
 }
 
 // What meta knows of backups.

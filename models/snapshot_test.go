@@ -3,10 +3,12 @@ package models
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -180,8 +182,14 @@ func TestCheckCopy(t *testing.T) {
 	if err := os.WriteFile(to, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CheckCopy(t.Context(), to, db.opts.Main); err == nil {
-		t.Error("a damaged database passed")
+	if _, err := CheckCopy(t.Context(), to, db.opts.Main); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a damaged database: %v", err)
+	}
+	if err := os.WriteFile(to, []byte(strings.Repeat("no database", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := CheckCopy(t.Context(), to, db.opts.Main); !errors.Is(err, ErrDamaged) {
+		t.Errorf("what is no database: %v", err)
 	}
 }
 

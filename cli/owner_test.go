@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// nobody is a user that owns a server's data while root types commands.
+const nobody = 65534
+
+// asRoot skips a test for want of root.
+func asRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("left out, for want of root: that what root makes in the data is handed over")
+	}
+}
+
+// hand gives a directory with all that is in it to nobody.
+func hand(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rootsIn lists what is root's below a directory.
+func rootsIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Sys().(*syscall.Stat_t).Uid == 0 {
+			names = append(names, strings.TrimPrefix(path, dir+"/"))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func areThere(t *testing.T, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		if _, err := os.Lstat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestHandOver: what root's commands make in a data directory is its owner's afterwards.
+func TestHandOver(t *testing.T) {
+	asRoot(t)
+	dir, _ := vault(t)
+	hand(t, dir)
+	out := t.TempDir()
+	run := func(data string, args ...string) {
+		t.Helper()
+		var said bytes.Buffer
+		if code := Run(t.Context(), append(args, "--data", data), nil, &said, &said); code != 0 {
+			t.Fatalf("%q: exit %d: %s", args, code, said.String())
+		}
+		if roots := rootsIn(t, data); len(roots) > 0 {
+			t.Errorf("after %q these are root's: %q", args, roots)
+		}
+	}
+	archive := filepath.Join(out, "b.tar")
+	run(dir, "backup", "-o", archive, "--min-free-disk", "0")
+	areThere(t, filepath.Join(dir, "backup.lock"))
+	if err := os.Remove(filepath.Join(dir, lockFile)); err != nil {
+		t.Fatal(err)
+	}
+	run(dir, "migrate", "up")
+	areThere(t, filepath.Join(dir, "upgrades"), filepath.Join(dir, lockFile))
+	run(dir, "migrate", "down", "--yes")
+	for _, name := range []string{"empty", "fresh"} {
+		if err := os.Mkdir(filepath.Join(out, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		hand(t, filepath.Join(out, name))
+	}
+	run(filepath.Join(out, "empty"), "restore", archive)
+	areThere(t, filepath.Join(out, "empty", "zencrypt.db"))
+	pw := filepath.Join(out, "pw")
+	if err := os.WriteFile(pw, []byte("four quiet horses 1852"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(filepath.Join(out, "fresh"), "user", "add", "--secrets", filepath.Join(out, "secrets"), "--password-file", pw, "ada")
+	areThere(t, filepath.Join(out, "fresh", "zencrypt.db"), filepath.Join(out, "fresh", "log"))
+}
+
+// TestHandOver_Killed: what a kill leaves is the owner's from the moment it is made.
+func TestHandOver_Killed(t *testing.T) {
+	asRoot(t)
+	dir, _ := vault(t)
+	if err := os.Remove(filepath.Join(dir, lockFile)); err != nil {
+		t.Fatal(err)
+	}
+	hand(t, dir)
+	newRun(t, dir)
+	unlock, err := lock(filepath.Join(dir, lockFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	areThere(t, filepath.Join(dir, "backup.lock"), filepath.Join(dir, backupWork), filepath.Join(dir, lockFile))
+	if roots := rootsIn(t, dir); len(roots) > 0 {
+		t.Errorf("these are root's: %q", roots)
+	}
+}
+
+// TestHandOver_Planted: the data's owner gets nothing else handed over, whatever they plant there.
+func TestHandOver_Planted(t *testing.T) {
+	asRoot(t)
+	dir, _ := vault(t)
+	hand(t, dir)
+	outside := t.TempDir()
+	for _, name := range []string{"linked", "hard", "folder/file"} {
+		path := filepath.Join(outside, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("root's"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Symlink(filepath.Join(outside, "linked"), filepath.Join(dir, "planted")))
+	must(os.Symlink(filepath.Join(outside, "folder"), filepath.Join(dir, "planted-folder")))
+	must(os.Link(filepath.Join(outside, "hard"), filepath.Join(dir, "planted-hard")))
+	must(syscall.Mkfifo(filepath.Join(dir, "planted-pipe"), 0o600))
+	must(os.WriteFile(filepath.Join(dir, "upgrades"), nil, 0o600)) // what root has left there
+	must(os.Mkdir(filepath.Join(dir, "lost+found"), 0o700))
+	must(handOver(dir))
+	want := []string{"lost+found", "planted", "planted-folder", "planted-hard", "planted-pipe"}
+	if roots := rootsIn(t, dir); !slices.Equal(roots, want) {
+		t.Errorf("%q are root's, want %q", roots, want)
+	}
+	if roots := rootsIn(t, outside); len(roots) != 5 { // two folders and three files
+		t.Errorf("outside %q are root's", roots)
+	}
+	// Nor is a lock looked for behind a link.
+	for _, name := range []string{"backup.lock", lockFile} {
+		_ = os.Remove(filepath.Join(dir, name))
+		must(os.Symlink(filepath.Join(outside, "linked"), filepath.Join(dir, name)))
+	}
+	if f, err := lockBackup(dir); err == nil {
+		_ = f.Close()
+		t.Error("backup.lock is a link, and was followed")
+	}
+	if unlock, err := lock(filepath.Join(dir, lockFile)); err == nil {
+		unlock()
+		t.Error("lock is a link, and was followed")
+	}
+	if roots := rootsIn(t, outside); len(roots) != 5 {
+		t.Errorf("outside %q are root's", roots)
+	}
+}
