@@ -109,7 +109,7 @@ func TestMoves(t *testing.T) {
 	}
 	page := c.upload("/encrypt", []string{"to", "passphrase", "passphrase", "a long passphrase"}, [2]string{"a.txt", "content"}).want(t, 200)
 	sealed := c.get(resultPath(t, page.body)+"/file").want(t, 200).body
-	until(t, "the download is over", func() bool { return under.Load() == 0 })
+	connWait(t, "the download is over", func() bool { return under.Load() == 0 })
 	result := resultPath(t, c.upload("/decrypt", []string{"mode", "files"}, [2]string{"a.age", sealed}).want(t, 422).body)
 	began.Store(0)
 	c.post(result+"/open", "passphrase", "wrong").want(t, 422)
