@@ -143,7 +143,7 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 		c.opt.Languages = lang.Default()
 	}
 	a := &App{core: c, links: newLinks(defaultConnLimits, shortage(o.Log, o.Now))}
-	a.links.client = c.connClient
+	a.links.client, a.links.crowd = c.connClient, crowded(o.Log, o.Now)
 	a.fiber = fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		Immutable:                    true, // strings outlive the handler: they go into stores

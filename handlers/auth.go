@@ -269,10 +269,10 @@ func (a *auth) Logout(x *fiber.Ctx) error {
 			return err
 		}
 	}
-	if err := a.endGuest(x); err != nil && models.ErrorCode(err) != models.Unavailable {
-		return err
-	}
 	a.clearCookie(x, a.cookieName())
+	if err := a.endGuest(x); err != nil { // the account's session has ended, whatever becomes of this one
+		a.opt.Log.Warn("a guest's session could not be ended at a log-out; it ends by its time", "error", errorClass(err))
+	}
 	return redirect(x, "/login?out=1")
 }
 
@@ -296,10 +296,13 @@ func (a *auth) endGuest(x *fiber.Ctx) error {
 	}
 	a.clearCookie(x, a.guestCookie())
 	s, _, err := a.db.Sessions.Lookup(x.UserContext(), token)
-	if err != nil {
+	switch models.ErrorCode(err) {
+	case "":
+		return a.endSession(x.UserContext(), s.ID)
+	case models.NotFound, models.Gone, models.Unauthorized, models.Invalid:
 		return nil // there is none to end
 	}
-	return a.endSession(x.UserContext(), s.ID)
+	return err
 }
 
 // leave ends the session that a browser had before an account logs in anew. One that waited for that account's second

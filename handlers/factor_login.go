@@ -63,9 +63,7 @@ func (a *auth) wait(x *fiber.Ctx, token string, account models.ID, next string) 
 		return err
 	}
 	a.setCookie(x, a.cookieName(), token, 0)
-	if x.Cookies(a.guestCookie()) != "" {
-		a.clearCookie(x, a.guestCookie())
-	}
+	_ = a.endGuest(x) // it ends by itself, or the janitor ends it
 	if next != "" {
 		return redirect(x, "/login/factor?next="+url.QueryEscape(next))
 	}

@@ -38,6 +38,7 @@ type form struct {
 	parts  *multipart.Reader
 	part   *multipart.Part // the last that advance came to
 	next   *multipart.Part // the first file, not read yet
+	whole  bool            // it came up to the first file, or to its end
 	count  int
 	ticked int                 // people, who do not count
 	files  bool                // the first file has come
@@ -51,6 +52,9 @@ type form struct {
 // they come and until the answer is made; files stream and hold none.
 func (c *core) readForm(x *fiber.Ctx, limit int64) (*form, error) {
 	f, err := c.takeForm(x, limit)
+	if err == nil {
+		f.whole = true
+	}
 	if tr := pendingOf(x); tr != nil && tr.stopped.Load() {
 		return nil, errCut // while it came, the session that it came with was ended
 	}

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"zencrypt/limits"
 )
+
+// textsRetry is when a client with too many long texts may come again.
+const textsRetry = 5 * time.Second
 
 const (
 	// formBytes bounds the fields of all forms that are on their way in or being answered: 32 of the longest.
@@ -16,6 +20,9 @@ const (
 	// formStep is what a form takes of that at a time, as its bytes come: who announces a long text and sends none
 	// of it keeps no room from others.
 	formStep = 64 << 10
+	// formSure is how much of it has to have come for the rest to be taken at once: who is that far finishes, and does not
+	// meet a full room again at each step, while all who hold some wait for each other.
+	formSure = 4 * formStep
 	// formsPerClient bounds the forms of one client that hold room at once, so that no one has all of it.
 	formsPerClient = 4
 	// smallForm is how many bytes of fields are not counted: as much stands in memory before a handler runs.
@@ -69,7 +76,8 @@ func (c *core) holdForm(x *fiber.Ctx, n int64) error {
 	if !ok {
 		leave, ok := c.longForms.Enter(place(visitorOf(x)))
 		if !ok {
-			return refuse(fiber.StatusTooManyRequests, "errors.many-texts", "errors.many-texts-detail", "errors.two-uploads-next")
+			return &refusal{status: fiber.StatusServiceUnavailable, retry: textsRetry, // nobody guesses: they are many, or behind one address
+				problem: problem("errors.many-texts", "errors.many-texts-detail", "errors.two-uploads-next")}
 		}
 		room = &formRoom{release: []func(){leave}}
 		x.Locals(localForm, room)
@@ -115,7 +123,11 @@ func (b *counting) Write(p []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	if f.held > smallForm {
-		if err := f.hold(f.held); err != nil {
+		room := f.held
+		if room > formSure {
+			room = f.most
+		}
+		if err := f.hold(room); err != nil {
 			return 0, err
 		}
 	}

@@ -17,9 +17,10 @@ const (
 	// maxConns bounds the connections that are open at once: each holds a goroutine and buffers of about
 	// 30 KiB, 120 MiB in all. fasthttp answers one more with 503 and closes it; the others go on.
 	maxConns = 4096
-	// connsPerClient bounds those of one client: a browser has six, and a network behind one address some dozens. What is
-	// above it is closed at once, without an answer: it costs nothing, and comes while others are served.
-	connsPerClient = 256
+	// connsPerClient bounds those of one client: a browser has six, for up to a minute after its last request, so that
+	// eighty of them fit behind one address. What is above it is closed at once, without an answer: it costs nothing, and
+	// comes while others are served.
+	connsPerClient = 512
 	// minRetry and maxRetry are the first and the longest pause when no connection can be taken.
 	minRetry, maxRetry = 5 * time.Millisecond, time.Second
 )
@@ -34,6 +35,7 @@ type links struct {
 	slots   chan struct{}                               // one for each lingering connection
 	client  func(net.Addr) (key [16]byte, bounded bool) // whom a connection counts on; nil bounds nobody
 	gate    *limits.Gate
+	crowd   func()        // hears of each connection that is too many of one client; may be nil
 	closing chan struct{} // closed when no more connections are taken
 
 	mu      sync.Mutex
@@ -131,6 +133,9 @@ func (l *lingerListener) Accept() (net.Conn, error) {
 		leave, ok := l.links.enter(c.RemoteAddr())
 		if !ok {
 			_ = c.Close()
+			if l.links.crowd != nil {
+				l.links.crowd()
+			}
 			continue
 		}
 		if held, ok := l.links.add(c, leave); ok {
@@ -185,14 +190,36 @@ func passing(err error) bool {
 
 // shortage logs what keeps connections from being taken, once a minute.
 func shortage(log *slog.Logger, now func() time.Time) func(error) {
-	var mu sync.Mutex
-	var last time.Time
+	say := eachMinute(now)
 	return func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if t := now(); t.Sub(last) >= time.Minute {
-			last = t
+		if say() {
 			log.Warn("no new connection can be taken for now; allow the process more open files", "error", err.Error())
 		}
+	}
+}
+
+// crowded logs that a client has too many connections, once a minute.
+func crowded(log *slog.Logger, now func() time.Time) func() {
+	say := eachMinute(now)
+	return func() {
+		if say() {
+			log.Warn("one client has too many connections, and more are closed; if that is a proxy, name it with --trusted-proxies", "most", connsPerClient)
+		}
+	}
+}
+
+// eachMinute is true at most once a minute.
+func eachMinute(now func() time.Time) func() bool {
+	var mu sync.Mutex
+	var last time.Time
+	return func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		t := now()
+		if t.Sub(last) < time.Minute {
+			return false
+		}
+		last = t
+		return true
 	}
 }

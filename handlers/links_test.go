@@ -156,11 +156,14 @@ func TestLinks_PerClient(t *testing.T) {
 		"Mapped":   {tcp("::ffff:127.0.0.1"), false},
 		"Six":      {tcp("::1"), false},
 		"Proxy":    {tcp("192.0.2.9"), false},
+		"Bridge":   {tcp("172.17.0.1"), false}, // of a container
+		"Local":    {tcp("fd00::1"), false},
 		"Socket":   {&net.UnixAddr{Name: "@", Net: "unix"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newLinks(quickLimits(), func(err error) { t.Error(err) })
-			k.client = s.links.client
+			crowd := 0
+			k.client, k.crowd = s.links.client, func() { crowd++ }
 			f := &arrivals{}
 			for range connsPerClient + over {
 				f.addrs = append(f.addrs, tc.addr)
@@ -186,6 +189,9 @@ func TestLinks_PerClient(t *testing.T) {
 				if _, err := f.others[connsPerClient].Read(make([]byte, 1)); err != io.EOF {
 					t.Errorf("one too many: %v, want it closed", err)
 				}
+			}
+			if tc.bounded && crowd != over || !tc.bounded && crowd != 0 {
+				t.Errorf("%d connections too many were told of", crowd)
 			}
 			if len(mine) != want || k.count() != want+1 {
 				t.Errorf("%d connections are taken and %d open, want %d and one", len(mine), k.count(), want)

@@ -229,14 +229,15 @@ func (c *core) trusted(a netip.Addr) bool {
 	return slices.ContainsFunc(c.opt.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// connClient is whom a connection counts on, by a keyed hash as everywhere. Those of a proxy are many people's, and who
-// is on this machine or at a socket of it (a proxy that is not trusted, Tor, a probe) has other ways to keep it busy.
+// connClient is whom a connection counts on, by a keyed hash as everywhere. Those of a proxy are many people's, and so may be
+// those of a private address (RFC 1918, RFC 4193): a container sees everybody under the address of its bridge. Who is on this
+// machine or at a socket of it (a proxy that is not trusted, Tor, a probe) has other ways to keep it busy.
 func (c *core) connClient(from net.Addr) (key [16]byte, bounded bool) {
 	if _, tcp := from.(*net.TCPAddr); !tcp {
 		return key, false
 	}
 	a := remote(from)
-	if a.IsLoopback() || c.trusted(a) {
+	if a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || c.trusted(a) {
 		return key, false
 	}
 	return c.clients.Key(a), true

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -116,6 +117,23 @@ func TestSession_ParkedForms(t *testing.T) {
 		p := park(t, s, c, "/sign", urlencodedForm, form, "HX-Request: true", "HX-Target: result")
 		c.post("/logout").want(t, 303)
 		if a := p.finish(t); a.StatusCode != 401 {
+			t.Errorf("%d\n%s", a.StatusCode, a.body)
+		}
+	})
+	t.Run("Chunked", func(t *testing.T) { // all of it has come but the last chunk, behind which nothing is waited for
+		s := newServer(t)
+		c, _ := s.account(t, "parker")
+		conn := connDial(t, s.host())
+		if _, err := fmt.Fprintf(conn, "POST /sign HTTP/1.1\r\nHost: %s\r\nSec-Fetch-Site: same-origin\r\nCookie: zencrypt=%s\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n",
+			s.host(), c.token(), urlencodedForm, len(form), form); err != nil {
+			t.Fatal(err)
+		}
+		connWait(t, "the form to be on its way in", func() bool { return len(pending(s)) > 0 })
+		c.post("/logout").want(t, 303)
+		if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // answerOf says it too: a silent body has 60
+			t.Fatal(err)
+		}
+		if a := (&parked{conn, "0\r\n\r\n"}).finish(t); a.StatusCode != 303 {
 			t.Errorf("%d\n%s", a.StatusCode, a.body)
 		}
 	})

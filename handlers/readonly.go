@@ -95,8 +95,14 @@ func secretIn(field, value string) bool {
 // wrote tells whether something was typed into a form that is refused for want of a session, and reads it for that, as
 // far as to a file. A form with a file, and one that can't be read, is refused without a look at what else it holds.
 func (c *core) wrote(x *fiber.Ctx) bool {
-	f, err := c.readForm(x, maxEncoded)
-	return err == nil && !f.hasFile() && typed(x) != nil
+	f, ok := x.Locals(localTyped).(*form)
+	if !ok {
+		var err error
+		if f, err = c.readForm(x, maxEncoded); err != nil {
+			return false
+		}
+	}
+	return f.whole && !f.hasFile() && typed(x) != nil // what was read is not asked for again: the rest may never come
 }
 
 // typed gives back what a person typed into a form that was refused for a while, as 422 does: secrets excepted. Under htmx
