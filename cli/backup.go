@@ -28,7 +28,7 @@ type backupCmd struct {
 	Out            string      `name:"output" short:"o" env:"ZENCRYPT_BACKUP_TO" required:"" placeholder:"FILE|DIR" help:"Where to: a file, which appears whole or not at all; a folder, which is brought up to date; '-' is standard output."`
 	Recipient      []string    `name:"recipient" short:"r" env:"ZENCRYPT_BACKUP_RECIPIENT" sep:"none" placeholder:"KEY" help:"Encrypt to a public key of age or SSH. Can be given several times."`
 	RecipientsFile []string    `name:"recipients-file" short:"R" env:"ZENCRYPT_BACKUP_RECIPIENTS_FILE" sep:"none" placeholder:"FILE" help:"Encrypt to the public keys of age and SSH in FILE, one a line. Can be given several times."`
-	MinFreeDisk    config.Size `name:"min-free-disk" env:"ZENCRYPT_MIN_FREE_DISK" default:"1GiB" placeholder:"SIZE" help:"Refuse when the copy of the database would leave less free disk in --data than this, as 'serve' has it."`
+	MinFreeDisk    config.Size `name:"min-free-disk" env:"ZENCRYPT_MIN_FREE_DISK" default:"1GiB" placeholder:"SIZE" help:"Refuse when the copy of the database would leave less free disk in --data than five eighths of this, as 'serve' has it: below half of it a server saves nothing."`
 	Keep           int         `name:"keep" env:"ZENCRYPT_BACKUP_KEEP" placeholder:"N" help:"Write a file with a name of its own into the folder -o names, and keep the N newest of them."`
 }
 

@@ -67,8 +67,8 @@ func newBackupRun(e *env, data string) (*backupRun, error) {
 	return r, nil
 }
 
-// room refuses a copy of the database that would leave less free disk than the server wants: at half of that it saves
-// nothing any more. The copy holds what the log holds, too.
+// room refuses a copy of the database with which a server would save nothing any more: that begins at half of the free disk
+// that it wants, and ends at five eighths. The copy holds what the log holds, too.
 func (r *backupRun) room() error {
 	var size int64
 	for _, suffix := range []string{"", "-wal"} {
@@ -80,9 +80,9 @@ func (r *backupRun) room() error {
 	if err != nil {
 		return fmt.Errorf("read free space: %w", err)
 	}
-	if free-size < r.floor {
-		return fmt.Errorf("copy database: that takes up to %s in %s, where %s are free, and %s are to stay so (--min-free-disk). Make room first",
-			humanize.IBytes(uint64(size)), r.data, humanize.IBytes(uint64(free)), humanize.IBytes(uint64(r.floor)))
+	if keep := r.floor / 8 * 5; free-size < keep {
+		return fmt.Errorf("copy database: that takes up to %s in %s, where %s are free, and %s are to stay so, of the %s of --min-free-disk. Make room first",
+			humanize.IBytes(uint64(size)), r.data, humanize.IBytes(uint64(free)), humanize.IBytes(uint64(keep)), humanize.IBytes(uint64(r.floor)))
 	}
 	return nil
 }

@@ -245,7 +245,7 @@ func TestBackup_Room(t *testing.T) {
 	if code := Run(t.Context(), []string{"backup", "--data", dir, "-o", out, "--min-free-disk", "4000TiB"}, nil, io.Discard, &stderr); code != exitError {
 		t.Errorf("exit %d", code)
 	}
-	if said := stderr.String(); !strings.Contains(said, "3.9 PiB are to stay so (--min-free-disk)") || !strings.Contains(said, "KiB in "+dir) {
+	if said := stderr.String(); !strings.Contains(said, "2.4 PiB are to stay so, of the 3.9 PiB of --min-free-disk") || !strings.Contains(said, "KiB in "+dir) {
 		t.Errorf("it says %q", said)
 	}
 	for _, path := range []string{out, filepath.Join(dir, backupWork)} {

@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// backupLock is in each data directory, once a server or a backup was started.
+const backupLock = "backup.lock"
+
 // backupWork is the folder below the data directory that a run works in.
 const backupWork = "backup.tmp"
 
@@ -16,7 +19,7 @@ var errBackupRuns = errors.New("another backup of it is being made")
 // lockBackup makes sure that one backup alone is made of a data directory at a time. The lock stays, and is the
 // directory's owner's, whoever made the first backup.
 func lockBackup(data string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(data, "backup.lock"), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(filepath.Join(data, backupLock), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}

@@ -107,23 +107,58 @@ func TestUninstall_Purge(t *testing.T) {
 	}
 }
 
-// TestUninstall_PurgeElsewhere: data that the settings have elsewhere stays, and with it the keys that open it.
+// TestUninstall_PurgeElsewhere: data that lies elsewhere stays, and with it the keys that open it and what names it, also
+// when it is asked again; data below the usual folder does not.
 func TestUninstall_PurgeElsewhere(t *testing.T) {
-	key, database := systemSecrets+"/"+secrets.KeyFile, systemData+"/zencrypt.db"
-	in, said := systemBelow(t, key, key+".1", database, "/srv/zen/zencrypt.db", installedBinary)
-	if err := os.WriteFile(in.path(systemEnv), []byte("ZENCRYPT_DATA=/srv/zen\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := (&uninstallCmd{Purge: true}).takeOff(in); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]bool{key: true, key + ".1": true, "/srv/zen/zencrypt.db": true, database: false, systemEnv: false, installedBinary: false} {
-		if in.exists(path) != want {
-			t.Errorf("%s is there: %t", path, !want)
-		}
-	}
-	if !strings.Contains(said.String(), "Kept: /srv/zen, ") || !strings.Contains(said.String(), "its server key in "+systemSecrets) {
-		t.Errorf("nothing of what stays:\n%s", said)
+	key, inside, drop := systemSecrets+"/"+secrets.KeyFile, systemData+"/data/zencrypt.db", localUnits+"/"+unitName+".d/override.conf"
+	for name, tt := range map[string]struct {
+		env, drop string
+		link      bool
+		stays     string
+	}{
+		"Settings": {env: "ZENCRYPT_DATA=/srv/zen\n", stays: "/srv/zen"},
+		"Indented": {env: "# a line\n  ZENCRYPT_DATA=\"/srv/zen/\"\n", stays: "/srv/zen"},
+		"DropIn":   {drop: "[Service]\nEnvironment=A=b \"ZENCRYPT_DATA=/srv/zen\"\n", stays: "/srv/zen"},
+		"Both":     {env: "ZENCRYPT_DATA=/srv/zen\n", drop: "[Service]\nEnvironment=ZENCRYPT_DATA=/srv/other\n", stays: "/srv/zen"},
+		"Link":     {link: true, stays: "/srv/zen"},
+		"Below":    {env: "ZENCRYPT_DATA=" + systemData + "/data\n"},
+		"Slash":    {env: "ZENCRYPT_DATA=" + systemData + "/\n"},
+		"Unset":    {env: "#ZENCRYPT_DATA=/srv/zen\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, said := systemBelow(t, key, key+".1", "/srv/zen/zencrypt.db", systemEnv, drop, installedBinary)
+			if tt.link {
+				if err := os.MkdirAll(in.path(filepath.Dir(systemData)), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Symlink("/srv/zen", in.path(systemData)); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := os.MkdirAll(in.path(filepath.Dir(inside)), 0o700); err != nil {
+				t.Fatal(err)
+			} else if err := os.WriteFile(in.path(inside), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for path, text := range map[string]string{systemEnv: tt.env, drop: tt.drop} {
+				if err := os.WriteFile(in.path(path), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				if err := (&uninstallCmd{Purge: true}).takeOff(in); err != nil {
+					t.Fatal(err)
+				}
+			}
+			stays := tt.stays != ""
+			for path, want := range map[string]bool{"/srv/zen/zencrypt.db": true, key: stays, key + ".1": stays, systemEnv: stays, drop: stays, inside: false, systemData: tt.link, installedBinary: false} {
+				if in.exists(path) != want {
+					t.Errorf("%s is there: %t", path, !want)
+				}
+			}
+			if got := strings.Contains(said.String(), "Kept: "+tt.stays+", "+key); got != stays {
+				t.Errorf("of what stays it says:\n%s", said)
+			}
+		})
 	}
 }
 

@@ -7,9 +7,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"zencrypt/blobs"
+	"zencrypt/config"
+	"zencrypt/models"
 )
 
 // What root makes in a data directory that belongs to somebody else, the server could not use afterwards: its user logs
@@ -19,6 +25,21 @@ import (
 
 // handOverDepth is how deep below a data directory something is made.
 const handOverDepth = 4
+
+// ours tells whether the program makes a file or a folder of a name in a data directory. Nothing else there is handed over:
+// the directory may have been given by mistake, and be somebody's home.
+func ours(name string) bool {
+	switch name {
+	case lockFile, backupLock, backupWork, restoring, models.CopiesDir, models.ReserveFile, acmeDir, config.LogDir, blobs.Blobs.String(), blobs.Spool.String():
+		return true
+	}
+	for _, database := range []string{"zencrypt.db", "sessions.db"} {
+		if rest, ok := strings.CutPrefix(name, database); ok && slices.Contains([]string{"", "-wal", "-shm", "-journal"}, rest) {
+			return true
+		}
+	}
+	return false
+}
 
 // worksOn says that a command may make files in a data directory, which Run hands over at the end.
 func (e *env) worksOn(data string) { e.data = append(e.data, data) }
@@ -32,13 +53,14 @@ func (e *env) handOver() {
 	}
 }
 
-// dataOwner is whom root has to hand files to: nobody, when somebody else asks or the directory is root's own.
-func dataOwner(data string) (uid, gid int, ok bool) {
+// ownerOfData is whom root has to hand files in a directory to: nobody, when somebody else asks or it is root's own. It is asked
+// of an open directory, which nobody can exchange for another meanwhile.
+func ownerOfData(dir *os.File) (uid, gid int, ok bool) {
 	if os.Geteuid() != 0 {
 		return 0, 0, false
 	}
-	info, err := os.Stat(data)
-	if err != nil || !info.IsDir() {
+	info, err := dir.Stat()
+	if err != nil {
 		return 0, 0, false
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
@@ -48,9 +70,18 @@ func dataOwner(data string) (uid, gid int, ok bool) {
 	return int(st.Uid), int(st.Gid), true
 }
 
+func openFolder(path string, more int) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|more, 0)
+}
+
 // give hands over a file or a folder that was just made, or opened without following a link.
 func give(f *os.File, data string) error {
-	uid, gid, ok := dataOwner(data)
+	dir, err := openFolder(data, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	uid, gid, ok := ownerOfData(dir)
 	if !ok {
 		return nil
 	}
@@ -75,7 +106,7 @@ func makeOwned(data, name string) error {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	f, err := openFolder(path, syscall.O_NOFOLLOW)
 	if err != nil {
 		return err
 	}
@@ -83,25 +114,25 @@ func makeOwned(data, name string) error {
 	return f.Close()
 }
 
-// handOver hands over everything below a data directory that is root's.
+// handOver hands over what is ours and root's below a data directory.
 func handOver(data string) error {
-	uid, gid, ok := dataOwner(data)
-	if !ok {
-		return nil
-	}
-	dir, err := os.Open(data)
+	dir, err := openFolder(data, 0)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	return giveBelow(dir, uid, gid, handOverDepth)
+	uid, gid, ok := ownerOfData(dir)
+	if !ok {
+		return nil
+	}
+	return giveBelow(dir, uid, gid, handOverDepth, ours)
 }
 
-func giveBelow(dir *os.File, uid, gid, depth int) (err error) {
+func giveBelow(dir *os.File, uid, gid, depth int, which func(name string) bool) (err error) {
 	for {
 		names, end := dir.Readdirnames(1000)
 		for _, name := range names {
-			if name != "lost+found" { // a file system's own
+			if which(name) {
 				err = errors.Join(err, giveOne(dir, name, uid, gid, depth))
 			}
 		}
@@ -137,7 +168,7 @@ func giveOne(dir *os.File, name string, uid, gid, depth int) error {
 	f := os.NewFile(uintptr(fd), filepath.Join(dir.Name(), name))
 	defer f.Close()
 	if kind == unix.S_IFDIR {
-		if err := giveBelow(f, uid, gid, depth-1); err != nil {
+		if err := giveBelow(f, uid, gid, depth-1, func(string) bool { return true }); err != nil {
 			return err
 		}
 	}

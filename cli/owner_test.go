@@ -149,14 +149,19 @@ func TestHandOver_Planted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(os.Symlink(filepath.Join(outside, "linked"), filepath.Join(dir, "planted")))
-	must(os.Symlink(filepath.Join(outside, "folder"), filepath.Join(dir, "planted-folder")))
-	must(os.Link(filepath.Join(outside, "hard"), filepath.Join(dir, "planted-hard")))
-	must(syscall.Mkfifo(filepath.Join(dir, "planted-pipe"), 0o600))
-	must(os.WriteFile(filepath.Join(dir, "upgrades"), nil, 0o600)) // what root has left there
+	in := filepath.Join(dir, "blobs")
+	must(os.MkdirAll(in, 0o700))
+	must(os.Symlink(filepath.Join(outside, "linked"), filepath.Join(in, "planted")))
+	must(os.Symlink(filepath.Join(outside, "folder"), filepath.Join(in, "planted-folder")))
+	must(os.Link(filepath.Join(outside, "hard"), filepath.Join(in, "planted-hard")))
+	must(syscall.Mkfifo(filepath.Join(in, "planted-pipe"), 0o600))
+	must(os.WriteFile(filepath.Join(in, "left"), nil, 0o600)) // what root has left there, and all that is handed over
+	must(os.WriteFile(filepath.Join(dir, "upgrades"), nil, 0o600))
+	must(os.Symlink(filepath.Join(outside, "folder"), filepath.Join(dir, "acme")))
+	must(os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600)) // nothing of ours
 	must(os.Mkdir(filepath.Join(dir, "lost+found"), 0o700))
 	must(handOver(dir))
-	want := []string{"lost+found", "planted", "planted-folder", "planted-hard", "planted-pipe"}
+	want := []string{"acme", "blobs/planted", "blobs/planted-folder", "blobs/planted-hard", "blobs/planted-pipe", "lost+found", "notes.txt"}
 	if roots := rootsIn(t, dir); !slices.Equal(roots, want) {
 		t.Errorf("%q are root's, want %q", roots, want)
 	}

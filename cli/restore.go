@@ -242,7 +242,7 @@ func (c *restoreCmd) empty(but ...string) error {
 		return fmt.Errorf("read data directory: %w", err)
 	}
 	for _, entry := range entries {
-		if entry.Name() != lockFile && !slices.Contains(but, entry.Name()) {
+		if entry.Name() != lockFile && entry.Name() != backupLock && !slices.Contains(but, entry.Name()) {
 			return fmt.Errorf("restore to %s: it is not empty. Name another directory, or move away what is there", c.Data)
 		}
 	}

@@ -45,6 +45,10 @@ func (p keyPlace) loadKeys() (ring *secrets.Keyring, dir string, found bool, err
 	dir, found = secrets.Find(p.config().SecretsAt(), os.Getenv, p.Root)
 	if !found && p.config().SecretsAt() == "" && unitFile(p.Root) != "" && (p.Root != "" || os.Geteuid() == 0) {
 		dir = filepath.Join(p.Root, systemSecrets) // the installed service has its keys from nowhere else
+		// Its data may be another folder than the one that is named here: a new key beside that would open nothing.
+		if theirs := p.serviceData(); models.Exists(theirs) && absolute(theirs) != absolute(p.Data) {
+			return nil, dir, false, fmt.Errorf("find server key: there is a database of the installed service in %s but no %s in %s. Put the key back that was used with it; if it is gone for good, name that folder with --data", theirs, secrets.KeyFile, dir)
+		}
 	}
 	if (config.Config{Data: p.Data}).InData(dir) {
 		return nil, dir, found, &usageError{fmt.Errorf("use secrets %s: they lie in the data directory, so whoever copies the data has them too; name a directory beside it with --secrets", dir)}
@@ -57,6 +61,12 @@ func (p keyPlace) loadKeys() (ring *secrets.Keyring, dir string, found bool, err
 	}
 	ring, err = secrets.Load(dir, secrets.LoadOptions{AllowShared: bool(p.SharedSecrets) || secrets.Mounted(dir, os.Getenv, p.Root)})
 	return ring, dir, true, err
+}
+
+// serviceData is where the installed service has its data.
+func (p keyPlace) serviceData() string {
+	dir := settingOf(filepath.Join(p.Root, systemEnv), "ZENCRYPT_DATA", systemData)
+	return filepath.Join(p.Root, dir)
 }
 
 // needKeys is loadKeys for commands that can do nothing without.

@@ -23,9 +23,10 @@ type uninstallCmd struct {
 func (uninstallCmd) Help() string {
 	return `Stops the server and removes the units and the program; those of a package stay until the package is removed. The
 data in ` + systemData + `, the server key in ` + systemSecrets + ` and the settings stay, unless --purge is given, which
-cannot be taken back. So do changes made with 'systemctl edit'. Backups in ` + systemBackups + ` stay in any case, and
-so does a folder of data that ZENCRYPT_DATA in ` + systemEnv + ` names, with the server key that opens it; a folder that a volume
-is mounted on is emptied.
+cannot be taken back. So do changes made with 'systemctl edit'. Backups in ` + systemBackups + ` stay in any case.
+
+Data that lies elsewhere, by ZENCRYPT_DATA or because ` + systemData + ` is a link, --purge leaves alone, with the server key
+that opens it, the settings that name it and the user whose it is. A folder that a volume is mounted on is emptied.
 
 ` + exitCodes
 }
@@ -62,17 +63,20 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 	if in.live {
 		failed = append(failed, in.run("systemctl", "daemon-reload"))
 	}
-	if c.Purge && in.hasUser() {
+	if c.Purge && elsewhere == "" && in.hasUser() {
 		args := []string{systemUser}
 		if in.root != "" {
 			args = append([]string{"--root", in.root}, args...)
 		}
 		failed = append(failed, in.run("userdel", args...))
 	}
-	if !c.Purge {
-		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s. 'zencrypt uninstall --purge' deletes them.\n", cmp.Or(elsewhere, systemData), systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser)
-	} else if elsewhere != "" {
-		fmt.Fprintf(in.out, "Kept: %s, the data by ZENCRYPT_DATA in %s, and its server key in %s. Remove them yourself, both.\n", elsewhere, systemEnv, systemSecrets)
+	if elsewhere != "" || !c.Purge {
+		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s.", cmp.Or(elsewhere, systemData), systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser)
+		if elsewhere == "" {
+			fmt.Fprintln(in.out, " 'zencrypt uninstall --purge' deletes them.")
+		} else {
+			fmt.Fprintln(in.out, " The data lies outside of "+systemData+": remove it yourself, and then these.")
+		}
 	}
 	if packaged && !c.Packaged {
 		fmt.Fprintln(in.out, "The program and its units belong to a package, which 'apt remove zencrypt' takes off.")
@@ -105,25 +109,45 @@ func (in *installer) stop() error {
 	return nil
 }
 
-// dataElsewhere is the folder of the data where the settings name another than the unit's, else "".
+// dataElsewhere is the folder of the data where that is not the unit's or one below, else "": by the settings, by an
+// operator's drop-in, or as what the unit's folder is a link to.
 func (in *installer) dataElsewhere() string {
-	if dir := filepath.Clean(settingOf(in.path(systemEnv), "ZENCRYPT_DATA", systemData)); dir != systemData {
-		return dir
+	if to, err := os.Readlink(in.path(systemData)); err == nil {
+		return to
 	}
-	return ""
+	dir := systemData
+	drops, _ := filepath.Glob(in.path(localUnits + "/" + unitName + ".d/*.conf"))
+	for _, drop := range drops {
+		text, _ := os.ReadFile(drop)
+		for _, line := range serviceSettings(string(text))["Environment"] {
+			for _, set := range strings.Fields(line) {
+				if name, value, _ := strings.Cut(strings.Trim(set, `"'`), "="); name == "ZENCRYPT_DATA" {
+					dir = value
+				}
+			}
+		}
+	}
+	dir = filepath.Clean(settingOf(in.path(systemEnv), "ZENCRYPT_DATA", dir)) // which wins, as in systemd
+	if dir == systemData || strings.HasPrefix(dir, systemData+"/") {
+		return ""
+	}
+	return dir
 }
 
 // leftBehind lists what is to be removed: the keys first, since without them the rest is worth less to whoever finds it,
-// and the program last, so that it can be asked again. Data that stays keeps its keys: without them no password opens it.
-// An error leaves out keys alone.
+// and the program last, so that it can be asked again. Data that stays keeps its keys, without which no password opens it, and
+// what names it, so that it is not forgotten when this is run again. An error leaves out keys alone.
 func (in *installer) leftBehind(purge, packaged, dataStays bool) (paths []string, err error) {
-	if purge {
-		if !dataStays {
-			var keys []string
-			keys, err = filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + "*"))
-			for _, key := range keys { // others may have secrets there too
-				paths = append(paths, systemSecrets+"/"+filepath.Base(key))
-			}
+	switch {
+	case purge && dataStays:
+		if info, err := os.Lstat(in.path(systemData)); err == nil && info.IsDir() {
+			paths = append(paths, systemData)
+		}
+	case purge:
+		var keys []string
+		keys, err = filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + "*"))
+		for _, key := range keys { // others may have secrets there too
+			paths = append(paths, systemSecrets+"/"+filepath.Base(key))
 		}
 		paths = append(paths, systemData, systemEnv)
 		for _, unit := range []string{unitName, socketUnit, backupUnit, backupTimer} { // what an operator added with systemctl edit
@@ -141,7 +165,10 @@ func (in *installer) leftBehind(purge, packaged, dataStays bool) (paths []string
 func confirmPurge(e *env, in *installer) error {
 	what := fmt.Sprintf("This deletes every account, file and key of the server in %s and its server key.", in.path(systemData))
 	if elsewhere := in.dataElsewhere(); elsewhere != "" {
-		what = fmt.Sprintf("This deletes %s and the settings. The data in %s stays, and so does its server key.", in.path(systemData), elsewhere)
+		what = fmt.Sprintf("This removes the server, and deletes what is in %s. The data in %s stays, with its server key and settings.", in.path(systemData), elsewhere)
+		if _, err := os.Readlink(in.path(systemData)); err == nil {
+			what = fmt.Sprintf("This removes the server. The data in %s stays, with its server key and settings.", elsewhere)
+		}
 	}
 	fmt.Fprintf(e.stderr, "%s Nothing brings them back.\nType delete to go on: ", what)
 	line, err := typedLine(e.stdin)

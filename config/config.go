@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// LogDir is the folder of the server log in a data directory.
+const LogDir = "log"
+
 // Config holds the settings of one server. Sizes are in bytes.
 type Config struct {
 	Addr           string         `name:"addr" env:"ZENCRYPT_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" group:"Where it listens" help:"Address to listen on. Other machines reach it only when HOST is not 127.0.0.1."`
@@ -154,7 +157,7 @@ func (c Config) ServerLogFile() string {
 	if c.ServerLog != "" {
 		return c.ServerLog
 	}
-	return filepath.Join(c.Data, "log", "server.jsonl")
+	return filepath.Join(c.Data, LogDir, "server.jsonl")
 }
 
 // MetricsListener is what the metrics are served on, "tcp" and HOST:PORT or "unix" and a path; network is "" for none.
@@ -173,7 +176,7 @@ func (c Config) LogAnchors() []string {
 	if len(c.LogAnchor) > 0 {
 		return c.LogAnchor
 	}
-	return []string{filepath.Join(c.Data, "log", "heads.jsonl")}
+	return []string{filepath.Join(c.Data, LogDir, "heads.jsonl")}
 }
 
 // loopbackHost knows the names that no resolver can send elsewhere: IP addresses

@@ -12,11 +12,11 @@ import (
 // into its log before it frees a page, so that without it nobody could make room where it is short. The floor of free
 // disk does the same as long as nobody but this server fills the disk.
 const (
-	reserveFile  = "reserve"
+	ReserveFile  = "reserve"
 	reserveBytes = 8 << 20
 )
 
-func (db *DB) reservePath() string { return filepath.Join(db.opts.Dir, reserveFile) }
+func (db *DB) reservePath() string { return filepath.Join(db.opts.Dir, ReserveFile) }
 
 // keepReserve makes the reserve when it is not there and leaves room beside it. Zeros would be no reserve on a disk
 // that compresses, and a file with a hole none anywhere.
