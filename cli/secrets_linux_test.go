@@ -26,9 +26,10 @@ func TestSecrets(t *testing.T) {
 		}
 		return string(b)
 	}
+	// A line of dashes alone frames a key; one dash may begin it: Fernet's are base64url (RFC 4648, section 5).
 	private := func(name string) string {
 		for line := range strings.Lines(read(name)) {
-			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "-") && len(line) > 20 {
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "-----") && len(line) > 20 {
 				return line
 			}
 		}
