@@ -318,18 +318,24 @@ func TestBackup_Noted(t *testing.T) {
 	}
 }
 
-// TestUser_OlderServer: a command of a newer version does not change the schema under a server of an older one.
-func TestUser_OlderServer(t *testing.T) {
-	dir, _ := vault(t)
-	keys := filepath.Join(t.TempDir(), "secrets")
+// firstServer is a copy of the first version's data and of its server key's folder.
+func firstServer(t *testing.T) (data, keys string) {
+	data, _ = vault(t)
+	keys = filepath.Join(t.TempDir(), "secrets")
 	if err := os.CopyFS(keys, os.DirFS(filepath.Join(firstData, "..", "keys"))); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{dir, filepath.Join(keys, "zencrypt_key")} {
+	for _, path := range []string{data, filepath.Join(keys, "zencrypt_key")} {
 		if err := os.Chmod(path, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return data, keys
+}
+
+// TestUser_OlderServer: a command of a newer version does not change the schema under a server of an older one.
+func TestUser_OlderServer(t *testing.T) {
+	dir, keys := firstServer(t)
 	unlock, err := lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		t.Fatal(err)

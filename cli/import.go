@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -167,19 +166,8 @@ func (o *importOptions) openForImport(e *env) (db *models.DB, done func(), err e
 	if o.DryRun && !models.Exists(o.Data) {
 		return openScratch(e)
 	}
-	if err := makeData(o.Data); err != nil {
-		return nil, nil, err
-	}
-	e.worksOn(o.Data)
-	unlock, err := lock(filepath.Join(o.Data, lockFile))
-	if err != nil {
-		return nil, nil, err
-	}
-	if db, _, err = o.open(e); err != nil {
-		unlock()
-		return nil, nil, err
-	}
-	return db, func() { _ = db.Close(); unlock() }, nil
+	db, _, done, err = o.openAlone(e)
+	return db, done, err
 }
 
 // An importJob takes account after account.

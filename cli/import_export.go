@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -177,29 +176,18 @@ func (t *taking) open() (done func(), err error) {
 		t.db, done, err = openScratch(t.env)
 		return done, err
 	}
-	if err := makeData(c.Data); err != nil {
-		return nil, err
-	}
-	t.env.worksOn(c.Data)
-	unlock, err := lock(filepath.Join(c.Data, lockFile))
+	db, cfg, done, err := c.openAlone(t.env)
 	if err != nil {
-		return nil, err
-	}
-	db, cfg, err := c.place.open(t.env)
-	if err != nil {
-		unlock()
 		return nil, err
 	}
 	if t.files, err = blobs.Open(blobs.Options{Dir: cfg.Data, MinFree: int64(cfg.MinFreeDisk), Now: time.Now}); err != nil {
-		_ = db.Close()
-		unlock()
+		done()
 		return nil, err
 	}
 	t.db = db
 	return func() {
 		_ = t.files.Close()
-		_ = db.Close()
-		unlock()
+		done()
 	}, nil
 }
 

@@ -103,6 +103,22 @@ func TestImport(t *testing.T) {
 }
 
 // After the server key of an import is gone, a second import doubles nobody and says why.
+// TestImport_Upgrades: an import brings a database that an older version left, or a kill half-made, up to date itself:
+// it is the one that has shut the server out, and not to be taken for one.
+func TestImport_Upgrades(t *testing.T) {
+	dir, keys := firstServer(t)
+	c := newCommand(t)
+	_, path := oldDatabase(t, 2)
+	has(t, c.must(0, "", "import", "v6", path, "--data", dir, "--secrets", keys), "Done.", "2 new")
+	c.must(0, "", "import", "v6", path)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(filepath.Join("data", "sessions.db"+suffix)); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	has(t, c.must(0, "", "import", "v6", path), "Done.", "2 here already")
+}
+
 func TestImport_KeyGone(t *testing.T) {
 	c := newCommand(t)
 	_, path := oldDatabase(t, 3)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/term"
@@ -95,12 +96,34 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 	if err := notUnderServer(e, cfg.Data); err != nil {
 		return nil, cfg, err
 	}
+	db, err := openWithKeys(e, cfg)
+	return db, cfg, err
+}
+
+// openAlone is open with the server shut out until done, which closes the database too.
+func (p place) openAlone(e *env) (db *models.DB, cfg config.Config, done func(), err error) {
+	cfg = p.config()
+	if err := makeData(cfg.Data); err != nil {
+		return nil, cfg, nil, err
+	}
+	e.worksOn(cfg.Data)
+	unlock, err := lock(filepath.Join(cfg.Data, lockFile))
+	if err != nil {
+		return nil, cfg, nil, err
+	}
+	if db, err = openWithKeys(e, cfg); err != nil {
+		unlock()
+		return nil, cfg, nil, err
+	}
+	return db, cfg, func() { _ = db.Close(); unlock() }, nil
+}
+
+func openWithKeys(e *env, cfg config.Config) (*models.DB, error) {
 	ring, err := openKeys(cfg, e.stderr)
 	if err != nil {
-		return nil, cfg, err
+		return nil, err
 	}
-	db, err := openModels(e.ctx, cfg, ring)
-	return db, cfg, err
+	return openModels(e.ctx, cfg, ring)
 }
 
 type userAddCmd struct {
