@@ -41,7 +41,7 @@ func (s *sqliteDB) migrate(ctx context.Context, ms *migrate.Migrations, before f
 	if err != nil {
 		return failed(err)
 	}
-	if !done.IsZero() && len(applied) > 0 { // a new database holds nothing yet
+	if !done.IsZero() {
 		Failpoint("migrate-up")
 	}
 	return nil
