@@ -176,18 +176,18 @@ func (t *taking) open() (done func(), err error) {
 		t.db, done, err = openScratch(t.env)
 		return done, err
 	}
-	db, cfg, done, err := c.openAlone(t.env)
+	db, cfg, closeDB, err := c.openAlone(t.env)
 	if err != nil {
 		return nil, err
 	}
 	if t.files, err = blobs.Open(blobs.Options{Dir: cfg.Data, MinFree: int64(cfg.MinFreeDisk), Now: time.Now}); err != nil {
-		done()
+		closeDB()
 		return nil, err
 	}
 	t.db = db
 	return func() {
 		_ = t.files.Close()
-		done()
+		closeDB()
 	}, nil
 }
 
