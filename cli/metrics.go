@@ -141,7 +141,7 @@ func (w *watcher) read(ctx context.Context) metrics.Reading {
 	v := w.app.Watch(ctx)
 	limit, d := int64(w.cfg.SpoolMax), v.Database
 	r := metrics.Reading{
-		Started: v.Started, Connections: v.Connections, Uploads: v.Uploads, Downloads: v.Downloads, Received: v.BytesIn, Sent: v.BytesOut,
+		Started: v.Started, Connections: v.Connections, Crowded: v.Crowded, Uploads: v.Uploads, Downloads: v.Downloads, Received: v.BytesIn, Sent: v.BytesOut,
 		Refusals: map[string]int64{"tries": v.Tries, "busy": v.Busy, "quota": v.QuotaFull, "disk": v.NoRoom},
 		Running:  v.Hashes.Running, Waiting: v.Hashes.Waiting, HashHeld: v.Hashes.Held, HashLimit: v.Hashes.Total,
 		SpoolLimit: &limit, DiskFloor: int64(w.cfg.MinFreeDisk), DatabaseAnswered: v.Answered,

@@ -39,6 +39,7 @@ func TestLoggedOut_Typed(t *testing.T) {
 	plain.follow("#submit")
 	plain.reads("h1", "You are logged out")
 	plain.narrowAndWide("logged-out-typed", "light")
+	plain.narrowAndWide("logged-out-typed", "dark")
 	c.login("writes-long", walkPassword)
 	plain.adopt(c) // as from another tab
 	plain.follow("form.card button")

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +37,7 @@ type links struct {
 	client  func(net.Addr) (key [16]byte, bounded bool) // whom a connection counts on; nil bounds nobody
 	gate    *limits.Gate
 	crowd   func()        // hears of each connection that is too many of one client; may be nil
+	turned  atomic.Int64  // those
 	closing chan struct{} // closed when no more connections are taken
 
 	mu      sync.Mutex
@@ -133,6 +135,7 @@ func (l *lingerListener) Accept() (net.Conn, error) {
 		leave, ok := l.links.enter(c.RemoteAddr())
 		if !ok {
 			_ = c.Close()
+			l.links.turned.Add(1)
 			if l.links.crowd != nil {
 				l.links.crowd()
 			}

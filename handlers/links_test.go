@@ -190,8 +190,8 @@ func TestLinks_PerClient(t *testing.T) {
 					t.Errorf("one too many: %v, want it closed", err)
 				}
 			}
-			if tc.bounded && crowd != over || !tc.bounded && crowd != 0 {
-				t.Errorf("%d connections too many were told of", crowd)
+			if n := int(k.turned.Load()); n != crowd || tc.bounded && crowd != over || !tc.bounded && crowd != 0 {
+				t.Errorf("%d connections too many were told of, %d counted", crowd, n)
 			}
 			if len(mine) != want || k.count() != want+1 {
 				t.Errorf("%d connections are taken and %d open, want %d and one", len(mine), k.count(), want)

@@ -60,6 +60,7 @@ type Watched struct {
 	Uploads, Downloads             int64
 	BytesIn, BytesOut              uint64 // of HTTP, inside TLS
 	Tries, Busy, QuotaFull, NoRoom int64  // requests that were refused for it
+	Crowded                        int64  // connections that were closed as too many of one client
 	Hashes                         limits.BudgetState
 	Free, Spool                    int64 // of the disk that holds the data; of results that wait
 	Database                       models.Stats
@@ -74,7 +75,7 @@ func (a *App) Watch(ctx context.Context) Watched {
 	w := Watched{
 		Started: a.started, Connections: a.links.count(), Uploads: a.moving.up.Load(), Downloads: a.moving.down.Load(),
 		BytesIn: a.links.moved.in.Load(), BytesOut: a.links.moved.out.Load(),
-		Tries: a.hits.tries.Load(), Busy: a.hits.busy.Load(), QuotaFull: a.hits.quota.Load(), NoRoom: a.hits.disk.Load(),
+		Tries: a.hits.tries.Load(), Busy: a.hits.busy.Load(), QuotaFull: a.hits.quota.Load(), NoRoom: a.hits.disk.Load(), Crowded: a.links.turned.Load(),
 		Hashes: a.budget.State(), Database: a.db.Stats(), Free: -1,
 	}
 	if free, spool, err := a.files.Space(); err == nil {

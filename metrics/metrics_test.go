@@ -21,7 +21,7 @@ func scrape(t *testing.T, m *Metrics, method, path string) (int, string) {
 func full() Reading {
 	n, at, names := int64(5), time.Unix(1_800_000_000, 0), 2
 	return Reading{
-		Started: at, Refusals: map[string]int64{"tries": 3, "busy": 0, "quota": 0, "disk": 0}, Spool: &n, SpoolLimit: &n, DiskFree: &n, DiskSize: &n, Sessions: &names,
+		Started: at, Crowded: 4, Refusals: map[string]int64{"tries": 3, "busy": 0, "quota": 0, "disk": 0}, Spool: &n, SpoolLimit: &n, DiskFree: &n, DiskSize: &n, Sessions: &names,
 		Backup: &Backup{Age: time.Hour, Size: 7}, CertificateExpiry: &at, CertificatesMissing: &names, DatabaseAnswered: true,
 		Database: Database{WaitCount: 3, WaitSeconds: 1.5, WaitBuckets: map[float64]uint64{.1: 2, 1: 3}, ReadOnly: true, Upkeep: &at},
 	}
@@ -46,6 +46,7 @@ func TestMetrics_Handler(t *testing.T) {
 		`zencrypt_refusals_total{reason="tries"} 3`,
 		`zencrypt_database_write_wait_seconds_bucket{le="0.1"} 2`,
 		`zencrypt_database_write_wait_seconds_bucket{le="+Inf"} 3`,
+		`zencrypt_http_connections_refused_total 4`,
 		`zencrypt_backup_age_seconds 3600`,
 		`zencrypt_read_only 1`,
 		`zencrypt_certificate_expiry_timestamp_seconds 1.8e+09`,

@@ -11,6 +11,7 @@ import (
 type Reading struct {
 	Started             time.Time
 	Connections         int
+	Crowded             int64
 	Uploads, Downloads  int64
 	Received, Sent      uint64
 	Refusals            map[string]int64 // by reason
@@ -62,6 +63,7 @@ func (r *reader) Collect(ch chan<- prometheus.Metric) {
 
 	w.gauge("zencrypt_start_time_seconds", "When the server was started, in seconds since 1970.", seconds(v.Started))
 	w.gauge("zencrypt_http_connections", "Connections that are open.", float64(v.Connections))
+	w.counter("zencrypt_http_connections_refused_total", "Connections that were closed unread, as too many of one client.", float64(v.Crowded))
 	w.with("direction", "upload").gauge("zencrypt_transfers", "Files on their way in (upload) and out (download).", float64(v.Uploads))
 	w.with("direction", "download").gauge("zencrypt_transfers", "Files on their way in (upload) and out (download).", float64(v.Downloads))
 	w.counter("zencrypt_http_received_bytes_total", "Bytes that were received, headers included, inside TLS.", float64(v.Received))
