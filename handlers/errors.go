@@ -64,7 +64,7 @@ func (c *core) fail(x *fiber.Ctx, err error) error {
 	}
 	status, p, retry := c.classify(x, err)
 	c.hits.note(status, err)
-	if status >= 500 && !models.ReadOnly(err) { // of that there is a line when it begins
+	if status >= 500 && !models.ReadOnly(err) && !foreseen(err) { // of the first there is a line when it begins
 		c.opt.Log.Error("request failed", "request", requestID(x), "route", routePattern(x), "error", errorClass(err))
 	}
 	c.refusals.add(status)
@@ -83,6 +83,16 @@ func (c *core) fail(x *fiber.Ctx, err error) error {
 		shown.Typed = typed(x) // the same may work later
 	}
 	return c.render(x, status, sheet{Page: views.Page{Title: shown.Title, Narrow: shown.Typed == nil}}, views.ProblemPage(*shown))
+}
+
+// foreseen tells whether an error is a bound that holds, and no fault of the server: metrics count those, and a line for
+// each would let whoever runs into it fill the log.
+func foreseen(err error) bool {
+	var (
+		r    *refusal
+		busy *limits.BusyError
+	)
+	return errors.As(err, &r) || errors.As(err, &busy)
 }
 
 func (c *core) classify(x *fiber.Ctx, err error) (int, trouble, time.Duration) {

@@ -38,7 +38,7 @@ type form struct {
 	parts  *multipart.Reader
 	part   *multipart.Part // the last that advance came to
 	next   *multipart.Part // the first file, not read yet
-	whole  bool            // it came up to the first file, or to its end
+	whole  bool            // it was read up to the first file, or to its end
 	count  int
 	ticked int                 // people, who do not count
 	files  bool                // the first file has come
@@ -67,7 +67,7 @@ func (c *core) takeForm(x *fiber.Ctx, limit int64) (*form, error) {
 		f.most = min(f.most, n)
 	}
 	x.Locals(localTyped, f)
-	f.hold = func(n int64) error { return c.holdForm(x, n) }
+	f.hold = func(n int64) error { return c.holdForm(x, n, f.most) }
 	kind, params, err := mime.ParseMediaType(x.Get(fiber.HeaderContentType))
 	if err != nil {
 		if n := x.Request().Header.ContentLength(); n == 0 || n == -2 {

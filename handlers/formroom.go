@@ -20,8 +20,8 @@ const (
 	// formStep is what a form takes of that at a time, as its bytes come: who announces a long text and sends none
 	// of it keeps no room from others.
 	formStep = 64 << 10
-	// formSure is how much of it has to have come for the rest to be taken at once: who is that far finishes, and does not
-	// meet a full room again at each step, while all who hold some wait for each other.
+	// formSure is how much of it has to have come for the rest to be taken at once, while half of all room is free: who is
+	// that far finishes, and does not meet a full room again at each step, while all who hold some wait for each other.
 	formSure = 4 * formStep
 	// formsPerClient bounds the forms of one client that hold room at once, so that no one has all of it.
 	formsPerClient = 4
@@ -69,9 +69,10 @@ type formRoom struct {
 	release []func()
 }
 
-// holdForm takes room until the request's form holds n bytes, in whole steps; releaseForm gives it back. Whoever
-// sends is a User here: a guest's place is for slow hashes, and there is but one.
-func (c *core) holdForm(x *fiber.Ctx, n int64) error {
+// holdForm takes room until the request's form holds n bytes, in whole steps, or the most that it may have once it is
+// sure to finish; releaseForm gives it back. Whoever sends is a User here: a guest's place is for slow hashes, and there
+// is but one.
+func (c *core) holdForm(x *fiber.Ctx, n, most int64) error {
 	room, ok := x.Locals(localForm).(*formRoom)
 	if !ok {
 		leave, ok := c.longForms.Enter(place(visitorOf(x)))
@@ -81,6 +82,9 @@ func (c *core) holdForm(x *fiber.Ctx, n int64) error {
 		}
 		room = &formRoom{release: []func(){leave}}
 		x.Locals(localForm, room)
+	}
+	if s := c.forms.State(); n > formSure && n < most && s.Held < s.Total/2 {
+		n = most
 	}
 	more := (n+formStep-1)/formStep*formStep - room.bytes
 	if more <= 0 {
@@ -123,11 +127,7 @@ func (b *counting) Write(p []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	if f.held > smallForm {
-		room := f.held
-		if room > formSure {
-			room = f.most
-		}
-		if err := f.hold(room); err != nil {
+		if err := f.hold(f.held); err != nil {
 			return 0, err
 		}
 	}

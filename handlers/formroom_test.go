@@ -114,6 +114,17 @@ func TestForm_Memory(t *testing.T) {
 		c := s.client(t)
 		c.post("/hash", "text", long).want(t, 200)
 	})
+	t.Run("Sure", func(t *testing.T) { // who sends what makes the rest sure, and no more, takes half of all room at most
+		s := newServer(t, proxied)
+		const crowd, sure = 40, formBytes / 2 / maxEncoded
+		for i := range crowd {
+			slowForm(t, s, "/hash", maxEncoded, formSure+1, fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i))
+		}
+		const held = sure*maxEncoded + (crowd-sure)*(formSure+formStep)
+		connWait(t, "all of them to hold something", func() bool { return !s.room(formBytes - held + formStep) })
+		c := s.client(t)
+		c.post("/hash", "text", long).want(t, 200)
+	})
 	t.Run("PerClient", func(t *testing.T) { // one client does not take all of it
 		s := newServer(t, proxied)
 		const from = "X-Forwarded-For: 192.0.2.1"
@@ -125,6 +136,15 @@ func TestForm_Memory(t *testing.T) {
 		fifth := slowForm(t, s, "/hash", maxEncoded, smallForm+1, from)
 		if a := answerOf(t, fifth); a.StatusCode != 503 || a.Header.Get("Retry-After") == "" || !strings.Contains(a.body, "Four long texts") {
 			t.Errorf("one more is answered %d: %s", a.StatusCode, a.body)
+		}
+		half := s.client(t)
+		half.Transport = forwarded{half.Transport, "192.0.2.1"}
+		a := half.upload("/encrypt", []string{"to", "recipients", "recipients", "age1somebody", "text", long}).want(t, 503, "Four long texts")
+		if strings.Contains(a.body, "age1somebody") {
+			t.Errorf("a form that came in half is given back as if it were whole: %s", a.body)
+		}
+		if strings.Contains(s.log.String(), "request failed") {
+			t.Errorf("a bound that holds is logged as a fault: %s", s.log)
 		}
 		neighbour, account := s.client(t), s.client(t)
 		neighbour.Transport = forwarded{neighbour.Transport, "192.0.2.2"}

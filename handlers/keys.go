@@ -223,7 +223,7 @@ func (k *keys) pairs(x *fiber.Ctx, f *form) (all []models.Pair, err error) {
 	if !f.hasFile() {
 		return all, nil
 	}
-	if err := k.holdForm(x, f.held+models.MaxImportBytes); err != nil {
+	if err := k.holdForm(x, f.held+models.MaxImportBytes, 0); err != nil {
 		return nil, err
 	}
 	for left := int64(models.MaxImportBytes); ; {

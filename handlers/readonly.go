@@ -102,15 +102,15 @@ func (c *core) wrote(x *fiber.Ctx) bool {
 			return false
 		}
 	}
-	return f.whole && !f.hasFile() && typed(x) != nil // what was read is not asked for again: the rest may never come
+	return !f.hasFile() && typed(x) != nil // what was read is not asked for again: the rest may never come
 }
 
 // typed gives back what a person typed into a form that was refused for a while, as 422 does: secrets excepted. Under htmx
 // the form is still on the page. A file has to be chosen again, and an imported key is a secret.
 func typed(x *fiber.Ctx) *views.Typed {
 	f, ok := x.Locals(localTyped).(*form)
-	if !ok || x.Method() != fiber.MethodPost || isFragment(x) || routePattern(x) == "/keys/import" {
-		return nil
+	if !ok || !f.whole || x.Method() != fiber.MethodPost || isFragment(x) || routePattern(x) == "/keys/import" {
+		return nil // of a form that was refused while it came in, the text is the first to be missing
 	}
 	action := localPath(x.OriginalURL())
 	if action == "" {
