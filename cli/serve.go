@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -58,6 +59,14 @@ const (
 
 // Run serves until the context ends.
 func (s *serveCmd) Run(e *env) error {
+	err := s.serve(e)
+	if e.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was told to end while it started, and did
+	}
+	return err
+}
+
+func (s *serveCmd) serve(e *env) error {
 	cfg := s.Config.Settled()
 	if err := cfg.Validate(); err != nil {
 		return &usageError{err}
@@ -97,7 +106,10 @@ func (s *serveCmd) Run(e *env) error {
 		return err
 	}
 	defer watching.stop()
-	origins := originsOf(cfg, ln.Addr())
+	origins, err := originsOf(cfg, ln.Addr())
+	if err != nil {
+		return err
+	}
 	db, err := openModels(e.ctx, cfg, ring, password.PlaceWords(origins...)...)
 	if err != nil {
 		return err
@@ -122,7 +134,7 @@ func (s *serveCmd) Run(e *env) error {
 		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open", Invites: cfg.Registration != "closed",
 		RequireFactor: bool(cfg.RequireSecondFactor),
 		MaxUpload:     int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
-		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: cfg.TrustedProxies,
+		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: networks(cfg.TrustedProxies),
 		Acts: acts{db, record.Append}, Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
 		Seen: watching.hear(budget), Moves: boundMemory(int64(cfg.KDFMemory)),
 	}, db, files, budget)
@@ -189,11 +201,16 @@ func run(ctx context.Context, app *handlers.App, ln net.Listener, ask func(conte
 }
 
 // originsOf is what browsers may call this server: the configured origin, or every name of loopback.
-func originsOf(cfg config.Config, addr net.Addr) []string {
+func originsOf(cfg config.Config, addr net.Addr) ([]string, error) {
 	if cfg.Origin != "" {
-		return []string{strings.ToLower(strings.TrimSuffix(cfg.Origin, "/"))}
+		return []string{strings.ToLower(strings.TrimSuffix(cfg.Origin, "/"))}, nil
 	}
-	port := addr.(*net.TCPAddr).Port
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok { // systemd hands over a socket of another kind
+		return nil, &usageError{&config.SettingError{Flag: "--origin", Env: "ZENCRYPT_ORIGIN",
+			Want: "name the address people type, such as https://zen.example, since the socket from systemd has no port"}}
+	}
+	port := tcp.Port
 	first, _, _ := net.SplitHostPort(cfg.Addr)
 	var out []string
 	for _, host := range []string{first, "127.0.0.1", "localhost", "::1"} {
@@ -202,6 +219,14 @@ func originsOf(cfg config.Config, addr net.Addr) []string {
 			o = strings.TrimSuffix(o, ":80")
 		}
 		out = append(out, o)
+	}
+	return out, nil
+}
+
+// networks are those of the settings, as the handlers take them.
+func networks(of []config.Network) (out []netip.Prefix) {
+	for _, n := range of {
+		out = append(out, n.Prefix)
 	}
 	return out
 }
