@@ -34,7 +34,8 @@ type serveCmd struct {
 // Help is the long text of `zencrypt serve --help`.
 func (serveCmd) Help() string {
 	return `Every setting is a flag and an environment variable; the flag wins. Without any, the server listens on
-127.0.0.1:8080 and keeps everything in ./data, with its key in ./secrets beside it.
+127.0.0.1:8080 and keeps everything in ./data, with its key in ./secrets beside it. A variable that begins with ZENCRYPT_
+and is no setting is named in the log at the start.
 
 The server key is looked for in --secrets, $CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets and ./secrets:
 the first that holds a file zencrypt_key. It must be readable by its owner only. One is made only together
@@ -72,6 +73,9 @@ func (s *serveCmd) serve(e *env) error {
 		return &usageError{err}
 	}
 	log := newLogger(cfg, e.stderr)
+	for _, name := range config.Unknown(os.Environ()) { // the value may be a secret at a wrong place
+		log.Warn("this variable is no setting and changes nothing; 'zencrypt serve --help' lists those there are", "variable", name)
+	}
 	if err := makeData(cfg.Data); err != nil {
 		return err
 	}
