@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -33,7 +34,8 @@ type serveCmd struct {
 // Help is the long text of `zencrypt serve --help`.
 func (serveCmd) Help() string {
 	return `Every setting is a flag and an environment variable; the flag wins. Without any, the server listens on
-127.0.0.1:8080 and keeps everything in ./data, with its key in ./secrets beside it.
+127.0.0.1:8080 and keeps everything in ./data, with its key in ./secrets beside it. A variable that begins with ZENCRYPT_
+and is no setting is named in the log at the start.
 
 The server key is looked for in --secrets, $CREDENTIALS_DIRECTORY, /run/secrets, /etc/secrets and ./secrets:
 the first that holds a file zencrypt_key. It must be readable by its owner only. One is made only together
@@ -58,11 +60,22 @@ const (
 
 // Run serves until the context ends.
 func (s *serveCmd) Run(e *env) error {
+	err := s.serve(e)
+	if e.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was told to end while it started, and did
+	}
+	return err
+}
+
+func (s *serveCmd) serve(e *env) error {
 	cfg := s.Config.Settled()
 	if err := cfg.Validate(); err != nil {
 		return &usageError{err}
 	}
 	log := newLogger(cfg, e.stderr)
+	for _, name := range config.Unknown(os.Environ()) { // the value may be a secret at a wrong place
+		log.Warn("this variable is no setting and changes nothing; 'zencrypt serve --help' lists those there are", "variable", name)
+	}
 	if err := makeData(cfg.Data); err != nil {
 		return err
 	}
@@ -97,7 +110,10 @@ func (s *serveCmd) Run(e *env) error {
 		return err
 	}
 	defer watching.stop()
-	origins := originsOf(cfg, ln.Addr())
+	origins, err := originsOf(cfg, ln.Addr())
+	if err != nil {
+		return err
+	}
 	db, err := openModels(e.ctx, cfg, ring, password.PlaceWords(origins...)...)
 	if err != nil {
 		return err
@@ -119,10 +135,10 @@ func (s *serveCmd) Run(e *env) error {
 	record.Head()
 	budget := limits.NewBudget(int64(cfg.KDFMemory), int64(cfg.KDFReserve), loginQueue, loginWait)
 	app := handlers.New(handlers.Options{
-		Origins: origins, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open", Invites: cfg.Registration != "closed",
+		Origins: origins, Names: cfg.Domain, Guests: bool(cfg.Guests), Registration: cfg.Registration == "open", Invites: cfg.Registration != "closed",
 		RequireFactor: bool(cfg.RequireSecondFactor),
 		MaxUpload:     int64(cfg.MaxUpload), GuestQuota: int64(cfg.GuestQuota), AccountQuota: int64(cfg.AccountQuota),
-		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: cfg.TrustedProxies,
+		SessionMax: cfg.SessionMax, ResultTTL: cfg.ResultTTL, ActivityKeep: cfg.ActivityKeep, Audit: record, TrustedProxies: networks(cfg.TrustedProxies),
 		Acts: acts{db, record.Append}, Version: Version(), DeviceKey: ring.Derive(deviceInfo), LoginCost: loginCost(), Now: time.Now, Log: log,
 		Seen: watching.hear(budget), Moves: boundMemory(int64(cfg.KDFMemory)),
 	}, db, files, budget)
@@ -189,11 +205,16 @@ func run(ctx context.Context, app *handlers.App, ln net.Listener, ask func(conte
 }
 
 // originsOf is what browsers may call this server: the configured origin, or every name of loopback.
-func originsOf(cfg config.Config, addr net.Addr) []string {
+func originsOf(cfg config.Config, addr net.Addr) ([]string, error) {
 	if cfg.Origin != "" {
-		return []string{strings.ToLower(strings.TrimSuffix(cfg.Origin, "/"))}
+		return []string{strings.ToLower(strings.TrimSuffix(cfg.Origin, "/"))}, nil
 	}
-	port := addr.(*net.TCPAddr).Port
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok { // systemd hands over a socket of another kind
+		return nil, &usageError{&config.SettingError{Flag: "--origin", Env: "ZENCRYPT_ORIGIN",
+			Want: "name the address people type, such as https://zen.example, since the socket from systemd has no port"}}
+	}
+	port := tcp.Port
 	first, _, _ := net.SplitHostPort(cfg.Addr)
 	var out []string
 	for _, host := range []string{first, "127.0.0.1", "localhost", "::1"} {
@@ -202,6 +223,14 @@ func originsOf(cfg config.Config, addr net.Addr) []string {
 			o = strings.TrimSuffix(o, ":80")
 		}
 		out = append(out, o)
+	}
+	return out, nil
+}
+
+// networks are those of the settings, as the handlers take them.
+func networks(of []config.Network) (out []netip.Prefix) {
+	for _, n := range of {
+		out = append(out, n.Prefix)
 	}
 	return out
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,7 +74,7 @@ func setTLS(cfg config.Config, ring *secrets.Keyring, log *slog.Logger) (tlsSetu
 		base.NextProtos = append(base.NextProtos, acme.ALPNProto)
 		return tlsSetup{config: base, plain: m.HTTPHandler(toHTTPS(cfg.Origin)), names: cfg.Domain, cache: cache}, nil
 	case cfg.TLSCert != "":
-		files := &certFiles{cert: cfg.TLSCert, key: cfg.TLSKey, now: time.Now, log: log}
+		files := &certFiles{cert: cfg.TLSCert, key: cfg.TLSKey, origin: cfg.Origin, now: time.Now, log: log}
 		if _, err := files.get(nil); err != nil {
 			return tlsSetup{}, err
 		}
@@ -176,6 +178,7 @@ func toHTTPS(origin string) http.Handler {
 // cannot be read while the server runs leaves the one it has, and is logged at most once a minute.
 type certFiles struct {
 	cert, key string
+	origin    string // what browsers ask for
 	now       func() time.Time
 	log       *slog.Logger
 
@@ -220,7 +223,25 @@ func (c *certFiles) load() error {
 		return fmt.Errorf("read certificate %s with key %s: %w", c.cert, c.key, err)
 	}
 	c.current, c.stamp = &pair, stamp // a pair that does not fit is read again: its other half comes next
+	if why := c.amiss(pair.Leaf); why != nil {
+		c.log.Warn("browsers will refuse the certificate, which is served as it is: have it renewed for the name that people type", "file", c.cert, "error", why.Error())
+	}
 	return nil
+}
+
+// amiss is why browsers refuse a certificate whoever signed it: its time, or its names.
+func (c *certFiles) amiss(leaf *x509.Certificate) error {
+	switch now := c.now(); {
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("it ended at %s", leaf.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("it begins at %s", leaf.NotBefore.UTC().Format(time.RFC3339))
+	}
+	u, err := url.Parse(c.origin)
+	if err != nil {
+		return err
+	}
+	return leaf.VerifyHostname(u.Hostname())
 }
 
 // sealedCache keeps the ACME account's key and the certificates with theirs, sealed under a key that is derived

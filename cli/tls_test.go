@@ -85,6 +85,37 @@ func TestCertFiles_Unreadable(t *testing.T) {
 	served(certCheck, 2, 2)
 }
 
+// TestCertFiles_Amiss: a pair that browsers refuse is served, and told once.
+func TestCertFiles_Amiss(t *testing.T) {
+	for name, tt := range map[string]struct {
+		origin string
+		after  time.Duration
+		want   string
+	}{
+		"Right":     {"https://zen.example:8443", 0, ""},
+		"Ended":     {"https://zen.example", 2 * time.Hour, "it ended at 2001-09-09T02:46:40Z"},
+		"Begins":    {"https://zen.example", -time.Hour, "it begins at 2001-09-09T01:46:40Z"},
+		"OtherName": {"https://other.example", 0, "not other.example"},
+		"Address":   {"https://[2001:db8::1]", 0, "2001:db8::1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, said, now := t.TempDir(), bytes.Buffer{}, time.Unix(1e9, 0)
+			files := &certFiles{cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem"), origin: tt.origin, log: slog.New(slog.NewTextHandler(&said, nil)), now: func() time.Time { return now }}
+			writePair(t, files, 1)
+			now = now.Add(tt.after)
+			for range 2 {
+				if _, err := files.get(nil); err != nil {
+					t.Fatal(err)
+				}
+				now = now.Add(certCheck)
+			}
+			if got := strings.Count(said.String(), "browsers will refuse"); got != min(len(tt.want), 1) || !strings.Contains(said.String(), tt.want) {
+				t.Errorf("told %d times, want %q\n%s", got, tt.want, &said)
+			}
+		})
+	}
+}
+
 // writePair writes a certificate and its key.
 func writePair(t *testing.T, files *certFiles, serial int64) {
 	t.Helper()
@@ -92,7 +123,7 @@ func writePair(t *testing.T, files *certFiles, serial int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: files.now(), NotAfter: files.now().Add(time.Hour), DNSNames: []string{"zen.example"}}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)

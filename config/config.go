@@ -20,10 +20,10 @@ const LogDir = "log"
 
 // Config holds the settings of one server. Sizes are in bytes.
 type Config struct {
-	Addr           string         `name:"addr" env:"ZENCRYPT_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" group:"Where it listens" help:"Address to listen on. Other machines reach it only when HOST is not 127.0.0.1."`
-	Origin         string         `name:"origin" env:"ZENCRYPT_ORIGIN" placeholder:"URL" group:"Where it listens" help:"Address people type, such as https://zen.example. Needed unless they are on this machine."`
-	AllowHTTP      Switch         `name:"allow-http" env:"ZENCRYPT_ALLOW_HTTP" default:"off" placeholder:"on|off" group:"Where it listens" help:"Allow an origin of http:// beyond this machine (an onion address, a trusted network). Every page says so."`
-	TrustedProxies []netip.Prefix `name:"trusted-proxies" env:"ZENCRYPT_TRUSTED_PROXIES" placeholder:"CIDR" group:"Where it listens" help:"Networks of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
+	Addr           string    `name:"addr" env:"ZENCRYPT_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" group:"Where it listens" help:"Address to listen on. Other machines reach it only when HOST is not 127.0.0.1."`
+	Origin         string    `name:"origin" env:"ZENCRYPT_ORIGIN" placeholder:"URL" group:"Where it listens" help:"Address people type, such as https://zen.example. Needed unless they are on this machine."`
+	AllowHTTP      Switch    `name:"allow-http" env:"ZENCRYPT_ALLOW_HTTP" default:"off" placeholder:"on|off" group:"Where it listens" help:"Allow an origin of http:// beyond this machine (an onion address, a trusted network). Every page says so."`
+	TrustedProxies []Network `name:"trusted-proxies" env:"ZENCRYPT_TRUSTED_PROXIES" placeholder:"CIDR" group:"Where it listens" help:"Networks of reverse proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 
 	Domain        []string `name:"domain" env:"ZENCRYPT_DOMAIN" placeholder:"NAME" group:"TLS of its own" help:"Name of this server in the DNS: it gets and renews certificates by itself, listens on :443, and sends :80 there."`
 	ACMEDirectory string   `name:"acme-directory" env:"ZENCRYPT_ACME_DIRECTORY" default:"https://acme-v02.api.letsencrypt.org/directory" placeholder:"URL" group:"TLS of its own" help:"Certificate authority that --domain asks. Asking accepts its terms of service."`

@@ -26,6 +26,8 @@ func parse(t *testing.T, c *config.Config, args ...string) error {
 	return err
 }
 
+func network(s string) config.Network { return config.Network{Prefix: netip.MustParsePrefix(s)} }
+
 func show(c config.Config) string { return fmt.Sprintf("%+v", c) }
 
 // The tags are what the command reads, Default is what tests and other callers
@@ -62,14 +64,14 @@ func TestConfig_Parse(t *testing.T) {
 		t.Setenv("ZENCRYPT_MAX_UPLOAD", "500MB")
 		t.Setenv("ZENCRYPT_GUESTS", "off")
 		t.Setenv("ZENCRYPT_SESSION_IDLE", "10m")
-		t.Setenv("ZENCRYPT_TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8")
+		t.Setenv("ZENCRYPT_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8")
 		var c config.Config
 		if err := parse(t, &c, "--max-upload=2GiB", "--allow-http", "on", "--addr=[::1]:0"); err != nil {
 			t.Fatal(err)
 		}
 		want := config.Default()
 		want.MaxUpload, want.Guests, want.SessionIdle, want.AllowHTTP, want.Addr = 2<<30, false, 10*time.Minute, true, "[::1]:0"
-		want.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+		want.TrustedProxies = []config.Network{network("10.0.0.0/8"), network("fd00::/8")}
 		if show(c) != show(want) {
 			t.Errorf("got\n%s, want\n%s", show(c), show(want))
 		}
@@ -145,6 +147,20 @@ func TestConfig_Validate(t *testing.T) {
 		"LogAnchorSelf":  {func(c *config.Config) { c.LogAnchor = []string{"data/log/server.jsonl"} }, []string{"--log-anchor", "not the log itself"}},
 
 		"DomainAlone":     {func(c *config.Config) { c.Domain = []string{"zen.example"} }, nil},
+		"DomainTwo":       {func(c *config.Config) { c.Domain = []string{"zen.example", "www.zen.example"} }, nil},
+		"DomainASCII":     {func(c *config.Config) { c.Domain = []string{"xn--bcher-kva.example"} }, nil},
+		"DomainAccents":   {func(c *config.Config) { c.Domain = []string{"bücher.example"} }, []string{"--domain", "write it as xn--bcher-kva.example"}},
+		"DomainDots":      {func(c *config.Config) { c.Domain = []string{"zen..example"} }, []string{"--domain"}},
+		"DomainEnd":       {func(c *config.Config) { c.Domain = []string{"zen.example."} }, []string{"--domain"}},
+		"DomainDash":      {func(c *config.Config) { c.Domain = []string{"-zen.example"} }, []string{"--domain"}},
+		"DomainSpace":     {func(c *config.Config) { c.Domain = []string{"zen.example "} }, []string{"--domain"}},
+		"DomainPort":      {func(c *config.Config) { c.Domain, c.Origin = []string{"zen.example"}, "https://zen.example:8443" }, nil},
+		"DomainOther":     {func(c *config.Config) { c.Domain, c.Origin = []string{"zen.example"}, "https://other.example" }, []string{"--origin", "of --domain"}},
+		"OriginAccents":   {func(c *config.Config) { c.Origin = "https://bücher.example" }, []string{"write it as https://xn--bcher-kva.example"}},
+		"OriginPort":      {func(c *config.Config) { c.Origin = "https://zen.example:99999" }, []string{"--origin", "port"}},
+		"OriginPortZero":  {func(c *config.Config) { c.Origin = "https://zen.example:0" }, []string{"--origin", "port"}},
+		"OriginNoPort":    {func(c *config.Config) { c.Origin = "https://zen.example:" }, []string{"write it as https://zen.example"}},
+		"OriginUnderline": {func(c *config.Config) { c.Origin = "https://zen_1.example" }, nil},
 		"DomainUpper":     {func(c *config.Config) { c.Domain = []string{"Zen.example"} }, []string{"--domain", "lower case"}},
 		"KeyFile":         {func(c *config.Config) { c.ServerKeyFile = "/run/secrets/zen" }, nil},
 		"KeyFileInData":   {func(c *config.Config) { c.ServerKeyFile = "data/zen" }, []string{"--server-key-file", "outside --data"}},
@@ -182,9 +198,9 @@ func TestConfig_Validate(t *testing.T) {
 		"MaxLong":         {func(c *config.Config) { c.SessionMax = 721 * time.Hour }, []string{"--session-max", "720h"}},
 		"TTLShort":        {func(c *config.Config) { c.ResultTTL = time.Second }, []string{"--result-ttl"}},
 		"TTLLong":         {func(c *config.Config) { c.ResultTTL = 25 * time.Hour }, []string{"--result-ttl"}},
-		"ProxyEverybody":  {func(c *config.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("::/0")} }, []string{"--trusted-proxies"}},
-		"ProxyZero":       {func(c *config.Config) { c.TrustedProxies = make([]netip.Prefix, 1) }, []string{"--trusted-proxies"}},
-		"ProxySingle":     {func(c *config.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")} }, nil},
+		"ProxyEverybody":  {func(c *config.Config) { c.TrustedProxies = []config.Network{network("::/0")} }, []string{"--trusted-proxies"}},
+		"ProxyZero":       {func(c *config.Config) { c.TrustedProxies = make([]config.Network, 1) }, []string{"--trusted-proxies"}},
+		"ProxySingle":     {func(c *config.Config) { c.TrustedProxies = []config.Network{network("10.0.0.1/32")} }, nil},
 		"All":             {func(c *config.Config) { *c = config.Config{} }, []string{"--addr", "--data", "--registration", "--max-upload", "--session-max", "--log-level"}},
 		"OnlyAddrAtFault": {func(c *config.Config) { c.Addr = "?" }, []string{"--addr"}},
 	} {
@@ -270,6 +286,23 @@ func TestSize(t *testing.T) {
 		var back config.Size
 		if err := back.UnmarshalText([]byte(n.String())); err != nil || back != n {
 			t.Errorf("%d: %s is read as %d, %v", n, n, back, err)
+		}
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	for in, want := range map[string]string{
+		"10.0.0.0/8": "10.0.0.0/8", " fd00::/8 ": "fd00::/8", "127.0.0.1/32": "127.0.0.1/32", "::ffff:10.0.0.0/104": "10.0.0.0/8",
+	} {
+		var n config.Network
+		if err := n.UnmarshalText([]byte(in)); err != nil || n.String() != want {
+			t.Errorf("%q: got %s, %v", in, n, err)
+		}
+	}
+	for _, in := range []string{"", "127.0.0.1", "caddy", "10.0.0.0/33", "::ffff:10.0.0.0/95", "fe80::1%eth0/64"} {
+		var n config.Network
+		if err := n.UnmarshalText([]byte(in)); err == nil || n.IsValid() || !strings.Contains(err.Error(), "127.0.0.1/32") {
+			t.Errorf("%q: got %s, %v", in, n, err)
 		}
 	}
 }

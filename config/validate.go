@@ -8,9 +8,12 @@ import (
 	"net/url"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/idna"
 )
 
 // Bounds of what Validate accepts.
@@ -39,10 +42,13 @@ func (e *SettingError) Error() string {
 // Validate returns nil, or one *SettingError for each wrong setting, joined, each
 // on a line of its own. What follows from Domain counts as said.
 func (c Config) Validate() error {
+	derived := c.Origin == "" && len(c.Domain) > 0 // from a name that checkTLS looks at
 	c = c.Settled()
 	p := problems{c: reflect.ValueOf(c)}
 	c.checkPlaces(&p)
-	c.checkOrigin(&p)
+	if !derived {
+		c.checkOrigin(&p)
+	}
 	c.checkTLS(&p)
 	c.checkAmounts(&p)
 	c.checkMemory(&p)
@@ -84,6 +90,10 @@ func (c Config) checkOrigin(p *problems) {
 		p.add("Origin", "give scheme, host and port and nothing else, such as https://zen.example or http://127.0.0.1:8080")
 		return
 	}
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
+		p.add("Origin", "give a port from 1 to 65535, or none for the scheme's own, such as https://zen.example")
+		return
+	}
 	// Browsers send the origin in one spelling (RFC 6454, section 6.2) and it is
 	// compared byte by byte, so any other spelling would refuse every post.
 	if want := canonicalOrigin(u); c.Origin != want {
@@ -95,12 +105,21 @@ func (c Config) checkOrigin(p *problems) {
 }
 
 func (c Config) checkTLS(p *problems) {
+	names := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
 	for _, name := range c.Domain {
 		_, err := netip.ParseAddr(name)
-		p.check("Domain", err != nil && strings.Contains(name, ".") && !strings.ContainsAny(name, ":/*@ ") && name == strings.ToLower(name),
+		ascii, odd := names.ToASCII(name)
+		if odd == nil && ascii != name && ascii != strings.ToLower(name) {
+			p.add("Domain", "write it as "+ascii)
+			continue
+		}
+		p.check("Domain", err != nil && odd == nil && ascii == name && strings.Contains(name, ".") && !strings.HasSuffix(name, "."),
 			"give names of this server in the DNS, in lower case, such as zen.example")
 	}
 	if len(c.Domain) > 0 {
+		if o, err := url.Parse(c.Origin); err == nil && len(p.errs) == 0 {
+			p.check("Origin", slices.Contains(c.Domain, o.Hostname()), "name one of --domain: a certificate is got for those alone")
+		}
 		u, err := url.Parse(c.ACMEDirectory)
 		p.check("ACMEDirectory", err == nil && u.Scheme == "https" && u.Host != "", "give the https:// address of an ACME directory")
 		p.check("TLSCert", c.TLSCert == "", "use it or --domain, not both")
@@ -119,6 +138,9 @@ func (c Config) checkTLS(p *problems) {
 
 func canonicalOrigin(u *url.URL) string {
 	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil && !strings.Contains(host, ":") {
+		host = ascii // as browsers write what is not ASCII
+	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -42,6 +43,24 @@ func (s Size) String() string {
 		n, i = n/1024, i+1
 	}
 	return strconv.FormatInt(n, 10) + units[i]
+}
+
+// Network is a network of addresses, written as "10.0.0.0/8" or "fd00::/8".
+type Network struct{ netip.Prefix }
+
+// UnmarshalText reads a network. One of IPv4 addresses in IPv6's form is that of the IPv4 addresses, as which peers are
+// known: no peer would be in it otherwise.
+func (n *Network) UnmarshalText(text []byte) error {
+	in := strings.TrimSpace(string(text))
+	p, err := netip.ParsePrefix(in)
+	if err == nil && p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	if err != nil || p.Addr().Is4In6() {
+		return fmt.Errorf("read network %.60q: give address/bits, by comma, such as 10.0.0.0/8, or 127.0.0.1/32 for one address", in)
+	}
+	n.Prefix = p
+	return nil
 }
 
 // Switch is a setting that is on or off.

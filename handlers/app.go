@@ -29,6 +29,7 @@ import (
 // so the caller fills all of them.
 type Options struct {
 	Origins        []string // scheme://host[:port] under which browsers reach us; the first is canonical
+	Names          []string // other names of ours, in lower case: people who type one are sent to Origins[0]
 	Guests         bool     // guests may hash, encrypt and decrypt
 	Registration   bool     // anybody may register
 	RequireFactor  bool     // who has no second factor sets one up before anything else
@@ -161,6 +162,9 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 	a.routes = a.table()
 	for _, r := range a.routes {
 		a.fiber.Add(r.Method, r.Path, c.guard(r.Access), r.Handler)
+		if r.Method == fiber.MethodGet && (r.Access == Public || r.Access == Guest) { // monitors and link checkers ask so
+			a.fiber.Add(fiber.MethodHead, r.Path, c.guard(r.Access), r.Handler)
+		}
 	}
 	inner := a.fiber.Handler()
 	a.server = a.fiber.Server()

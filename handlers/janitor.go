@@ -64,7 +64,8 @@ func (a *App) sweep(ctx context.Context, age time.Duration) error {
 // from the disk. It runs once a minute.
 func (a *App) Clean(ctx context.Context) {
 	check := func(what string, err error) {
-		if err != nil && !(models.ReadOnly(err) && a.db.Why() != "") {
+		// At the end of the server it is cleaned once more, for which nothing stops.
+		if err != nil && ctx.Err() == nil && !(models.ReadOnly(err) && a.db.Why() != "") {
 			a.opt.Log.Error("cleaning failed; it is tried again in a minute", "what", what, "error", errorClass(err))
 		}
 	}

@@ -1,10 +1,12 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -39,5 +41,16 @@ func TestClean_Copies(t *testing.T) {
 		if _, err := os.Stat(young); err != nil {
 			t.Errorf("%s: the young copy: %v", what, err)
 		}
+	}
+}
+
+// TestClean_Ended: cleaning that the end of the server cuts short is no failure that the log tells of.
+func TestClean_Ended(t *testing.T) {
+	s := newServer(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Clean(ctx)
+	if said := s.log.String(); strings.Contains(said, "cleaning failed") {
+		t.Error(said)
 	}
 }

@@ -114,9 +114,20 @@ func (c *core) checkHost(x *fiber.Ctx) error {
 	if p := x.Path(); p == "/healthz" || p == "/readyz" {
 		return x.Next() // probes ask by address
 	}
+	if m := x.Method(); (m == fiber.MethodGet || m == fiber.MethodHead) && slices.Contains(c.opt.Names, hostName(host)) {
+		return x.Redirect(c.opt.Origins[0]+orElse(localPath(x.OriginalURL()), "/"), fiber.StatusMovedPermanently)
+	}
 	x.Context().SetConnectionClose()
 	return refuse(fiber.StatusMisdirectedRequest, "errors.not-our-name",
 		"errors.not-our-name-detail", "errors.not-our-name-next")
+}
+
+// hostName is a Host header without its port.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
 }
 
 // originHost is the Host header that belongs to an origin: browsers leave a scheme's own port out.

@@ -287,6 +287,33 @@ func TestSecurity_Host(t *testing.T) {
 	}
 }
 
+// TestSecurity_OtherNames: who types another of the server's names is sent to the one that browsers use; nothing is
+// posted there.
+func TestSecurity_OtherNames(t *testing.T) {
+	s := newServer(t, func(o *Options) {
+		o.Origins, o.Names = []string{"https://zen.example"}, []string{"zen.example", "www.zen.example"}
+	})
+	for request, want := range map[string]string{
+		"GET /hash?x=1 HTTP/1.1\r\nHost: www.zen.example\r\n":           "https://zen.example/hash?x=1",
+		"HEAD / HTTP/1.1\r\nHost: WWW.zen.example:443\r\n":              "https://zen.example/",
+		"GET / HTTP/1.1\r\nHost: zen.example:8443\r\n":                  "https://zen.example/",
+		"GET //evil.example HTTP/1.1\r\nHost: www.zen.example\r\n":      "https://zen.example/",
+		"GET http://www.zen.example/ HTTP/1.1\r\nHost: zen.example\r\n": "https://zen.example/",
+		"GET / HTTP/1.1\r\nHost: www.zen.example.evil.example\r\n":      "",
+		"GET / HTTP/1.1\r\nHost: www.zen.example@evil.example\r\n":      "",
+		"POST /theme HTTP/1.1\r\nHost: www.zen.example\r\nSec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\ntheme=dark": "",
+	} {
+		got := s.raw(t, request+"\r\n")
+		status := "HTTP/1.1 421"
+		if want != "" {
+			status, want = "HTTP/1.1 301", "\r\nLocation: "+want+"\r\n"
+		}
+		if !strings.HasPrefix(got, status) || !strings.Contains(got, want) {
+			t.Errorf("%q: %.300q, want %s %s", request, got, status, want)
+		}
+	}
+}
+
 func TestSecurity_Origin(t *testing.T) {
 	s := newServer(t, func(o *Options) { o.Origins = []string{"https://zen.example", "http://localhost:8080"} })
 	const no = "-" // the header is not sent
@@ -404,7 +431,7 @@ func TestSecurity_Methods(t *testing.T) {
 			continue
 		}
 		get, head := c.get(path(r)), c.do("HEAD", path(r), "", nil)
-		if head.body != "" || head.StatusCode != get.StatusCode && head.StatusCode != 405 {
+		if want := r.Access == Public || r.Access == Guest; head.body != "" || head.StatusCode != get.StatusCode && (want || head.StatusCode != 405) {
 			t.Errorf("HEAD %s: %d with %d bytes, GET is %d", r.Path, head.StatusCode, len(head.body), get.StatusCode)
 		}
 	}

@@ -139,9 +139,6 @@ func load(path string, version int, o LoadOptions) (Key, error) {
 	if info, err = f.Stat(); err != nil {
 		return Key{}, fmt.Errorf("read server key: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 && !o.AllowShared {
-		return Key{}, shared(path, "600", info)
-	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err != nil {
 		return Key{}, fmt.Errorf("read server key: %w", err)
@@ -149,6 +146,10 @@ func load(path string, version int, o LoadOptions) (Key, error) {
 	secret, err := decode(text)
 	if err != nil {
 		return Key{}, fmt.Errorf("read %s: %w: %w", path, ErrBadKey, err)
+	}
+	// Now that it is a key: nobody shall be told to shut others out of a file that was named by mistake, /etc/passwd say.
+	if info.Mode().Perm()&0o077 != 0 && !o.AllowShared {
+		return Key{}, shared(path, "600", info)
 	}
 	return newKey(version, path, secret), nil
 }

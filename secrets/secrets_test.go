@@ -162,6 +162,13 @@ func TestLoad_Shared(t *testing.T) {
 			})
 		}
 	}
+	t.Run("NoKey", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "passwd")
+		write(t, path, "root:x:0:0:root:/root:/bin/sh\n", 0o644)
+		if _, err := Load(path, LoadOptions{}); !errors.Is(err, ErrBadKey) || strings.Contains(err.Error(), "chmod") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("Directory", func(t *testing.T) {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, KeyFile), encoded('a'), 0o600)
