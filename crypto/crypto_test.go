@@ -364,7 +364,7 @@ func TestRedacts(t *testing.T) {
 	for _, v := range []any{k, &k, target, &target, mine.age, k.Age, k.Fernet, plain} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 			out := fmt.Sprintf(verb, v)
-			for _, leak := range []string{secret, "hunter2", mine.fernet.Key.Encode(), fmt.Sprint(plain.FileKey[:4])[1:12]} {
+			for _, leak := range []string{secret, "hunter2", mine.fernet.Key.Encode(), strings.Trim(fmt.Sprint(plain.FileKey[:8]), "[]")} {
 				if strings.Contains(out, leak) {
 					t.Errorf("%s of %T prints a secret", verb, v)
 				}
