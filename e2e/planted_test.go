@@ -387,7 +387,7 @@ func (p *planted) badInput(c *client) {
 		}
 		_, _ = io.WriteString(conn, raw)
 		_ = conn.(*net.TCPConn).CloseWrite()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		_, _ = io.Copy(io.Discard, conn)
 		_ = conn.Close()
 	}

@@ -213,7 +213,7 @@ func pebble(t testing.TB, a *authority, httpPort, tlsPort int, seconds uint64) (
 		}
 	})
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool()}}}
-	eventually(t, 30*time.Second, "pebble answers", func() bool {
+	eventually(t, time.Minute, "pebble answers", func() bool {
 		res, err := client.Get("https://" + directory + "/dir")
 		if err != nil {
 			return false
@@ -294,11 +294,11 @@ func TestTLS_ACME(t *testing.T) {
 	}
 	client := reach(tlsPort, &tls.Config{RootCAs: roots})
 	var first *big.Int
-	eventually(t, 60*time.Second, "the server has a certificate that the authority's root vouches for", func() bool {
+	eventually(t, time.Minute, "the server has a certificate that the authority's root vouches for", func() bool {
 		first = serial(client)
 		return first != nil
 	})
-	eventually(t, 60*time.Second, "the certificate is renewed", func() bool {
+	eventually(t, time.Minute, "the certificate is renewed", func() bool {
 		now := serial(client)
 		return now != nil && now.Cmp(first) != 0
 	})
@@ -386,7 +386,7 @@ func TestTLS_Files(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "other.pem"), key); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "the new certificate is served", func() bool {
+	eventually(t, time.Minute, "the new certificate is served", func() bool {
 		got := serial(client)
 		return got != nil && got.Int64() == 101
 	})
