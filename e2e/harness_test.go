@@ -22,7 +22,7 @@ import (
 
 const (
 	startTimeout = 2 * time.Minute // from exec to the line with the address
-	stopTimeout  = time.Minute      // the program itself gives running requests 10 s
+	stopTimeout  = time.Minute     // the program itself gives running requests 10 s
 )
 
 func TestMain(m *testing.M) {

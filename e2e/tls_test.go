@@ -96,15 +96,29 @@ func writePEM(t testing.TB, path, kind string, der []byte) {
 	}
 }
 
-// freePort is a port of this machine that nobody listens on at the moment.
+// given are the ports that freePort has named.
+var given sync.Map
+
+// freePort is a port of this machine that nobody uses. It is not one of those that the system hands out by itself
+// (ip_local_port_range of Linux begins at 32,768): other tests get such ports while the program that is to have this one starts.
 func freePort(t testing.TB) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		n, err := rand.Int(rand.Reader, big.NewInt(17_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := 15_000 + int(n.Int64())
+		if _, twice := given.LoadOrStore(port, true); twice {
+			continue
+		}
+		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	t.Fatal("a thousand ports are taken")
+	return 0
 }
 
 // names answers every question for an address with 127.0.0.1, by TCP (RFC 1035, section 4.2.2), as pebble asks.
