@@ -119,13 +119,14 @@ func (e *env) fail(err error) {
 
 func (e *env) warn(text string) { fmt.Fprintln(e.stderr, "zencrypt: warning:", oneLine(text)) }
 
-// ageSecret is a private key of age's, which a person may give where a file's name belongs.
-var ageSecret = regexp.MustCompile(`(?i)AGE-(SECRET-KEY-|PLUGIN-)[0-9A-Z-]{16,}`)
+// typedSecret is a private key of age's, or one of Fernet's or a server's (32 bytes in base64 of either alphabet), which a
+// person may give where a file's name belongs. One that begins with a dash looks like a flag, and is quoted as such.
+var typedSecret = regexp.MustCompile(`(?i)AGE-(SECRET-KEY-|PLUGIN-)[0-9A-Z-]{16,}|[-0-9A-Z_+/]{43}=`)
 
 // oneLine is a message that stays on its line of a terminal, whatever names stand in it, and repeats no
 // private key.
 func oneLine(text string) string {
-	text = ageSecret.ReplaceAllString(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "), "[a private key, which belongs into a file]")
+	text = typedSecret.ReplaceAllString(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "), "[a private key, which belongs into a file]")
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			return unicode.ReplacementChar

@@ -137,7 +137,7 @@ func TestUser_Interrupted(t *testing.T) {
 			if code != 1 {
 				t.Errorf("%q: exit %d\n%s", args, code, out.String())
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Errorf("%q waits on", args)
 		}
 		w.Close()

@@ -65,9 +65,12 @@ func TestProgress_Line(t *testing.T) {
 
 func TestOneLine(t *testing.T) {
 	const key = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQ"
+	const told, url, std = "[a private key, which belongs into a file]", "-w_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=", "+w/0x689RpI+jtRR7oE8h/eQsKImvJapLeSbXpwF4e4="
 	for text, want := range map[string]string{
 		" a\nb ": "a; b", "a\x1b[31mb\u202e": "a\ufffd[31mb\ufffd", "begins with AGE-SECRET-KEY-1": "begins with AGE-SECRET-KEY-1",
 		"read " + key + ": none": "read [a private key, which belongs into a file]: none", "read " + strings.ToLower(key): "read [a private key, which belongs into a file]",
+		"read " + url + ": no such file": "read " + told + ": no such file", `got "` + url + `" (short flag); perhaps try --identity="` + url + `"?`: `got "` + told + `" (short flag); perhaps try --identity="` + told + `"?`,
+		"read " + std: "read " + told, "SHA256:" + std[:43]: "SHA256:" + std[:43],
 	} {
 		if got := oneLine(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)

@@ -173,7 +173,7 @@ func TestDecrypt_Errors(t *testing.T) {
 			if crypto.NeedsPassphrase(err) != tc.passphrase {
 				t.Errorf("NeedsPassphrase = %v", !tc.passphrase)
 			}
-			if d := time.Since(start); d > time.Second {
+			if d := time.Since(start); d > 20*time.Second {
 				t.Errorf("took %s", d)
 			}
 		})
@@ -364,7 +364,7 @@ func TestRedacts(t *testing.T) {
 	for _, v := range []any{k, &k, target, &target, mine.age, k.Age, k.Fernet, plain} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 			out := fmt.Sprintf(verb, v)
-			for _, leak := range []string{secret, "hunter2", mine.fernet.Key.Encode(), fmt.Sprint(plain.FileKey[:4])[1:12]} {
+			for _, leak := range []string{secret, "hunter2", mine.fernet.Key.Encode(), strings.Trim(fmt.Sprint(plain.FileKey[:8]), "[]")} {
 				if strings.Contains(out, leak) {
 					t.Errorf("%s of %T prints a secret", verb, v)
 				}

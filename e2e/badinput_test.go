@@ -94,7 +94,7 @@ func TestBadInput_TooLarge(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				conn.SetDeadline(time.Now().Add(20 * time.Second))
+				conn.SetDeadline(time.Now().Add(time.Minute))
 				begin := time.Now()
 				fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nSec-Fetch-Site: same-origin\r\nCookie: %s\r\nContent-Type: multipart/form-data; boundary=b\r\n", path, strings.TrimPrefix(s.url, "http://"), cookie)
 				if kind == "Length" {

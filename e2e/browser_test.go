@@ -28,7 +28,7 @@ import (
 )
 
 // actionTimeout bounds one thing done in a tab. Two cores may be busy with argon2id and scrypt meanwhile.
-const actionTimeout = 40 * time.Second
+const actionTimeout = 2 * time.Minute
 
 // otherHost is a name that the browser finds on this machine and trusts no more than any other.
 const otherHost = "zencrypt.test"

@@ -211,7 +211,7 @@ func TestBulkCut(t *testing.T) {
 		}
 		resp.Body.Close() // with more to come: the connection ends
 	}
-	eventually(t, 20*time.Second, "the spool is as before", func() bool {
+	eventually(t, time.Minute, "the spool is as before", func() bool {
 		return strings.Join(spooled(t, s), " ") == strings.Join(before, " ")
 	})
 	if now := usage(); now != used {
@@ -219,7 +219,7 @@ func TestBulkCut(t *testing.T) {
 	}
 	c.http.Transport.(*http.Transport).CloseIdleConnections()
 	var files []string
-	eventually(t, 20*time.Second, "the server has closed what it had open", func() bool {
+	eventually(t, time.Minute, "the server has closed what it had open", func() bool {
 		files = s.openFiles()
 		n := strings.Count(strings.Join(files, "\n"), "socket:")
 		return n <= 2 && !strings.Contains(strings.Join(files, "\n"), "/spool/")

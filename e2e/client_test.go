@@ -38,7 +38,7 @@ func newClient(t testing.TB, base string, from net.IP) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	dialer := &net.Dialer{Timeout: time.Minute}
 	if from != nil {
 		dialer.LocalAddr = &net.TCPAddr{IP: from}
 	}

@@ -62,7 +62,7 @@ func TestCutoff(t *testing.T) {
 				t.Errorf("was %+v\nand is %+v", before, now)
 			}
 		}()
-		eventually(t, 20*time.Second, "the server is as it was", func() bool { now = s.state(); return now == before })
+		eventually(t, time.Minute, "the server is as it was", func() bool { now = s.state(); return now == before })
 	}
 
 	uploads := map[string]struct {
@@ -106,11 +106,11 @@ func TestCutoff(t *testing.T) {
 				case <-h.sent:
 				case err := <-done:
 					t.Fatalf("the upload ended before its half: %v", err)
-				case <-time.After(30 * time.Second):
+				case <-time.After(time.Minute):
 					t.Fatal("half of the upload was not taken")
 				}
 				if u.disk {
-					eventually(t, 10*time.Second, "something of it lies on the disk", func() bool { return s.state().files != before.files })
+					eventually(t, time.Minute, "something of it lies on the disk", func() bool { return s.state().files != before.files })
 				}
 				cancel()
 				if err := <-done; !errors.Is(err, context.Canceled) && !errors.Is(err, errHalf) { // whichever came first
@@ -158,7 +158,7 @@ func TestCutoff(t *testing.T) {
 	}
 	c.http.CloseIdleConnections()
 	guest.http.CloseIdleConnections()
-	eventually(t, 10*time.Second, "no connection is open", func() bool { return strings.Count(strings.Join(s.openFiles(), "\n"), "socket:") <= 1 })
+	eventually(t, time.Minute, "no connection is open", func() bool { return strings.Count(strings.Join(s.openFiles(), "\n"), "socket:") <= 1 })
 	_, stacks := s.quit()
 	if !strings.Contains(stacks, "(*App).Serve") {
 		t.Error("the stacks lack the server's own goroutine: they show nothing")

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	startTimeout = 30 * time.Second // from exec to the line with the address
-	stopTimeout  = 15 * time.Second // the program itself gives running requests 10 s
+	startTimeout = 2 * time.Minute // from exec to the line with the address
+	stopTimeout  = time.Minute     // the program itself gives running requests 10 s
 )
 
 func TestMain(m *testing.M) {

@@ -305,7 +305,7 @@ func onTerminal(t testing.TB, answer, name string, args ...string) {
 		t.Fatal(err)
 	}
 	tty.Close() // the command's own is the last one: reading ends with it
-	guard := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	guard := time.AfterFunc(5*time.Minute, func() { cmd.Process.Kill() })
 	defer guard.Stop()
 	var said bytes.Buffer
 	buf := make([]byte, 4096)

@@ -222,7 +222,7 @@ func (p *planted) texts(c *client) {
 	p.plantIdentity("pasted identity", other.String())
 	p.values["pasted identity"] = other.String()
 	made := c.must(c.read(htmx(c.multipart("/encrypt", field("generate", "1")))), 200)
-	words := regexp.MustCompile(`[a-z]+(?:-[a-z]+){9}`).FindString(made.body)
+	words := regexp.MustCompile(`[a-z]+(?:-[a-z]+){9,}`).FindString(made.body)
 	p.plantText("generated passphrase", words)
 	for _, tc := range []struct {
 		name    string
@@ -387,7 +387,7 @@ func (p *planted) badInput(c *client) {
 		}
 		_, _ = io.WriteString(conn, raw)
 		_ = conn.(*net.TCPConn).CloseWrite()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		_, _ = io.Copy(io.Discard, conn)
 		_ = conn.Close()
 	}

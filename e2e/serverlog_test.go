@@ -255,11 +255,12 @@ func TestServerLog_Syslog(t *testing.T) {
 	defer conn.Close()
 	kept := filepath.Join(dir, "kept")
 	done := make(chan int)
+	const end = "all has come"
 	go func() {
 		n, b := 0, make([]byte, 4096)
 		for {
 			k, _, err := conn.ReadFrom(b)
-			if err != nil {
+			if err != nil || string(b[:k]) == end {
 				done <- n
 				return
 			}
@@ -278,7 +279,14 @@ func TestServerLog_Syslog(t *testing.T) {
 	s.env = append(s.env, "ZENCRYPT_LOG_ANCHOR=syslog:"+socket)
 	s.busy("syslogged", 3)
 	s.stop()
-	conn.Close()
+	last, err := net.Dial("unixgram", socket) // behind all that the server sent
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := last.Write([]byte(end)); err != nil {
+		t.Fatal(err)
+	}
+	last.Close()
 	if n := <-done; n < 3 {
 		t.Fatalf("%d heads came", n)
 	}

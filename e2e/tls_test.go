@@ -96,15 +96,29 @@ func writePEM(t testing.TB, path, kind string, der []byte) {
 	}
 }
 
-// freePort is a port of this machine that nobody listens on at the moment.
+// given are the ports that freePort has named.
+var given sync.Map
+
+// freePort is a port of this machine that nobody uses. It is not one of those that the system hands out by itself
+// (ip_local_port_range of Linux begins at 32,768): other tests get such ports while the program that is to have this one starts.
 func freePort(t testing.TB) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		n, err := rand.Int(rand.Reader, big.NewInt(17_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := 15_000 + int(n.Int64())
+		if _, twice := given.LoadOrStore(port, true); twice {
+			continue
+		}
+		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	t.Fatal("a thousand ports are taken")
+	return 0
 }
 
 // names answers every question for an address with 127.0.0.1, by TCP (RFC 1035, section 4.2.2), as pebble asks.
@@ -213,7 +227,7 @@ func pebble(t testing.TB, a *authority, httpPort, tlsPort int, seconds uint64) (
 		}
 	})
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool()}}}
-	eventually(t, 30*time.Second, "pebble answers", func() bool {
+	eventually(t, time.Minute, "pebble answers", func() bool {
 		res, err := client.Get("https://" + directory + "/dir")
 		if err != nil {
 			return false
@@ -294,11 +308,11 @@ func TestTLS_ACME(t *testing.T) {
 	}
 	client := reach(tlsPort, &tls.Config{RootCAs: roots})
 	var first *big.Int
-	eventually(t, 60*time.Second, "the server has a certificate that the authority's root vouches for", func() bool {
+	eventually(t, time.Minute, "the server has a certificate that the authority's root vouches for", func() bool {
 		first = serial(client)
 		return first != nil
 	})
-	eventually(t, 60*time.Second, "the certificate is renewed", func() bool {
+	eventually(t, time.Minute, "the certificate is renewed", func() bool {
 		now := serial(client)
 		return now != nil && now.Cmp(first) != 0
 	})
@@ -386,7 +400,7 @@ func TestTLS_Files(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "other.pem"), key); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "the new certificate is served", func() bool {
+	eventually(t, time.Minute, "the new certificate is served", func() bool {
 		got := serial(client)
 		return got != nil && got.Int64() == 101
 	})

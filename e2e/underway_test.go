@@ -62,11 +62,11 @@ func (p *planted) underWay(c *client) {
 		}
 		select {
 		case <-h.sent:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			p.t.Fatalf("half of the upload to %s was not taken", u.path)
 		}
 	}
-	eventually(p.t, 20*time.Second, "three uploads lie half on the disk", func() bool {
+	eventually(p.t, time.Minute, "three uploads lie half on the disk", func() bool {
 		parts := 0
 		for _, path := range p.stored() {
 			if info, err := os.Stat(path); err == nil && strings.HasSuffix(path, ".part") && info.Size() > size/4 {

@@ -175,7 +175,7 @@ func TestExport_Cut(t *testing.T) {
 	}
 	c.post("/account/export", "current", testPassword, "to", "passphrase", "passphrase", exportPhrase, "passphrase2", exportPhrase).want(t, 429, "under way already")
 	res.Body.Close() // with more to come: the connection ends
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		if res = begin(); res.StatusCode == 200 {

@@ -40,7 +40,7 @@ func slowForm(t *testing.T, s *server, path string, n, bytes int, headers ...str
 // answerOf is the answer on a connection.
 func answerOf(t *testing.T, c net.Conn) answer {
 	t.Helper()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(50 * time.Second))
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)

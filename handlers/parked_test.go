@@ -130,7 +130,7 @@ func TestSession_ParkedForms(t *testing.T) {
 		}
 		connWait(t, "the form to be on its way in", func() bool { return len(pending(s)) > 0 })
 		c.post("/logout").want(t, 303)
-		if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // answerOf says it too: a silent body has 60
+		if err := conn.SetDeadline(time.Now().Add(50 * time.Second)); err != nil { // answerOf says it too: a silent body has 60
 			t.Fatal(err)
 		}
 		if a := (&parked{conn, "0\r\n\r\n"}).finish(t); a.StatusCode != 303 {

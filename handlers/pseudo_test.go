@@ -101,7 +101,7 @@ var fixed = []string{"test", "127.0.0.1", "KiB", "MiB", "GiB", "bytes", "ms",
 	"late", "passphrase", "salt", `"0\x00"`} // names of fields, and one of a file
 
 // machine are fingerprints, ids, codes and digests, what algorithms and our own files are called, and passphrases and phrases that were made.
-var machine = regexp.MustCompile(`\b[0-9A-Fa-f]{4}(?: [0-9A-Fa-f]{4})+\b|\b[0-9A-Fa-f]{8,}\b|\b[A-Z2-7]{4}(?:[- ][A-Z2-7]{4})+\b|\b[a-z]+(?:-[a-z]+){9}\b|\bage1(?:[0-9a-z]+|(?: [0-9a-z]{1,4}\b)+)…?|SHA256:[A-Za-z0-9+/]+|` +
+var machine = regexp.MustCompile(`\b[0-9A-Fa-f]{4}(?: [0-9A-Fa-f]{4})+\b|\b[0-9A-Fa-f]{8,}\b|\b[A-Z2-7]{4}(?:[- ][A-Z2-7]{4})+\b|\b[a-z]+(?:-[a-z]+){9,}\b|\bage1(?:[0-9a-z]+|(?: [0-9a-z]{1,4}\b)+)…?|SHA256:[A-Za-z0-9+/]+|` +
 	`\b(?:SHA3?|BLAKE|HMAC|MD5|X25519|ssh-|ed25519|rsa|nistp)[-0-9a-zA-Z/]*|\b[a-zA-Z.]+\.(?:js|css|svg|png|txt)\b|` +
 	`>(?:[a-z-]+ ){7}(?:[a-z-]+ ){0,2}[a-z-]+<`)
 

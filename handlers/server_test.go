@@ -118,7 +118,7 @@ func (s *server) client(t testing.TB) *client {
 	}
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
-	c := &client{t: t, base: s.url, site: "same-origin", pseudo: s.pseudo, Client: &http.Client{Jar: jar, Transport: tr, Timeout: 30 * time.Second,
+	c := &client{t: t, base: s.url, site: "same-origin", pseudo: s.pseudo, Client: &http.Client{Jar: jar, Transport: tr, Timeout: 2 * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	if s.pseudo != nil {
 		c.accept = langtest.Tag

@@ -148,7 +148,7 @@ func TestUpload_LogoutInBetween(t *testing.T) {
 		}
 		_, _ = io.WriteString(p, strings.Repeat("x", 2<<20))
 		if i == 1 { // the first is a result by now
-			for end := time.Now().Add(10 * time.Second); ; {
+			for end := time.Now().Add(time.Minute); ; {
 				if _, files := s.usage(t); files >= 3 || time.Now().After(end) {
 					break
 				}
@@ -159,7 +159,7 @@ func TestUpload_LogoutInBetween(t *testing.T) {
 	_, _ = io.WriteString(w, strings.Repeat("y", 1<<20))
 	w.Close()
 	<-done
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if used, files := s.usage(t); used == before && files == 1 {
 			return
 		}

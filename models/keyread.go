@@ -45,9 +45,7 @@ func (ReadOptions) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
 // takes their passphrase away: the ring seals them. Invalid for the field "text", or "passphrase" when one
 // is needed or wrong; the errors of o.Acquire come back as they are. No message repeats what was read.
 func ReadPairs(data []byte, o ReadOptions) ([]Pair, error) {
-	if utf8.Valid(data) { // of what is binary the last byte may look like white space
-		data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff")))
-	}
+	data = trimText(data)
 	switch {
 	case len(data) == 0:
 		return nil, Errorf(Invalid, "text", "import keys: there is no key, paste one or choose a file")
@@ -135,6 +133,14 @@ func unlockProblem(err error) error {
 	return err
 }
 
+// trimText takes the white space around a text away, and nothing of what is binary: its last byte may look like it.
+func trimText(data []byte) []byte {
+	if !utf8.Valid(data) {
+		return data
+	}
+	return bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff")))
+}
+
 // unlockFile opens a file of private keys that is encrypted with a passphrase, as age -p makes it.
 func unlockFile(data []byte, o ReadOptions) ([]byte, error) {
 	plain, err := crypto.Decrypt(bytes.NewReader(data), crypto.Keys{Passphrase: o.Passphrase}, crypto.Options{Acquire: o.Acquire, Format: crypto.FormatAge})
@@ -144,7 +150,7 @@ func unlockFile(data []byte, o ReadOptions) ([]byte, error) {
 	}
 	switch {
 	case err == nil && len(b) <= MaxImportBytes:
-		return bytes.TrimSpace(b), nil
+		return trimText(b), nil
 	case err == nil:
 		return nil, Errorf(Invalid, "text", "import keys: this is more than 1 MiB, import fewer at once")
 	case errors.Is(err, crypto.ErrWrongPassphrase):

@@ -86,6 +86,10 @@ func TestReadPairs(t *testing.T) {
 	}
 	pkcs1PEM := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)}))
 	pkcs8PEM := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	mistyped := identity[:len(identity)-1] + "Q"
+	if mistyped == identity { // as one in 32 is
+		mistyped = identity[:len(identity)-1] + "P"
+	}
 	small := strings.Repeat("A", 44)
 	t.Run("Good", func(t *testing.T) {
 		for name, tt := range map[string]struct {
@@ -107,6 +111,20 @@ func TestReadPairs(t *testing.T) {
 				t.Fatalf("a binary file that ends with %x: %v", binary[len(binary)-1], err)
 			}
 		}
+		// The last byte of an Ed25519 signature is below 17, and of a key in three it looks like white space.
+		for ends := []byte{1}; len(bytes.TrimSpace(ends)) == len(ends); {
+			next, err := pgp.NewKey(pgp.KeyParams{Name: "Ann", Now: newClock().now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ends = next.Bytes(); len(bytes.TrimSpace(ends)) < len(ends) {
+				for name, data := range map[string][]byte{"Binary": ends, "BinaryInFile": sealBinary(t, string(ends), now)} {
+					if pairs, err := ReadPairs(data, ReadOptions{Passphrase: "open sesame", Now: now}); err != nil || len(pairs) != 1 || pairs[0].Kind != KindPGP {
+						t.Errorf("%s: a key that ends with %x: %d pairs, %v", name, ends[len(ends)-1], len(pairs), err)
+					}
+				}
+			}
+		}
 		one, _ := ReadPairs([]byte(pkcs1PEM), ReadOptions{Now: now})
 		two, _ := ReadPairs([]byte(pkcs8PEM), ReadOptions{Now: now})
 		if one[0].Fingerprint != two[0].Fingerprint {
@@ -124,7 +142,7 @@ func TestReadPairs(t *testing.T) {
 		"PublicPGP":       {key.Certificate().Armor(), "", "text", "public key"},
 		"PublicSSH":       {"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBP9J5uWKW6U9v5t5xRsXHPXO9qkKGCHXkUuqgCzQ7NG swordfish", "", "text", "public key"},
 		"Truncated":       {key.Armor()[:len(key.Armor())/2], "", "text", ""},
-		"Mistyped":        {identity[:len(identity)-1] + "Q", "", "text", "line 1"},
+		"Mistyped":        {mistyped, "", "text", "line 1"},
 		"LockedNone":      {locked.Armor(), "", "passphrase", "locked"},
 		"LockedWrong":     {locked.Armor(), "swordfish", "passphrase", "does not unlock"},
 		"FileNone":        {file, "", "passphrase", "type it"},

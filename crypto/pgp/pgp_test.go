@@ -236,10 +236,10 @@ func TestSign(t *testing.T) {
 }
 
 func TestKey_RoundTrip(t *testing.T) {
-	now := time.Now()
 	for _, a := range pgp.Algorithms() {
 		t.Run(string(a), func(t *testing.T) {
 			k := key(t, a)
+			now := time.Now() // not before the key was made
 			i := k.Info(now)
 			if !i.CanEncrypt || !i.CanSign || !i.Private || i.Locked || len(i.UserIDs) != 1 || !i.Expires.IsZero() || i.Revoked {
 				t.Errorf("%+v", i)
