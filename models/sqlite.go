@@ -14,6 +14,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"github.com/uptrace/bun/migrate"
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -111,6 +112,9 @@ func openWriter(path string) (*sqliteDB, error) {
 	if err := makeFile(path); err != nil {
 		return nil, err
 	}
+	if err := writable(path); err != nil {
+		return nil, err
+	}
 	w, err := sql.Open("sqlite", dsn(path, true))
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -120,6 +124,17 @@ func openWriter(path string) (*sqliteDB, error) {
 	s.w = s.w.WithQueryHook(staleHook{s})
 	s.stale.Store(true)
 	return s, nil
+}
+
+// writable names the file that somebody else's hand made unfit, of which SQLite says that the database is read-only.
+func writable(path string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		err := unix.Access(path+suffix, unix.R_OK|unix.W_OK)
+		if errors.Is(err, unix.EACCES) {
+			return fmt.Errorf("open database: %s: %w. Make it a file of the user that the server runs as, with mode 0600", path+suffix, err)
+		}
+	}
+	return nil
 }
 
 // makeFile creates an empty database file that only its owner may read; SQLite
