@@ -274,3 +274,27 @@ func countIn(t *testing.T, dir string) int {
 	}
 	return len(entries)
 }
+
+// TestMigrate_Full: on a disk without any room, what opens the database says that it is full.
+func TestMigrate_Full(t *testing.T) {
+	asRoot(t)
+	dir, _ := vault(t)
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=2m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
+	data := filepath.Join(disk, "data")
+	if err := errors.Join(os.CopyFS(data, os.DirFS(dir)), os.Chmod(data, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(disk, "other"), make([]byte, 4<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk took all: %v", err)
+	}
+	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "status"}, {"user", "list", "--secrets", "../e2e/testdata/first/keys"}} {
+		var said bytes.Buffer
+		if code := Run(t.Context(), append(args, "--data", data), nil, &said, &said); code != exitError || !strings.Contains(said.String(), "the disk is full") {
+			t.Errorf("%q: exit %d: %s", args, code, said.String())
+		}
+	}
+}

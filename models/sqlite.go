@@ -211,7 +211,7 @@ func storeError(err error) error {
 	}
 	var se *sqlite.Error
 	if errors.As(err, &se) {
-		switch se.Code() & 0xff { // the primary code: the low byte
+		switch primary(se) {
 		case sqlite3.SQLITE_FULL:
 			return fail(Unavailable, "save it: the disk is full, nothing was changed", err)
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
@@ -231,6 +231,15 @@ func storeError(err error) error {
 		return fail(Unavailable, "reach the database: it took too long, nothing was changed", err)
 	}
 	return fail(Internal, "use database", err)
+}
+
+// primary is the primary code of an error, its low byte. That the index of the log finds no room is a full disk, too: it is
+// what whoever opens a database there meets first.
+func primary(se *sqlite.Error) int {
+	if se.Code() == sqlite3.SQLITE_IOERR_SHMSIZE {
+		return sqlite3.SQLITE_FULL
+	}
+	return se.Code() & 0xff
 }
 
 // isTaken reports that a row breaks a UNIQUE rule of the named column.
