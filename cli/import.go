@@ -175,7 +175,7 @@ func (o *importOptions) openForImport(e *env) (db *models.DB, done func(), err e
 	if err != nil {
 		return nil, nil, err
 	}
-	if db, _, err = o.open(e); err != nil {
+	if db, _, err = o.openLocked(e); err != nil {
 		unlock()
 		return nil, nil, err
 	}

@@ -185,7 +185,7 @@ func (t *taking) open() (done func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	db, cfg, err := c.place.open(t.env)
+	db, cfg, err := c.place.openLocked(t.env)
 	if err != nil {
 		unlock()
 		return nil, err

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -156,4 +158,40 @@ func TestImport_Refused(t *testing.T) {
 	if _, err := os.Stat("s.txt"); err == nil {
 		t.Error("a report of nothing was written")
 	}
+}
+
+// TestImport_OlderSchema: imports hold the server's lock, which they must not take for that of an older server: an older
+// version's database is brought up to date, and one that a kill left half made is finished.
+func TestImport_OlderSchema(t *testing.T) {
+	dir, _ := vault(t)
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := errors.Join(os.Chmod(dir, 0o700), os.CopyFS(keys, os.DirFS("../e2e/testdata/first/keys")), os.Chmod(filepath.Join(keys, "zencrypt_key"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	opens := func(open func(*env) (done func(), err error)) {
+		t.Helper()
+		if err := os.RemoveAll(filepath.Join(dir, "upgrades")); err != nil {
+			t.Fatal(err)
+		}
+		done, err := open(&env{ctx: t.Context(), stderr: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done()
+		areThere(t, filepath.Join(dir, "upgrades"))
+	}
+	opens(func(e *env) (func(), error) {
+		var o importOptions
+		o.Data, o.Secrets = dir, keys
+		_, done, err := o.openForImport(e)
+		return done, err
+	})
+	if code := Run(t.Context(), []string{"migrate", "down", "--yes", "--data", dir}, nil, io.Discard, io.Discard); code != 0 {
+		t.Fatalf("down: exit %d", code)
+	}
+	opens(func(e *env) (func(), error) {
+		var c importExportCmd
+		c.Data, c.Secrets = dir, keys
+		return (&taking{env: e, cmd: &c}).open()
+	})
 }

@@ -95,6 +95,12 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 	if err := notUnderServer(e, cfg.Data); err != nil {
 		return nil, cfg, err
 	}
+	return p.openLocked(e)
+}
+
+// openLocked is open for who holds the server's lock, under which no server of an older version can run.
+func (p place) openLocked(e *env) (*models.DB, config.Config, error) {
+	cfg := p.config()
 	ring, err := openKeys(cfg, e.stderr)
 	if err != nil {
 		return nil, cfg, err
