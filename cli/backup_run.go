@@ -32,9 +32,10 @@ type backupRun struct {
 	work  string // a folder for the copy of the database: it stays on the data's own disk until it is encrypted
 	lock  *os.File
 	shown *progress
-	lost  []models.ID
-	floor int64    // bytes that have to stay free in the data directory beside the copy of the database
-	ahead []string // backups beside this one whose names are of a time to come
+	lost  []models.ID            // neither in the data nor in the backup
+	named map[models.ID]struct{} // by the copy of the database
+	floor int64                  // bytes that have to stay free in the data directory beside the copy of the database
+	ahead []string               // backups beside this one whose names are of a time to come
 }
 
 // backupTries is how many copies of the database are taken at most.
@@ -48,8 +49,8 @@ type sink interface {
 }
 
 func newBackupRun(e *env, data string) (*backupRun, error) {
-	if !models.Exists(data) {
-		return nil, fmt.Errorf("find database: there is none in %s. Name the server's data directory with --data or ZENCRYPT_DATA", absolute(data))
+	if err := needDatabase(data); err != nil {
+		return nil, err
 	}
 	r := &backupRun{e: e, data: data, began: time.Now().UTC(), work: filepath.Join(data, backupWork)}
 	var err error
@@ -123,7 +124,7 @@ func (r *backupRun) write(to sink) (*backup.Manifest, error) {
 		}
 		slices.SortFunc(missing, func(a, b models.ID) int { return slices.Compare(a[:], b[:]) })
 		if len(missing) == 0 || slices.Equal(missing, before) || try == backupTries {
-			r.lost = missing
+			r.lost, r.named = missing, facts.Blobs
 			return r.finish(to, path, facts)
 		}
 		before = missing
@@ -186,6 +187,25 @@ func (r *backupRun) copyBlobs(to sink, ids map[models.ID]struct{}) (missing []mo
 	return missing, nil
 }
 
+// onlyHere lists files that a folder has from an earlier backup while the data lost them. What was deleted since the
+// database was copied has no row any more: a row goes before its file.
+func (r *backupRun) onlyHere() (gone []models.ID, err error) {
+	for id := range r.named {
+		_, err := os.Lstat(filepath.Join(r.data, blobs.Blobs.String(), blobs.ID(id).String()))
+		if errors.Is(err, fs.ErrNotExist) && !slices.Contains(r.lost, id) {
+			gone = append(gone, id)
+		}
+	}
+	if len(gone) == 0 {
+		return nil, nil
+	}
+	live, err := models.NamedBlobs(r.e.ctx, r.data)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(gone, func(id models.ID) bool { _, ok := live[id]; return !ok }), nil
+}
+
 func (r *backupRun) copyBlob(to sink, id string) error {
 	path := filepath.Join(r.data, blobs.Blobs.String(), id)
 	f, err := os.Open(path)
@@ -246,6 +266,14 @@ func (r *backupRun) done(m *backup.Manifest, encrypted bool) error {
 	if n := len(r.lost); n > 0 {
 		return fmt.Errorf("back up: it is made, but %d files that the database names are not in %s, the first is %s", n,
 			filepath.Join(r.data, blobs.Blobs.String()), r.lost[0])
+	}
+	gone, err := r.onlyHere()
+	if err != nil {
+		return fmt.Errorf("compare the backup, which is made, with the data: %w", err)
+	}
+	if n := len(gone); n > 0 {
+		return fmt.Errorf("back up: it is made, but has %d files that the database names and %s lost, the first is %s. Put them back from the backup", n,
+			filepath.Join(r.data, blobs.Blobs.String()), gone[0])
 	}
 	if n := len(r.ahead); n > 0 {
 		return fmt.Errorf("back up: it is made, but %d others beside it have names of a time to come, the first is %s: a clock was wrong. They are kept and not counted; "+

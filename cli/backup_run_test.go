@@ -201,6 +201,38 @@ func TestBackup_Missing(t *testing.T) {
 	}
 }
 
+// TestBackup_OnlyHere: a folder goes on to hold a file that the data lost, and the next run tells of it.
+func TestBackup_OnlyHere(t *testing.T) {
+	dir, ids := vault(t)
+	target := filepath.Join(t.TempDir(), "folder")
+	if err := os.Mkdir(target, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run := func() (code int, said string) {
+		var stderr bytes.Buffer
+		code = Run(t.Context(), []string{"backup", "--data", dir, "-o", target, "--min-free-disk", "0"}, nil, io.Discard, &stderr)
+		return code, stderr.String()
+	}
+	if code, said := run(); code != 0 {
+		t.Fatalf("exit %d: %s", code, said)
+	}
+	if err := os.Remove(filepath.Join(dir, "blobs", ids[1])); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := run(); code != exitError || !strings.Contains(said, "it is made, but has 1 files") || !strings.Contains(said, ids[1]) {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	if code := Run(t.Context(), []string{"restore", "--check", target}, nil, io.Discard, io.Discard); code != 0 {
+		t.Errorf("the folder: exit %d", code)
+	}
+	if err := os.Rename(filepath.Join(target, "blobs", ids[1]), filepath.Join(dir, "blobs", ids[1])); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := run(); code != 0 {
+		t.Errorf("put back: exit %d: %s", code, said)
+	}
+}
+
 // TestBackup_OneAtATime: a second one is refused, and what a killed one left is removed, by the next and by a server.
 func TestBackup_OneAtATime(t *testing.T) {
 	dir, _ := vault(t)

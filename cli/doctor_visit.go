@@ -74,7 +74,7 @@ func (c *doctorCmd) visit(e *env) (*visit, error) {
 	if err := v.cfg.Validate(); err != nil {
 		return nil, &usageError{err}
 	}
-	if !models.Exists(v.cfg.Data) {
+	if found, err := models.Find(v.cfg.Data); err != nil || !found {
 		return nil, fmt.Errorf("find database: there is none in %s, or it is not for you to see. Name the server's data directory with --data or ZENCRYPT_DATA, and run this as its user or as root", absolute(v.cfg.Data))
 	}
 	var err error

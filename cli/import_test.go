@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,13 +104,10 @@ func TestImport(t *testing.T) {
 }
 
 // After the server key of an import is gone, a second import doubles nobody and says why.
-// TestImport_Upgrades: an import brings a database that an older version left, or a kill half-made, up to date itself:
-// it is the one that has shut the server out, and not to be taken for one.
-func TestImport_Upgrades(t *testing.T) {
-	dir, keys := firstServer(t)
+// TestImport_HalfMade: an import goes on where another was killed between the two databases that it made.
+func TestImport_HalfMade(t *testing.T) {
 	c := newCommand(t)
 	_, path := oldDatabase(t, 2)
-	has(t, c.must(0, "", "import", "v6", path, "--data", dir, "--secrets", keys), "Done.", "2 new")
 	c.must(0, "", "import", "v6", path)
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := os.Remove(filepath.Join("data", "sessions.db"+suffix)); err != nil && !os.IsNotExist(err) {
@@ -172,4 +170,36 @@ func TestImport_Refused(t *testing.T) {
 	if _, err := os.Stat("s.txt"); err == nil {
 		t.Error("a report of nothing was written")
 	}
+}
+
+// TestImport_OlderSchema: imports hold the server's lock, which they must not take for that of an older server: an older
+// version's database is brought up to date, and one that a kill left half made is finished.
+func TestImport_OlderSchema(t *testing.T) {
+	dir, keys := firstServer(t)
+	opens := func(open func(*env) (done func(), err error)) {
+		t.Helper()
+		if err := os.RemoveAll(filepath.Join(dir, "upgrades")); err != nil {
+			t.Fatal(err)
+		}
+		done, err := open(&env{ctx: t.Context(), stderr: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done()
+		areThere(t, filepath.Join(dir, "upgrades"))
+	}
+	opens(func(e *env) (func(), error) {
+		var o importOptions
+		o.Data, o.Secrets = dir, keys
+		_, done, err := o.openForImport(e)
+		return done, err
+	})
+	if code := Run(t.Context(), []string{"migrate", "down", "--yes", "--data", dir}, nil, io.Discard, io.Discard); code != 0 {
+		t.Fatalf("down: exit %d", code)
+	}
+	opens(func(e *env) (func(), error) {
+		var c importExportCmd
+		c.Data, c.Secrets = dir, keys
+		return (&taking{env: e, cmd: &c}).open()
+	})
 }

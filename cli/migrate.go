@@ -40,10 +40,7 @@ type dataPlace struct {
 }
 
 func (p dataPlace) exists() error {
-	if !models.Exists(p.Data) {
-		return fmt.Errorf("find database: there is none in %s. Name the server's data directory with --data or ZENCRYPT_DATA", absolute(p.Data))
-	}
-	return nil
+	return needDatabase(p.Data)
 }
 
 // status lists what is applied, after a look whether there is a database at all.

@@ -80,6 +80,18 @@ func openModels(ctx context.Context, cfg config.Config, ring *secrets.Keyring, w
 	return db, err
 }
 
+// needDatabase is for commands that are pointless without a database: one of a mistyped name is not made.
+func needDatabase(data string) error {
+	found, err := models.Find(data)
+	if err != nil {
+		return fmt.Errorf("find database: %w. Run this as the user of the server, or as root", err)
+	}
+	if !found {
+		return fmt.Errorf("find database: there is none in %s. Name the server's data directory with --data or ZENCRYPT_DATA", absolute(data))
+	}
+	return nil
+}
+
 // makeData makes the data directory, for its owner alone.
 func makeData(dir string) error {
 	if err := models.MakeDir(dir); err != nil {

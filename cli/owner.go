@@ -117,6 +117,9 @@ func makeOwned(data, name string) error {
 // handOver hands over what is ours and root's below a data directory.
 func handOver(data string) error {
 	dir, err := openFolder(data, 0)
+	if errors.Is(err, fs.ErrNotExist) { // removed again, such as by a restore that failed
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -187,5 +189,112 @@ func TestHandOver_Planted(t *testing.T) {
 	}
 	if roots := rootsIn(t, outside); len(roots) != 5 {
 		t.Errorf("outside %q are root's", roots)
+	}
+}
+
+// runAs runs the built program as another user.
+func runAs(t *testing.T, uid uint32, args ...string) (code int, said string) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := exec.Command(built(t), args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	var ended *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &ended) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String()
+}
+
+// TestData_Shut: whoever may not look into the data is told so, and not that nothing is there: a new key would be made for
+// it, and nothing seem to need the old one. Data that can only be read is told of as it is.
+func TestData_Shut(t *testing.T) {
+	asRoot(t)
+	dir, _ := vault(t)
+	for _, open := range []string{filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))} {
+		if err := os.Chmod(open, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own := filepath.Join(filepath.Dir(dir), "own")
+	if err := errors.Join(os.Mkdir(own, 0o700), os.Chmod(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	hand(t, own)
+	keys := filepath.Join(own, "keys")
+	shut := func(args ...string) {
+		t.Helper()
+		if code, said := runAs(t, nobody, append(args, "--data", dir)...); code != exitError || !strings.Contains(said, "permission denied") || strings.Contains(said, "none") {
+			t.Errorf("%q: exit %d: %s", args, code, said)
+		}
+	}
+	shut("secrets", "init", "--secrets", keys)
+	if _, err := os.Lstat(keys); err == nil {
+		t.Error("a key was made for data that may have one")
+	}
+	if code, said := runAs(t, nobody, "secrets", "init", "--secrets", keys, "--data", filepath.Join(own, "data")); code != 0 {
+		t.Fatalf("exit %d: %s", code, said)
+	}
+	shut("secrets", "check", "--secrets", keys)
+	shut("migrate", "status")
+	shut("backup", "-o", filepath.Join(own, "b.tar"))
+	shut("user", "list", "--secrets", keys)
+
+	hand(t, dir)
+	before := countIn(t, dir)
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := runAs(t, nobody, "migrate", "status", "--data", dir); code != 0 || !strings.Contains(said, "vault       applied") {
+		t.Errorf("status of what can only be read: exit %d: %s", code, said)
+	}
+	if code, said := runAs(t, nobody, "secrets", "check", "--data", dir, "--secrets", keys); code != exitError || !strings.Contains(said, "depends on server key 2a685cc42a212e3b") {
+		t.Errorf("check of what can only be read: exit %d: %s", code, said)
+	}
+	if code, said := runAs(t, nobody, "migrate", "up", "--data", dir); code != exitError {
+		t.Errorf("up in what can only be read: exit %d: %s", code, said)
+	}
+	if after := countIn(t, dir); after != before {
+		t.Errorf("%d files and folders, %d before", after, before)
+	}
+
+	if err := errors.Join(os.Chmod(dir, 0o700), os.Chown(filepath.Join(dir, "sessions.db"), 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := runAs(t, nobody, "migrate", "up", "--data", dir); code != exitError || !strings.Contains(said, "sessions.db: permission denied. Make it a file of the user") {
+		t.Errorf("with a file of root's: exit %d: %s", code, said)
+	}
+}
+
+func countIn(t *testing.T, dir string) int {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// TestMigrate_Full: on a disk without any room, what opens the database says that it is full.
+func TestMigrate_Full(t *testing.T) {
+	asRoot(t)
+	dir, _ := vault(t)
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=2m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
+	data := filepath.Join(disk, "data")
+	if err := errors.Join(os.CopyFS(data, os.DirFS(dir)), os.Chmod(data, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(disk, "other"), make([]byte, 4<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk took all: %v", err)
+	}
+	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "status"}, {"user", "list", "--secrets", "../e2e/testdata/first/keys"}} {
+		var said bytes.Buffer
+		if code := Run(t.Context(), append(args, "--data", data), nil, &said, &said); code != exitError || !strings.Contains(said.String(), "the disk is full") {
+			t.Errorf("%q: exit %d: %s", args, code, said.String())
+		}
 	}
 }

@@ -235,6 +235,9 @@ func (c *restoreCmd) restore(e *env, keys crypto.Keys) (m *backup.Manifest, err 
 	return m, c.place(work)
 }
 
+// lostAndFound is in the top of each file system of ext4: a volume that was just made counts as empty.
+const lostAndFound = "lost+found"
+
 // empty refuses a directory that holds anything else than a lock, which a server that did not start may have left.
 func (c *restoreCmd) empty(but ...string) error {
 	entries, err := os.ReadDir(c.Data)
@@ -242,7 +245,7 @@ func (c *restoreCmd) empty(but ...string) error {
 		return fmt.Errorf("read data directory: %w", err)
 	}
 	for _, entry := range entries {
-		if entry.Name() != lockFile && entry.Name() != backupLock && !slices.Contains(but, entry.Name()) {
+		if name := entry.Name(); name != lockFile && name != backupLock && !(name == lostAndFound && entry.IsDir()) && !slices.Contains(but, name) {
 			return fmt.Errorf("restore to %s: it is not empty. Name another directory, or move away what is there", c.Data)
 		}
 	}

@@ -107,6 +107,23 @@ func TestRestore_Alone(t *testing.T) {
 	}
 }
 
+// TestRestore_Volume: the top of a volume that was just made is empty, and what stops a restore is all that it says.
+func TestRestore_Volume(t *testing.T) {
+	dir, _ := vault(t)
+	b := archived(t, dir)
+	data := filepath.Join(t.TempDir(), "data")
+	if code, said := restored(t, bytes.NewReader(b[:len(b)/2]), "--data", data); code != exitDamaged || strings.Contains(said, "warning") {
+		t.Errorf("half a backup: exit %d: %s", code, said)
+	}
+	if err := os.MkdirAll(filepath.Join(data, lostAndFound), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := restored(t, bytes.NewReader(b), "--data", data); code != 0 {
+		t.Errorf("a volume: exit %d: %s", code, said)
+	}
+	areThere(t, filepath.Join(data, lostAndFound), filepath.Join(data, backup.Database))
+}
+
 // TestRestore_CheckDatabase: a backup whose digests are right is refused all the same when its database is damaged, is
 // newer or names files that are not in it, by --check as by a restore.
 func TestRestore_CheckDatabase(t *testing.T) {

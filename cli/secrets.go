@@ -83,6 +83,9 @@ func (p place) use(e *env) (use []models.KeyUse, active string, err error) {
 	if !models.Exists(p.Data) {
 		return nil, "", nil
 	}
+	if err := needDatabase(p.Data); err != nil { // it can't be looked at
+		return nil, "", err
+	}
 	return models.KeyUses(e.ctx, p.Data)
 }
 
@@ -277,6 +280,9 @@ func (c *secretsCheckCmd) Run(e *env) error {
 	}
 	for _, u := range use {
 		list = append(list, keyReport{KeyUse: u})
+	}
+	if active == "" {
+		e.warn(fmt.Sprintf("there is no database in %s, so nobody knows what depends on them. Name the server's data directory with --data", absolute(c.Data)))
 	}
 	if c.JSON {
 		return json.NewEncoder(e.stdout).Encode(map[string]any{"directory": absolute(ring.Dir), "keys": list})

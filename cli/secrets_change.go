@@ -104,8 +104,8 @@ func (c *secretsRemoveCmd) Run(e *env) error {
 		return fmt.Errorf("remove server key: there is no database in %s, so nobody knows what depends on it. Name the server's data directory with --data", absolute(c.Data))
 	}
 	e.worksOn(c.Data)
-	// A copy of the active key under another name is no key of its own.
-	twice := key.Fingerprint == ring.Active.Fingerprint
+	// A copy of another key under another name is no key of its own.
+	twice := slices.ContainsFunc(ring.All(), func(k secrets.Key) bool { return k.Fingerprint == key.Fingerprint && k.Version != c.N })
 	u := slices.IndexFunc(use, func(u models.KeyUse) bool { return u.Fingerprint == key.Fingerprint })
 	if !twice && u >= 0 && (use[u].Accounts+use[u].RetiredLogins > 0 || key.Fingerprint == active) {
 		if err := c.force(e, ring, use[u], key.Fingerprint == active); err != nil {
@@ -128,6 +128,10 @@ func (c *secretsRemoveCmd) Run(e *env) error {
 	}
 	if !twice && u >= 0 && use[u].Imported > 0 {
 		fmt.Fprintf(e.stderr, "%d accounts that came by an import under this key are known by their logins alone now, should the import be repeated.\n", use[u].Imported)
+	}
+	if twice {
+		fmt.Fprintf(e.stdout, "A second copy of server key %s is removed from %s, which still has it.\n", key.Fingerprint, absolute(ring.Dir))
+		return nil
 	}
 	fmt.Fprintf(e.stdout, "Server key %s is removed from %s. Remove its copies too.\n", key.Fingerprint, absolute(ring.Dir))
 	return nil

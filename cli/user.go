@@ -81,8 +81,8 @@ func (p place) log(event audit.Event) error {
 // openExisting is open for commands that are pointless without a database: one of a mistyped name is not
 // made.
 func (p place) openExisting(e *env) (*models.DB, config.Config, error) {
-	if !models.Exists(p.Data) {
-		return nil, config.Config{}, fmt.Errorf("find database: there is none in %s. Name the server's data directory with --data or ZENCRYPT_DATA", absolute(p.Data))
+	if err := needDatabase(p.Data); err != nil {
+		return nil, config.Config{}, err
 	}
 	return p.open(e)
 }

@@ -13,10 +13,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -81,10 +83,19 @@ const (
 )
 
 // Exists reports whether a folder holds a database: then a new server key must not
-// be made for it.
+// be made for it. One that can't be looked into may hold one, see [Find].
 func Exists(dir string) bool {
+	found, err := Find(dir)
+	return found || err != nil
+}
+
+// Find reports whether a folder holds a database, or why that can't be told, such as for want of permission.
+func Find(dir string) (found bool, err error) {
 	info, err := os.Stat(filepath.Join(dir, mainFile))
-	return err == nil && info.Size() > 0
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return false, nil
+	}
+	return err == nil && info.Size() > 0, err
 }
 
 // Open opens or makes the databases in o.Dir, brings their schema up to date and

@@ -16,6 +16,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"github.com/uptrace/bun/migrate"
+	"golang.org/x/sys/unix"
 )
 
 // InspectOptions say how a data folder is looked at.
@@ -172,6 +173,20 @@ func openToLook(path string, running bool) (db *bun.DB, log int64, done func(), 
 		return nil, log, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return db, log, func() { closeDB(); _ = os.RemoveAll(dir) }, nil
+}
+
+// openToRead opens a database for a question to it; done closes it. Where its folder can't be written to, as in a file system that
+// is mounted read-only, no server works on it either, and it is looked at as it lies there.
+func openToRead(path string) (db *bun.DB, done func(), err error) {
+	if unix.Access(filepath.Dir(path), unix.W_OK) != nil {
+		db, _, done, err = openToLook(path, false)
+		return db, done, err
+	}
+	db, err = openPlain(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return db, func() { _ = db.Close() }, nil
 }
 
 func copyFile(from, to string) error {

@@ -35,11 +35,11 @@ type KeyUse struct {
 // KeyUses lists the server keys that a data folder's database depends on, and which one it was last opened with. It
 // needs none of them and changes nothing.
 func KeyUses(ctx context.Context, dir string) (use []KeyUse, active string, err error) {
-	db, err := openPlain(filepath.Join(dir, mainFile))
+	db, done, err := openToRead(filepath.Join(dir, mainFile))
 	if err != nil {
 		return nil, "", err
 	}
-	defer db.Close()
+	defer done()
 	err = db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		use, active, err = keyUse(ctx, tx)
 		return err

@@ -20,7 +20,12 @@ const migrationTable = "bun_migrations"
 // migrate brings the schema up to date, each file of SQL in a transaction of its own. A database that a newer version
 // wrote is refused: what that version relies on may not be kept up by this one.
 func (s *sqliteDB) migrate(ctx context.Context, ms *migrate.Migrations, before func(context.Context, *sqliteDB, string) error) error {
-	failed := func(err error) error { return fmt.Errorf("migrate %s: %w", filepath.Base(s.path), err) }
+	failed := func(err error) error {
+		if diskRefused(err) == WhyFull {
+			err = fmt.Errorf("the disk is full, make room first: %w", err)
+		}
+		return fmt.Errorf("migrate %s: %w", filepath.Base(s.path), err)
+	}
 	m := migrate.NewMigrator(s.w, ms, migrate.WithMarkAppliedOnSuccess(true))
 	if err := m.Init(ctx); err != nil {
 		return failed(err)

@@ -81,11 +81,11 @@ func statusOf(ctx context.Context, path string, ms *migrate.Migrations) (states 
 }
 
 func appliedAt(ctx context.Context, path string) (map[string]time.Time, error) {
-	db, err := openPlain(path)
+	db, done, err := openToRead(path)
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
+	defer done()
 	names, err := appliedIn(ctx, db)
 	if err != nil || len(names) == 0 {
 		return nil, storeError(err)

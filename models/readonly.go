@@ -75,7 +75,7 @@ func diskRefused(err error) string {
 	if !errors.As(err, &se) {
 		return ""
 	}
-	switch se.Code() & 0xff { // the primary code: the low byte
+	switch primary(se) {
 	case sqlite3.SQLITE_FULL:
 		return WhyFull
 	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:

@@ -195,8 +195,11 @@ func (s *Sessions) touchEvery(row *sessionRow) time.Duration {
 
 func (s *Sessions) ended(row *sessionRow) bool {
 	now := s.db.now()
-	idle := !row.Pending && now.Sub(fromMillis(row.Touched)) >= s.db.opts.SessionIdle
-	return idle || millis(now) >= row.Expires
+	unused := now.Sub(fromMillis(row.Touched))
+	idle := !row.Pending && unused >= s.db.opts.SessionIdle
+	// One of a time to come began under a clock that was wrong, and would outlive all others.
+	ahead := -unused > s.db.opts.SessionIdle
+	return idle || ahead || millis(now) >= row.Expires
 }
 
 // remove takes away the row of a session that has ended; where that fails, Expire does it

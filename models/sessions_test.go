@@ -92,6 +92,19 @@ func TestSessions_Ends(t *testing.T) {
 		_, _, err = db.Sessions.Lookup(t.Context(), token)
 		wantCode(t, err, NotFound, "")
 	})
+	t.Run("Ahead", func(t *testing.T) { // a clock that was wrong is set right
+		db, c := newTestDB(t)
+		u := register(t, db, "ada")
+		token, _ := login(t, db, u)
+		other, _ := login(t, db, u)
+		c.add(-30 * time.Minute)
+		if _, _, err := db.Sessions.Lookup(t.Context(), token); err != nil {
+			t.Errorf("half an hour ahead: %v", err)
+		}
+		c.add(-time.Minute)
+		_, _, err := db.Sessions.Lookup(t.Context(), other)
+		wantCode(t, err, Gone, "")
+	})
 	t.Run("Absolute", func(t *testing.T) {
 		db, c := newTestDB(t)
 		token, _ := login(t, db, register(t, db, "ada"))

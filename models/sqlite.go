@@ -14,6 +14,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"github.com/uptrace/bun/migrate"
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -111,6 +112,9 @@ func openWriter(path string) (*sqliteDB, error) {
 	if err := makeFile(path); err != nil {
 		return nil, err
 	}
+	if err := writable(path); err != nil {
+		return nil, err
+	}
 	w, err := sql.Open("sqlite", dsn(path, true))
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -120,6 +124,17 @@ func openWriter(path string) (*sqliteDB, error) {
 	s.w = s.w.WithQueryHook(staleHook{s})
 	s.stale.Store(true)
 	return s, nil
+}
+
+// writable names the file that somebody else's hand made unfit, of which SQLite says that the database is read-only.
+func writable(path string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		err := unix.Access(path+suffix, unix.R_OK|unix.W_OK)
+		if errors.Is(err, unix.EACCES) {
+			return fmt.Errorf("open database: %s: %w. Make it a file of the user that the server runs as, with mode 0600", path+suffix, err)
+		}
+	}
+	return nil
 }
 
 // makeFile creates an empty database file that only its owner may read; SQLite
@@ -196,7 +211,7 @@ func storeError(err error) error {
 	}
 	var se *sqlite.Error
 	if errors.As(err, &se) {
-		switch se.Code() & 0xff { // the primary code: the low byte
+		switch primary(se) {
 		case sqlite3.SQLITE_FULL:
 			return fail(Unavailable, "save it: the disk is full, nothing was changed", err)
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
@@ -216,6 +231,15 @@ func storeError(err error) error {
 		return fail(Unavailable, "reach the database: it took too long, nothing was changed", err)
 	}
 	return fail(Internal, "use database", err)
+}
+
+// primary is the primary code of an error, its low byte. That the index of the log finds no room is a full disk, too: it is
+// what whoever opens a database there meets first.
+func primary(se *sqlite.Error) int {
+	if se.Code() == sqlite3.SQLITE_IOERR_SHMSIZE {
+		return sqlite3.SQLITE_FULL
+	}
+	return se.Code() & 0xff
 }
 
 // isTaken reports that a row breaks a UNIQUE rule of the named column.
