@@ -180,9 +180,6 @@ func (in *installer) makeKey() error {
 		if err != nil {
 			return err
 		}
-		if err := os.Chmod(ring.Active.Path, 0o400); err != nil {
-			return err
-		}
 		fmt.Fprintf(in.out, "    fingerprint %s. Without this file no password opens an account: keep a copy elsewhere,\n    apart from the copies of the data\n", ring.Active.Fingerprint)
 		return nil
 	}, "make the server key %s/%s (0400)", systemSecrets, secrets.KeyFile)
