@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -131,6 +132,17 @@ func TestCheck_EveryByte(t *testing.T) {
 				t.Errorf("byte %d of line %d xor %#x: found %s: %+v", i, at+1, bit, found(r), r.Findings)
 			}
 		}
+	}
+}
+
+// TestCheck_Pipe: a pipe in the log's place is refused, and not waited for.
+func TestCheck_Pipe(t *testing.T) {
+	w := newWorld(t)
+	if err := syscall.Mkfifo(w.o.Path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Check(w.o.Path, w.o.Keys, nil); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a pipe: %v", err)
 	}
 }
 

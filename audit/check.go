@@ -65,6 +65,9 @@ func Check(path string, keys Keys, heads []string) (*Report, error) {
 		}
 		all = append(all, read)
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would keep us waiting for ever
+		return nil, fmt.Errorf("open server log: %s is not a regular file", path)
+	}
 	f, err := os.Open(path)
 	gone := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !gone {

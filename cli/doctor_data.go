@@ -39,6 +39,9 @@ func checkKeys(v *visit) error {
 		return err
 	}
 	switch {
+	case !in.Read:
+		v.note("see what is bad below", "whether server key %s is the right one can't be told: the database can't be read", ring.Active.Fingerprint)
+		return nil
 	case in.ActiveKey == "":
 		v.note("start the server once", "the database knows no server key yet; %s is at hand", ring.Active.Fingerprint)
 	case in.ActiveKey == ring.Active.Fingerprint:
@@ -81,7 +84,11 @@ func checkDatabase(v *visit) error {
 	for _, d := range in.Databases {
 		v.database(d)
 	}
-	if v.deep {
+	switch {
+	case !in.Read:
+		v.note("", "the files of the vault were not compared with the rows that name them, which can't be read")
+		return nil
+	case v.deep:
 		return v.blobs(in)
 	}
 	v.note("zencrypt doctor --deep", "the files of the vault were not compared with the rows that name them")
@@ -192,6 +199,10 @@ func checkBackup(v *visit) error {
 		return err
 	}
 	const do = "zencrypt backup, or the timer zencrypt-backup.timer: docs/OPERATE.md, Backup"
+	if !in.Read {
+		v.note("look where backups are kept", "when the last backup was made can't be told: the database can't be read")
+		return nil
+	}
 	if in.Backup == nil {
 		v.note(do, "no backup was made of this database yet")
 	} else {

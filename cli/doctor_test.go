@@ -91,3 +91,28 @@ func TestServiceSettings(t *testing.T) {
 		t.Errorf("our own unit has %s settings", strconv.Itoa(n))
 	}
 }
+
+// TestVisit_Reach: data elsewhere has to be opened to the unit, and to belong to its user.
+func TestVisit_Reach(t *testing.T) {
+	dir := t.TempDir()
+	mine := userName(uint32(os.Geteuid()))
+	for name, tt := range map[string]struct {
+		data, user, drop string
+		want             int
+	}{
+		"Whole":    {data: dir, user: mine, drop: "ReadWritePaths=/mnt -" + dir, want: 0},
+		"Above":    {data: dir, user: mine, drop: "ReadWritePaths=" + filepath.Dir(dir), want: 0},
+		"Bound":    {data: dir, user: mine, drop: "BindPaths=/mnt/volume:" + dir, want: 0},
+		"Shut":     {data: dir, user: mine, drop: "ReadWritePaths=" + dir + "-other", want: 1},
+		"Number":   {data: dir, user: strconv.Itoa(os.Geteuid()), drop: "ReadWritePaths=" + dir, want: 0},
+		"Foreign":  {data: dir, user: "somebody-else", drop: "ReadWritePaths=" + dir, want: 1},
+		"Both":     {data: dir, user: "somebody-else", want: 2},
+		"Standard": {data: systemData + "/data", user: "somebody-else", want: 0},
+	} {
+		v := &visit{cfg: config.Config{Data: tt.data}}
+		v.reach(serviceSettings(deploy.Unit + "\n[Service]\nUser=" + tt.user + "\n" + tt.drop + "\n"))
+		if len(v.found) != tt.want {
+			t.Errorf("%s: %+v, want %d findings", name, v.found, tt.want)
+		}
+	}
+}

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +29,7 @@ func unitFile(root string) string {
 
 // openSettings are those of the unit that an operator is meant to change, or that say nothing of its defences.
 var openSettings = []string{"ExecStart", "Environment", "EnvironmentFile", "LoadCredential", "Restart", "RestartSec", "WatchdogSec", "TimeoutStartSec", "TimeoutStopSec",
-	"LimitNOFILE", "StateDirectory", "StateDirectoryMode", "Type", "ReadWritePaths", "MemoryMax", "MemoryHigh", "CPUQuota", "Nice"}
+	"LimitNOFILE", "StateDirectory", "StateDirectoryMode", "Type", "ReadWritePaths", "BindPaths", "MemoryMax", "MemoryHigh", "CPUQuota", "Nice"}
 
 // checkUnit compares the unit with the one of this program, and the running program with the installed one.
 func checkUnit(v *visit) error {
@@ -58,6 +60,9 @@ func checkUnit(v *visit) error {
 		again = "install the package again, whose unit it is"
 	}
 	weaker, strong := 0, v.powers(have)
+	if v.service {
+		v.reach(have)
+	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if slices.Contains(openSettings, name) || slices.Equal(have[name], want[name]) {
 			continue
@@ -116,6 +121,37 @@ func (v *visit) powers(have map[string][]string) (n int) {
 	return n
 }
 
+// reach looks whether the service may write data that lies elsewhere than in the unit's own folder, which systemd makes and
+// gives to its user.
+func (v *visit) reach(have map[string][]string) {
+	dir := absolute(v.cfg.Data)
+	within := func(folder string) bool {
+		return dir == folder || strings.HasPrefix(dir, strings.TrimSuffix(folder, "/")+"/")
+	}
+	if within(v.path(systemData)) {
+		return
+	}
+	open := false
+	for _, line := range slices.Concat(have["ReadWritePaths"], have["BindPaths"]) {
+		for _, p := range strings.Fields(line) {
+			p = strings.TrimLeft(strings.Trim(p, `"'`), "-+")
+			if _, to, bound := strings.Cut(p, ":"); bound { // source:destination
+				p, _, _ = strings.Cut(to, ":")
+			}
+			open = open || within(filepath.Clean(p))
+		}
+	}
+	if strict := have["ProtectSystem"]; !open && slices.Contains(strict, "strict") {
+		v.bad("systemctl edit zencrypt, and zencrypt-backup: below [Service] a line ReadWritePaths="+dir+"; then systemctl restart zencrypt", "the unit does not let the server write the data in %s", dir)
+	}
+	info, err := os.Stat(dir)
+	if users := have["User"]; err == nil && len(users) > 0 && v.root == "" {
+		if owner, known := ownerOf(info); known && userName(owner) != users[0] && strconv.FormatUint(uint64(owner), 10) != users[0] {
+			v.bad(fmt.Sprintf("chown -R %s %s", users[0], dir), "%s belongs to %s, and the service runs as %s: it can't use it", dir, userName(owner), users[0])
+		}
+	}
+}
+
 // handedOver compares the keys that systemd is told to hand over with those that are there. Without a file that it is
 // told of it starts nothing, and of a key that it is not told of the server does not hear.
 func (v *visit) handedOver(credentials []string) {
@@ -165,7 +201,7 @@ func (v *visit) shadowed(path string) {
 }
 
 // listSettings are those whose values add up; of the others the last counts.
-var listSettings = []string{"SystemCallFilter", "RestrictAddressFamilies", "AmbientCapabilities", "CapabilityBoundingSet", "LoadCredential", "LoadCredentialEncrypted", "Environment", "EnvironmentFile", "ReadWritePaths"}
+var listSettings = []string{"SystemCallFilter", "RestrictAddressFamilies", "AmbientCapabilities", "CapabilityBoundingSet", "LoadCredential", "LoadCredentialEncrypted", "Environment", "EnvironmentFile", "ReadWritePaths", "BindPaths"}
 
 // serviceSettings reads the sections [Service] of a unit and its drop-ins (systemd.syntax(7)), as far as units of ours
 // go: an empty value forgets those before.

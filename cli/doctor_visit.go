@@ -28,6 +28,7 @@ type visit struct {
 	root    string // "" but in tests and images
 	deep    bool
 	running bool // a server works on the data
+	service bool // it is looked at by the settings of the installed service
 	pid     int  // its process, 0 where that can't be told
 	now     time.Time
 	found   []diagnosis
@@ -70,7 +71,7 @@ func (c *doctorCmd) visit(e *env) (*visit, error) {
 	if installed && cfg.Data == config.Default().Data { // the settings name no other
 		cfg.Data = v.path(systemData)
 	}
-	v.cfg = cfg.Settled()
+	v.cfg, v.service = cfg.Settled(), installed
 	if err := v.cfg.Validate(); err != nil {
 		return nil, &usageError{err}
 	}

@@ -114,6 +114,27 @@ func TestDoctor(t *testing.T) {
 	has(t, found, "bad", "nobody answers")
 	found, _ = other.examine(nil, "--check", "service", "--addr", strings.TrimPrefix(s.url, "http://"))
 	has(t, found, "bad", "somebody answers on")
+
+	// Of a database that can't be read it says nothing that it does not know, such as that there was no backup.
+	s.stop()
+	if f, err := os.OpenFile(filepath.Join(s.data, "zencrypt.db"), os.O_WRONLY, 0); err != nil {
+		t.Fatal(err)
+	} else if _, err := f.WriteAt([]byte("X"), 0); err != nil {
+		t.Fatal(err)
+	} else {
+		f.Close()
+	}
+	found, code = s.examine(nil, flags...)
+	if code != 4 {
+		t.Errorf("exit %d with a database that can't be read", code)
+	}
+	has(t, found, "bad", "zencrypt.db can't be read")
+	has(t, found, "note", "whether server key", "when the last backup was made can't be told", "which can't be read")
+	for _, f := range found {
+		if strings.Contains(f.Text, "no backup was made") || strings.Contains(f.Text, "no row names") || strings.Contains(f.Text, "knows no server key") {
+			t.Errorf("it says %q", f.Text)
+		}
+	}
 }
 
 // TestDoctor_Proxy: behind a proxy by its settings, with nobody trusted and the port open to all.

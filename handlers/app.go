@@ -6,6 +6,7 @@ package handlers
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"net"
@@ -192,6 +193,9 @@ func New(o Options, db *models.DB, files *blobs.Store, budget *limits.Budget) *A
 	a.server.ErrorHandler = func(ctx *fasthttp.RequestCtx, err error) {
 		markLinger(ctx) // there may be more to come of headers that are too long
 		c.headers(&ctx.Response.Header)
+		if e := net.Error(nil); errors.As(err, &e) && !e.Timeout() {
+			err = errGone // Fiber takes it for a failure of a server behind this one: 502, an alarm for whoever watches
+		}
 		malformed(ctx, err)
 		c.tell(Seen{Method: "other", Route: "unknown", Status: ctx.Response.StatusCode()})
 	}

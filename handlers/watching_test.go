@@ -3,6 +3,7 @@ package handlers
 import (
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -85,6 +86,41 @@ func TestWatch(t *testing.T) {
 		if strings.Contains(e.Route, "watched") || strings.Contains(e.Route, "0123") || e.Method == "INVENTED" {
 			t.Errorf("told too much: %+v", e)
 		}
+	}
+}
+
+// TestWatch_Gone: a client that breaks its connection off while it sends is no failure of the server, in the counts and in the log.
+func TestWatch_Gone(t *testing.T) {
+	var mu sync.Mutex
+	var told []Seen
+	s := newServer(t, func(o *Options) {
+		o.Seen = func(e Seen) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, e)
+		}
+	})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.client(t).base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "POST /hash HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\ntext="); err != nil {
+		t.Fatal(err)
+	}
+	connWait(t, "what was sent to arrive", func() bool { return s.Watch(t.Context()).BytesIn > 0 })
+	if err := conn.(*net.TCPConn).SetLinger(0); err != nil { // closing it sends a reset
+		t.Fatal(err)
+	}
+	conn.Close()
+	connWait(t, "the request to be counted", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(told) > 0
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if len(told) != 1 || told[0].Status != 400 || strings.Contains(s.log.String(), "request failed") {
+		t.Errorf("told %+v\n%s", told, s.log)
 	}
 }
 

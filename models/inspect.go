@@ -30,6 +30,7 @@ type InspectOptions struct {
 // Inspection is what was found in a data folder's databases.
 type Inspection struct {
 	Databases []InspectedDatabase
+	Read      bool // the main database could be read; all that follows says nothing otherwise
 	Keys      []KeyUse
 	ActiveKey string // its fingerprint, "" in a new database
 	Accounts  int
@@ -76,6 +77,9 @@ func Inspect(ctx context.Context, o InspectOptions) (*Inspection, error) {
 			return nil, ctx.Err()
 		}
 		found.Err = err
+		if d.name == mainFile {
+			in.Read = err == nil && !found.Missing && len(found.Newer) == 0 && len(found.Problems) == 0
+		}
 		in.Databases = append(in.Databases, found)
 	}
 	return in, nil

@@ -239,7 +239,7 @@ func writeNew(path, text string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// writeTemp writes a file that only its owner may read, and syncs it.
+// writeTemp writes a file that only its owner may read and nobody overwrites by mistake, and syncs it.
 func writeTemp(dir, text string) (path string, err error) {
 	f, err := os.CreateTemp(dir, ".new-*") // mode 0600
 	if err != nil {
@@ -247,7 +247,7 @@ func writeTemp(dir, text string) (path string, err error) {
 	}
 	_, err = f.WriteString(text)
 	if err == nil {
-		err = f.Sync()
+		err = errors.Join(f.Chmod(0o400), f.Sync())
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(f.Name()))

@@ -44,7 +44,7 @@ func TestRotate(t *testing.T) {
 		}
 		seen = append(seen, k.Active)
 		for _, key := range on.All() {
-			if info, err := os.Stat(key.Path); err != nil || info.Mode() != 0o600 {
+			if info, err := os.Stat(key.Path); err != nil || info.Mode() != 0o400 {
 				t.Errorf("%s: %v, %v", key.Path, info.Mode(), err)
 			}
 		}

@@ -248,7 +248,7 @@ func TestCreate(t *testing.T) {
 			t.Errorf("got %+v", ring)
 		}
 		wantMode(t, dir, 0o700)
-		wantMode(t, filepath.Join(dir, KeyFile), 0o600)
+		wantMode(t, filepath.Join(dir, KeyFile), 0o400)
 		loaded, err := Load(dir, LoadOptions{})
 		if err != nil {
 			t.Fatal(err)
