@@ -4,11 +4,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -201,66 +199,6 @@ func (c *core) visit(x *fiber.Ctx) error {
 	return x.Next()
 }
 
-// address is the sender's, or what a proxy trusted by configuration says: the last address in
-// X-Forwarded-For that is not itself such a proxy, since a client can write the earlier ones.
-func (c *core) address(x *fiber.Ctx) netip.Addr {
-	a := remote(x.Context().RemoteAddr())
-	if !c.trusted(a) {
-		return a
-	}
-	// Some proxies add a line of their own instead of adding to the client's: both are one list (RFC 9110,
-	// section 5.3).
-	var hops []string
-	for _, line := range x.Request().Header.PeekAll(fiber.HeaderXForwardedFor) {
-		hops = append(hops, strings.Split(string(line), ",")...)
-	}
-	for i := len(hops) - 1; i >= 0; i-- {
-		h, ok := hop(strings.TrimSpace(hops[i]))
-		if !ok {
-			break
-		}
-		a = h
-		if !c.trusted(a) {
-			break
-		}
-	}
-	return a
-}
-
-// hop reads an address of X-Forwarded-For, to which some proxies add the port.
-func hop(s string) (netip.Addr, bool) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return a.Unmap(), true
-	}
-	a, err := netip.ParseAddrPort(s)
-	return a.Addr().Unmap(), err == nil
-}
-
-func (c *core) trusted(a netip.Addr) bool {
-	return slices.ContainsFunc(c.opt.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
-}
-
-// connClient is whom a connection counts on, by a keyed hash as everywhere. Those of a proxy are many people's, and so may be
-// those of a private address (RFC 1918, RFC 4193): a container sees everybody under the address of its bridge. Who is on this
-// machine or at a socket of it (a proxy that is not trusted, Tor, a probe) has other ways to keep it busy.
-func (c *core) connClient(from net.Addr) (key [16]byte, bounded bool) {
-	if _, tcp := from.(*net.TCPAddr); !tcp {
-		return key, false
-	}
-	a := remote(from)
-	if a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || c.trusted(a) {
-		return key, false
-	}
-	return c.clients.Key(a), true
-}
-
-func remote(a net.Addr) netip.Addr {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.AddrPort().Addr().Unmap()
-	}
-	return netip.IPv6Unspecified()
-}
-
 // guard lets a request through by the route's access.
 func (c *core) guard(need Access) fiber.Handler {
 	return func(x *fiber.Ctx) error {
@@ -335,25 +273,4 @@ func (c *core) askLogin(x *fiber.Ctx) error {
 		return x.SendStatus(fiber.StatusUnauthorized)
 	}
 	return x.Redirect(to, fiber.StatusSeeOther)
-}
-
-// cookieName: a __Host- cookie can't be set by a neighbour or over http. On plain http it can't exist.
-func (c *core) cookieName() string {
-	if c.secure() {
-		return "__Host-zencrypt"
-	}
-	return "zencrypt"
-}
-
-func (c *core) setCookie(x *fiber.Ctx, name, value string, life time.Duration) {
-	x.Cookie(&fiber.Cookie{Name: name, Value: value, Path: "/", HTTPOnly: true, Secure: c.secure(),
-		SameSite: fiber.CookieSameSiteLaxMode, MaxAge: int(life / time.Second), SessionOnly: life == 0})
-}
-
-// guestCookie holds a guest's session, which belongs to the results only.
-func (c *core) guestCookie() string { return c.cookieName() + "-guest" }
-
-func (c *core) clearCookie(x *fiber.Ctx, name string) {
-	x.Cookie(&fiber.Cookie{Name: name, Path: "/", HTTPOnly: true, Secure: c.secure(),
-		SameSite: fiber.CookieSameSiteLaxMode, Expires: time.Unix(1, 0), MaxAge: -1})
 }
