@@ -189,3 +189,54 @@ func TestHandOver_Planted(t *testing.T) {
 		t.Errorf("outside %q are root's", roots)
 	}
 }
+
+// TestPlanted: a link that the data's owner puts in the place of the vault's files, or of the server log, leads no command
+// of root's anywhere.
+func TestPlanted(t *testing.T) {
+	asRoot(t)
+	out := t.TempDir()
+	dir, outside, pw := filepath.Join(out, "data"), filepath.Join(out, "outside"), filepath.Join(out, "pw")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(want int, args ...string) string {
+		t.Helper()
+		var said bytes.Buffer
+		if code := Run(t.Context(), append(args, "--data", dir, "--secrets", filepath.Join(out, "secrets")), nil, &said, &said); code != want {
+			t.Fatalf("%q: exit %d: %s", args, code, said.String())
+		}
+		return said.String()
+	}
+	must(os.Mkdir(dir, 0o700))
+	must(os.Mkdir(outside, 0o755))
+	must(os.WriteFile(pw, []byte("four quiet horses 1852"), 0o600))
+	hand(t, dir)
+	run(0, "user", "add", "--password-file", pw, "ada")
+	plant := func(to, name string) {
+		t.Helper()
+		must(os.RemoveAll(filepath.Join(dir, name)))
+		must(os.Symlink(to, filepath.Join(dir, name)))
+		must(os.Lchown(filepath.Join(dir, name), nobody, nobody))
+	}
+	plant(filepath.Join(outside, "nologin"), "log/server.jsonl")
+	plant(filepath.Join(outside, "nologin"), "log/heads.jsonl")
+	has(t, run(0, "user", "suspend", "ada"), "could not be noted", "server.jsonl is a link")
+	plant(outside, "log")
+	has(t, run(0, "user", "resume", "ada"), "could not be noted", "log is a link")
+	plant(outside, "blobs")
+	has(t, run(1, "user", "delete", "--yes", "ada"), "blobs is a link", "chown -h root")
+	has(t, run(0, "user", "list"), "ada")
+	if info, err := os.Stat(outside); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("the folder outside has mode %v: %v", info.Mode(), err)
+	}
+	if left, err := os.ReadDir(outside); len(left) > 0 || err != nil {
+		t.Errorf("outside are %v (%v)", left, err)
+	}
+	// One that root vouches for is followed: another disk.
+	must(os.Lchown(filepath.Join(dir, "blobs"), 0, 0))
+	must(os.Lchown(outside, nobody, nobody))
+	run(0, "user", "delete", "--yes", "ada")
+}
