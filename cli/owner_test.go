@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"zencrypt/nofollow"
 )
 
 // nobody is a user that owns a server's data while root types commands.
@@ -129,6 +133,67 @@ func TestHandOver_Killed(t *testing.T) {
 	areThere(t, filepath.Join(dir, "backup.lock"), filepath.Join(dir, backupWork), filepath.Join(dir, lockFile))
 	if roots := rootsIn(t, dir); len(roots) > 0 {
 		t.Errorf("these are root's: %q", roots)
+	}
+}
+
+// TestHandOver_Upgrade: so is what a command leaves that was killed while it brought the database up to date, or worked on
+// it afterwards. The server could not copy, or not open, what is root's, and would not start.
+func TestHandOver_Upgrade(t *testing.T) {
+	asRoot(t)
+	for _, copied := range []bool{false, true} { // by an earlier upgrade
+		dir, keys := firstServer(t)
+		if copied {
+			if err := os.Mkdir(filepath.Join(dir, "upgrades"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hand(t, dir)
+		db, err := openWithKeys(&env{ctx: t.Context(), stderr: io.Discard}, place{Data: dir, Secrets: keys}.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		areThere(t, filepath.Join(dir, "upgrades"))
+		if roots := rootsIn(t, dir); slices.Contains(roots, "upgrades") {
+			t.Errorf("these are root's: %q", roots)
+		}
+	}
+	// Nothing is copied through a link that was planted.
+	dir, keys := firstServer(t)
+	outside := t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(dir, "upgrades")); err != nil {
+		t.Fatal(err)
+	}
+	hand(t, dir)
+	if _, err := openWithKeys(&env{ctx: t.Context(), stderr: io.Discard}, place{Data: dir, Secrets: keys}.config()); !errors.Is(err, nofollow.ErrPlanted) {
+		t.Errorf("upgrades is a link: %v", err)
+	}
+	if left, err := os.ReadDir(outside); len(left) > 0 || err != nil {
+		t.Errorf("outside are %v (%v)", left, err)
+	}
+	for name, open := range map[string]func(*env, place) (func(), error){
+		"zencrypt.db": func(e *env, p place) (func(), error) {
+			_, done, err := (&importOptions{place: p}).openForImport(e)
+			return done, err
+		},
+		"blobs": func(e *env, p place) (func(), error) {
+			return (&taking{env: e, cmd: &importExportCmd{place: p}}).open()
+		},
+	} {
+		fresh := filepath.Join(t.TempDir(), "fresh")
+		if err := os.Mkdir(fresh, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		hand(t, fresh)
+		done, err := open(&env{ctx: t.Context(), stderr: io.Discard}, place{Data: fresh, Secrets: filepath.Join(t.TempDir(), "keys")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		areThere(t, filepath.Join(fresh, name))
+		if roots := rootsIn(t, fresh); len(roots) > 0 {
+			t.Errorf("these are root's: %q", roots)
+		}
 	}
 }
 

@@ -100,8 +100,8 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 	return db, cfg, err
 }
 
-// openAlone is open with the server shut out until done, which closes the database too.
-func (p place) openAlone(e *env) (db *models.DB, cfg config.Config, done func(), err error) {
+// openAlone is open with the server shut out until done, which closes the database too. A dry run changes no schema.
+func (p place) openAlone(e *env, dry bool) (db *models.DB, cfg config.Config, done func(), err error) {
 	cfg = p.config()
 	if err := makeData(cfg.Data); err != nil {
 		return nil, cfg, nil, err
@@ -111,16 +111,26 @@ func (p place) openAlone(e *env) (db *models.DB, cfg config.Config, done func(),
 	if err != nil {
 		return nil, cfg, nil, err
 	}
-	if db, err = openWithKeys(e, cfg); err != nil {
+	if dry {
+		err = dataPlace{Data: cfg.Data}.asItIs(e)
+	}
+	if err == nil {
+		db, err = openWithKeys(e, cfg)
+	}
+	if err != nil {
 		unlock()
 		return nil, cfg, nil, err
 	}
+	_ = handOver(cfg.Data) // an import takes long, and a kill would leave new databases; Run tells what stays root's
 	return db, cfg, func() { _ = db.Close(); unlock() }, nil
 }
 
 func openWithKeys(e *env, cfg config.Config) (*models.DB, error) {
 	ring, err := openKeys(cfg, e.stderr)
 	if err != nil {
+		return nil, err
+	}
+	if err := (dataPlace{Data: cfg.Data}).ready(e); err != nil {
 		return nil, err
 	}
 	return openModels(e.ctx, cfg, ring)
