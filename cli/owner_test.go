@@ -136,6 +136,39 @@ func TestHandOver_Killed(t *testing.T) {
 	}
 }
 
+// TestHandOver_Log: so are a server log and heads of other names in the data, with the folders that lead there, and
+// nothing beside them.
+func TestHandOver_Log(t *testing.T) {
+	asRoot(t)
+	out := t.TempDir()
+	dir, pw := filepath.Join(out, "data"), filepath.Join(out, "pw")
+	if err := os.WriteFile(pw, []byte("four quiet horses 1852"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	hand(t, dir)
+	for _, name := range []string{"audit.txt", "audit/other"} { // root's own, and no log
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(filepath.Join(dir, "audit"), nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	log, heads := filepath.Join(dir, "audit", "sub", "server.jsonl"), filepath.Join(dir, "heads")
+	var said bytes.Buffer
+	if code := Run(t.Context(), []string{"user", "add", "--data", dir, "--secrets", filepath.Join(out, "keys"), "--server-log", log, "--log-anchor", heads,
+		"--password-file", pw, "ada"}, nil, &said, &said); code != 0 {
+		t.Fatalf("exit %d: %s", code, said.String())
+	}
+	areThere(t, log, heads)
+	if roots := rootsIn(t, dir); !slices.Equal(roots, []string{"audit/other", "audit.txt"}) {
+		t.Errorf("these are root's: %q", roots)
+	}
+}
+
 // TestHandOver_Upgrade: so is what a command leaves that was killed while it brought the database up to date, or worked on
 // it afterwards. The server could not copy, or not open, what is root's, and would not start.
 func TestHandOver_Upgrade(t *testing.T) {

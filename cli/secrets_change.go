@@ -103,7 +103,7 @@ func (c *secretsRemoveCmd) Run(e *env) error {
 	if active == "" {
 		return fmt.Errorf("remove server key: there is no database in %s, so nobody knows what depends on it. Name the server's data directory with --data", absolute(c.Data))
 	}
-	e.worksOn(c.Data)
+	c.worksOn(e)
 	// A copy of the active key under another name is no key of its own.
 	twice := key.Fingerprint == ring.Active.Fingerprint
 	u := slices.IndexFunc(use, func(u models.KeyUse) bool { return u.Fingerprint == key.Fingerprint })

@@ -55,6 +55,11 @@ func (p place) vouch(ring *secrets.Keyring, fingerprints []string, lost ...strin
 	return errors.Join(err, log.Close())
 }
 
+// logFiles are the files that adding to the server log may make.
+func logFiles(cfg config.Config) []string {
+	return append(headFiles(cfg.LogAnchors()), cfg.ServerLogFile())
+}
+
 // syslogSocket tells whether a place is a syslog, and its socket, "" for the one that is looked for.
 func syslogSocket(place string) (socket string, ok bool) {
 	if place == "syslog" {

@@ -56,6 +56,9 @@ func (p place) note(e *env, event audit.Event) {
 	}
 }
 
+// worksOn is env's, for commands that may be the first to write the server log.
+func (p place) worksOn(e *env) { e.worksOn(p.Data, logFiles(p.config())...) }
+
 func (p place) config() config.Config {
 	cfg := config.Default()
 	cfg.Data, cfg.Secrets, cfg.ServerKeyFile, cfg.SharedSecrets, cfg.ServerLog, cfg.LogAnchor = p.Data, p.Secrets, p.ServerKeyFile, p.SharedSecrets, p.ServerLog, p.LogAnchor
@@ -92,7 +95,7 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 	if err := makeData(cfg.Data); err != nil {
 		return nil, cfg, err
 	}
-	e.worksOn(cfg.Data)
+	p.worksOn(e)
 	if err := notUnderServer(e, cfg.Data); err != nil {
 		return nil, cfg, err
 	}
@@ -106,7 +109,7 @@ func (p place) openAlone(e *env, dry bool) (db *models.DB, cfg config.Config, do
 	if err := makeData(cfg.Data); err != nil {
 		return nil, cfg, nil, err
 	}
-	e.worksOn(cfg.Data)
+	p.worksOn(e)
 	unlock, err := lock(filepath.Join(cfg.Data, lockFile))
 	if err != nil {
 		return nil, cfg, nil, err
