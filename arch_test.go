@@ -32,7 +32,8 @@ var arrows = map[string][]string{
 	"secrets":    {},
 	"backup":     {},
 	"limits":     {},
-	"audit":      {},
+	"nofollow":   {}, // what root opens in data of others
+	"audit":      {"nofollow"},
 	"migrations": {},
 	"archive":    {},
 	"embed":      {},
@@ -53,7 +54,7 @@ var arrows = map[string][]string{
 	"crypto/passkey":  {},
 
 	"models":        {"crypto/..."},
-	"blobs":         {"crypto/..."},
+	"blobs":         {"crypto/...", "nofollow"},
 	"importer":      {"crypto/..."},
 	"views":         {"embed", "lang"},
 	"lang/langtest": {"lang"},

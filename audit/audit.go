@@ -22,6 +22,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"zencrypt/nofollow"
 )
 
 // DefaultEvery is how many lines may come between two heads: at 20 log-ins a second three seconds of them.
@@ -79,6 +81,7 @@ type Place interface {
 // Options are what Open needs.
 type Options struct {
 	Path   string
+	Data   string // the server's data folder, in which root follows no links of others; "": only Path's own is looked at
 	Keys   Keys
 	Places []Place
 	Every  int           // lines between two heads; 0 is DefaultEvery
@@ -166,11 +169,8 @@ func (l *Log) open() error {
 	made := false
 	if _, err := os.Stat(l.o.Path); errors.Is(err, fs.ErrNotExist) {
 		made = true
-		if err := os.MkdirAll(filepath.Dir(l.o.Path), 0o700); err != nil {
-			return fmt.Errorf("make folder of server log: %w", err)
-		}
 	}
-	f, err := os.OpenFile(l.o.Path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	f, err := nofollow.Append(l.o.Data, l.o.Path)
 	if err != nil {
 		return fmt.Errorf("open server log: %w", err)
 	}

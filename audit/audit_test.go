@@ -27,7 +27,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w := &world{t: t, heads: filepath.Join(dir, "second", "heads"), at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	w.o = Options{Path: filepath.Join(dir, "log"), Places: []Place{File(w.heads)}, Every: 10,
+	w.o = Options{Path: filepath.Join(dir, "log"), Places: []Place{File{Path: w.heads}}, Every: 10,
 		Keys: Keys{Active: "aa", All: map[string]Key{"aa": {MAC: [32]byte{1}, Seed: [32]byte{2}}, "bb": {MAC: [32]byte{3}, Seed: [32]byte{4}}}},
 		Now:  func() time.Time { w.at = w.at.Add(time.Second); return w.at }, Report: func(err error) { w.told = append(w.told, err) }}
 	return w
@@ -522,7 +522,7 @@ func TestLog_CannotWrite(t *testing.T) {
 	})
 	t.Run("SecondPlace", func(t *testing.T) {
 		w := newWorld(t)
-		w.o.Places = []Place{broken{}, File(w.heads)}
+		w.o.Places = []Place{broken{}, File{Path: w.heads}}
 		l := w.open()
 		w.add(l, 11)
 		_ = l.Close()

@@ -9,8 +9,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"zencrypt/nofollow"
 )
 
 // Head says that a log had a line of this number and MAC. It is one line of JSON, and the signature is over the same
@@ -104,7 +105,7 @@ func (l *Log) newest() (best Head, ok bool) {
 		if !isFile {
 			continue
 		}
-		heads, _, _, err := readHeads(string(f), l.o.Keys)
+		heads, _, _, err := readHeads(f.Path, l.o.Keys)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			l.report(err)
 		}
@@ -156,17 +157,17 @@ func readHeads(path string, keys Keys) (heads []Head, bad int, gone map[string]i
 }
 
 // File is a second place: a file to which heads are added.
-type File string
+type File struct {
+	Path string
+	Data string // as in Options
+}
 
 // String returns the file's path.
-func (f File) String() string { return string(f) }
+func (f File) String() string { return f.Path }
 
 // Write adds a line and has it on the disk. A folder that is missing is made for its owner alone.
 func (f File) Write(line []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(string(f), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	file, err := nofollow.Append(f.Data, f.Path)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"zencrypt/nofollow"
 )
 
 // ID names a file: 16 random bytes, in lower-case hex on the disk.
@@ -174,15 +176,24 @@ func (d *area) open(path string) (err error) {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	if d.dir, err = nofollow.Folder(filepath.Dir(path), path); err != nil {
+		return err
+	}
 	// A folder from a copy or an older umask may be open to others.
-	if err := os.Chmod(path, 0o700); err != nil {
+	if err := d.dir.Chmod(0o700); err != nil {
 		return err
 	}
 	if d.root, err = os.OpenRoot(path); err != nil {
 		return err
 	}
-	d.dir, err = os.Open(path)
-	return err
+	below, err := d.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	if opened, err := d.dir.Stat(); err != nil || !os.SameFile(below, opened) {
+		return errors.Join(err, fmt.Errorf("%s is replaced just now", path))
+	}
+	return nil
 }
 
 // countSpool finds what an earlier run left in the spool.

@@ -45,7 +45,7 @@ The server may run meanwhile and needs not be told. A backup holds all that was 
 database, the files of the vault and a manifest with their SHA-256. Sessions and results that wait are not in it,
 nor is the server key: keep a copy of that apart.
 
-It needs room in DATA for one more copy of the database beside what 'serve' wants to stay free, and is refused without.
+It needs room in DATA for one more copy of the database beside five eighths of what 'serve' wants to stay free, and is refused without.
 
 With --keep, backups whose names are of a time to come are kept and not counted, and the exit code is 1: a clock was wrong.
 

@@ -37,7 +37,7 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
-	data    []string          // data directories whose owner gets what was made there, see worksOn
+	data    []workplace       // data directories whose owner gets what was made there, see worksOn
 	used    []fs.FileInfo     // what was read so far, which no output may replace
 	phrases map[string]string // what stands in files of passphrases: one that is a pipe is read only once
 

@@ -56,7 +56,7 @@ record that does not come with the reason, and how to destroy the old database, 
 
 type importOptions struct {
 	place  `embed:""`
-	DryRun bool   `name:"dry-run" help:"Show what would come and what not, and change nothing. Brings the schema of an existing database up to date."`
+	DryRun bool   `name:"dry-run" help:"Show what would come and what not, and change nothing. A database of an older version is refused."`
 	Report string `name:"report" placeholder:"NAME" help:"Write the report to NAME.txt and NAME.json. Default: zencrypt-import-TIME in this folder; none with --dry-run."`
 	JSON   bool   `name:"json" help:"Print the report as JSON."`
 	AsNew  bool   `name:"as-new" help:"Bring accounts of which nobody can tell whether they came before as other people's, with a suffix."`
@@ -166,7 +166,7 @@ func (o *importOptions) openForImport(e *env) (db *models.DB, done func(), err e
 	if o.DryRun && !models.Exists(o.Data) {
 		return openScratch(e)
 	}
-	db, _, done, err = o.openAlone(e)
+	db, _, done, err = o.openAlone(e, o.DryRun)
 	return db, done, err
 }
 

@@ -25,7 +25,7 @@ type importExportCmd struct {
 	passphrases  `embed:""`
 	Login        string `name:"login" placeholder:"LOGIN" help:"The account here, which is made when it is not there. Default: the login that it had."`
 	PasswordFile string `name:"password-file" placeholder:"FILE" help:"Read the password of the account here from the first line of FILE; '-' is standard input. Otherwise it is asked for."`
-	DryRun       bool   `name:"dry-run" help:"Check the export and show what would come, and change nothing."`
+	DryRun       bool   `name:"dry-run" help:"Check the export and show what would come, and change nothing. A database of an older version is refused."`
 	JSON         bool   `name:"json" help:"Print the report as JSON."`
 	File         string `arg:"" help:"The export, as the page “Take everything with you” makes it: zencrypt-export.tar.age."`
 }
@@ -176,7 +176,7 @@ func (t *taking) open() (done func(), err error) {
 		t.db, done, err = openScratch(t.env)
 		return done, err
 	}
-	db, cfg, closeDB, err := c.openAlone(t.env)
+	db, cfg, closeDB, err := c.openAlone(t.env, c.DryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +184,7 @@ func (t *taking) open() (done func(), err error) {
 		closeDB()
 		return nil, err
 	}
+	_ = handOver(cfg.Data) // its folders
 	t.db = db
 	return func() {
 		_ = t.files.Close()

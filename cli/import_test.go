@@ -103,7 +103,6 @@ func TestImport(t *testing.T) {
 	has(t, c.must(0, "", "import", "v6", path, "--report", "fourth"), "10 deleted here since")
 }
 
-// After the server key of an import is gone, a second import doubles nobody and says why.
 // TestImport_HalfMade: an import goes on where another was killed between the two databases that it made.
 func TestImport_HalfMade(t *testing.T) {
 	c := newCommand(t)
@@ -117,6 +116,36 @@ func TestImport_HalfMade(t *testing.T) {
 	has(t, c.must(0, "", "import", "v6", path), "Done.", "2 here already")
 }
 
+// TestImport_DryOlder: what changes nothing does not bring a database up to date either, which the server of its version
+// would refuse then. It says what to do, and works after that.
+func TestImport_DryOlder(t *testing.T) {
+	dir, keys := firstServer(t)
+	c := newCommand(t)
+	_, path := oldDatabase(t, 2)
+	before := c.must(0, "", "migrate", "status", "--data", dir)
+	has(t, before, "not applied")
+	has(t, c.must(1, "", "import", "v6", "--dry-run", path, "--data", dir, "--secrets", keys), "zencrypt migrate up", "zencrypt backup")
+	var stderr strings.Builder
+	export := &taking{env: &env{ctx: t.Context(), stderr: &stderr}, cmd: &importExportCmd{place: place{Data: dir, Secrets: keys}, DryRun: true}}
+	if _, err := export.open(); err == nil || !strings.Contains(err.Error(), "zencrypt migrate up") {
+		t.Errorf("of an export: %v", err)
+	}
+	if after := c.must(0, "", "migrate", "status", "--data", dir); after != before {
+		t.Errorf("the migrations are\n%s\nand were\n%s", after, before)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "upgrades")); err == nil {
+		t.Error("the database was copied")
+	}
+	c.must(0, "", "migrate", "up", "--data", dir)
+	has(t, c.must(0, "", "import", "v6", "--dry-run", path, "--data", dir, "--secrets", keys), "2 new")
+	done, err := export.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done()
+}
+
+// After the server key of an import is gone, a second import doubles nobody and says why.
 func TestImport_KeyGone(t *testing.T) {
 	c := newCommand(t)
 	_, path := oldDatabase(t, 3)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"zencrypt/migrations"
 	"zencrypt/models"
+	"zencrypt/nofollow"
 )
 
 type migrateCmd struct {
@@ -58,13 +60,51 @@ func (p dataPlace) status(e *env) (states []models.MigrationState, copies []mode
 	return states, copies, main, sessions, err
 }
 
-// ownCopies makes the folder for the copies the data's owner's: as root's, should this be killed, it would keep the
-// next upgrade from its copy, and the server from starting.
+// waiting are the migrations that are not applied: none where there is no database yet.
+func (p dataPlace) waiting(e *env) ([]models.MigrationState, error) {
+	if !models.Exists(p.Data) {
+		return nil, nil
+	}
+	states, _, _, _, err := p.status(e)
+	return slices.DeleteFunc(states, func(s models.MigrationState) bool { return s.Applied != nil }), err
+}
+
+// ownCopies makes the folder for the copies the data's owner's, before anything is copied there: as root's, should this be
+// killed, it would keep the next upgrade from its copy, and the server from starting.
 func (p dataPlace) ownCopies() error {
-	if err := makeOwned(p.Data, models.CopiesDir); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := makeOwned(p.Data, models.CopiesDir)
+	if errors.Is(err, fs.ErrExist) {
+		var dir *os.File
+		if dir, err = nofollow.Folder(p.Data, filepath.Join(p.Data, models.CopiesDir)); err == nil {
+			err = dir.Close()
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("copy the database first: %w. Nothing was changed", err)
 	}
 	return nil
+}
+
+// ready prepares for opening the databases, which migrates them.
+func (p dataPlace) ready(e *env) error {
+	waiting, err := p.waiting(e)
+	if err != nil || !slices.ContainsFunc(waiting, ofMain) {
+		return err
+	}
+	return p.ownCopies()
+}
+
+// ofMain tells the migrations of the database that is copied first.
+func ofMain(s models.MigrationState) bool { return s.Database == "zencrypt.db" }
+
+// asItIs refuses a database that opening would change.
+func (p dataPlace) asItIs(e *env) error {
+	waiting, err := p.waiting(e)
+	if err == nil && len(waiting) > 0 {
+		err = fmt.Errorf("try without changing anything: the database in %s waits for %d migrations of this version. Bring it up to date first, by 'zencrypt migrate up', "+
+			"or try with a copy of it, by 'zencrypt backup' and 'zencrypt restore'", absolute(p.Data), len(waiting))
+	}
+	return err
 }
 
 type migrateStatusCmd struct {
@@ -127,10 +167,8 @@ func (c *migrateUpCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(before, func(s models.MigrationState) bool { return s.Applied == nil && s.Database == "zencrypt.db" }) {
-		if err := c.ownCopies(); err != nil {
-			return err
-		}
+	if err := c.ready(e); err != nil {
+		return err
 	}
 	if err := models.MigrateUp(e.ctx, c.Data, main, sessions, time.Now); err != nil {
 		return err
@@ -255,11 +293,8 @@ func (c *migrateDownCmd) loses(e *env, name string) (string, error) {
 
 // notUnderServer refuses to change the schema while a server of an older version works with it.
 func notUnderServer(e *env, data string) error {
-	if !models.Exists(data) {
-		return nil
-	}
-	states, _, _, _, err := dataPlace{Data: data}.status(e)
-	if err != nil || !slices.ContainsFunc(states, func(s models.MigrationState) bool { return s.Applied == nil }) {
+	waiting, err := dataPlace{Data: data}.waiting(e)
+	if err != nil || len(waiting) == 0 {
 		return err
 	}
 	unlock, err := lock(filepath.Join(data, lockFile))

@@ -41,14 +41,20 @@ func ours(name string) bool {
 	return false
 }
 
+// A workplace is a data directory, and the files that have names of their operator's and may lie there.
+type workplace struct {
+	data  string
+	files []string
+}
+
 // worksOn says that a command may make files in a data directory, which Run hands over at the end.
-func (e *env) worksOn(data string) { e.data = append(e.data, data) }
+func (e *env) worksOn(data string, files ...string) { e.data = append(e.data, workplace{data, files}) }
 
 // handOver hands over what was made, and what an earlier command that was killed left.
 func (e *env) handOver() {
-	for _, data := range e.data {
-		if err := handOver(data); err != nil {
-			e.warn(fmt.Sprintf("files in %s stay root's, and the server can't use them: %v", absolute(data), err))
+	for _, w := range e.data {
+		if err := handOver(w.data, w.files...); err != nil {
+			e.warn(fmt.Sprintf("files in %s stay root's, and the server can't use them: %v", absolute(w.data), err))
 		}
 	}
 }
@@ -114,8 +120,20 @@ func makeOwned(data, name string) error {
 	return f.Close()
 }
 
-// handOver hands over what is ours and root's below a data directory.
-func handOver(data string) error {
+// handOver hands over what is ours and root's below a data directory. So are files that were given names there, with the
+// folders that lead to them; such a file elsewhere is its operator's to hand over.
+func handOver(data string, files ...string) error {
+	const slash = string(filepath.Separator)
+	var within []string
+	for _, path := range files {
+		if rel, err := filepath.Rel(absolute(data), absolute(path)); err == nil && filepath.IsLocal(rel) {
+			within = append(within, rel)
+		}
+	}
+	which := func(rel string) bool {
+		first, _, _ := strings.Cut(rel, slash)
+		return ours(first) || slices.ContainsFunc(within, func(path string) bool { return strings.HasPrefix(path+slash, rel+slash) })
+	}
 	dir, err := openFolder(data, 0)
 	if errors.Is(err, fs.ErrNotExist) { // removed again, such as by a restore that failed
 		return nil
@@ -128,15 +146,15 @@ func handOver(data string) error {
 	if !ok {
 		return nil
 	}
-	return giveBelow(dir, uid, gid, handOverDepth, ours)
+	return giveBelow(dir, "", uid, gid, handOverDepth, which)
 }
 
-func giveBelow(dir *os.File, uid, gid, depth int, which func(name string) bool) (err error) {
+func giveBelow(dir *os.File, at string, uid, gid, depth int, which func(rel string) bool) (err error) {
 	for {
 		names, end := dir.Readdirnames(1000)
 		for _, name := range names {
-			if which(name) {
-				err = errors.Join(err, giveOne(dir, name, uid, gid, depth))
+			if rel := filepath.Join(at, name); which(rel) {
+				err = errors.Join(err, giveOne(dir, rel, uid, gid, depth, which))
 			}
 		}
 		if end == io.EOF {
@@ -148,7 +166,8 @@ func giveBelow(dir *os.File, uid, gid, depth int, which func(name string) bool) 
 	}
 }
 
-func giveOne(dir *os.File, name string, uid, gid, depth int) error {
+func giveOne(dir *os.File, rel string, uid, gid, depth int, which func(rel string) bool) error {
+	name := filepath.Base(rel)
 	failed := func(err error) error {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) { // gone, or a link by now
 			return nil
@@ -171,7 +190,7 @@ func giveOne(dir *os.File, name string, uid, gid, depth int) error {
 	f := os.NewFile(uintptr(fd), filepath.Join(dir.Name(), name))
 	defer f.Close()
 	if kind == unix.S_IFDIR {
-		if err := giveBelow(f, uid, gid, depth-1, func(string) bool { return true }); err != nil {
+		if err := giveBelow(f, rel, uid, gid, depth-1, which); err != nil {
 			return err
 		}
 	}

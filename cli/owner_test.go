@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"zencrypt/nofollow"
 )
 
 // nobody is a user that owns a server's data while root types commands.
@@ -131,6 +134,100 @@ func TestHandOver_Killed(t *testing.T) {
 	areThere(t, filepath.Join(dir, "backup.lock"), filepath.Join(dir, backupWork), filepath.Join(dir, lockFile))
 	if roots := rootsIn(t, dir); len(roots) > 0 {
 		t.Errorf("these are root's: %q", roots)
+	}
+}
+
+// TestHandOver_Log: so are a server log and heads of other names in the data, with the folders that lead there, and
+// nothing beside them.
+func TestHandOver_Log(t *testing.T) {
+	asRoot(t)
+	out := t.TempDir()
+	dir, pw := filepath.Join(out, "data"), filepath.Join(out, "pw")
+	if err := os.WriteFile(pw, []byte("four quiet horses 1852"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	hand(t, dir)
+	for _, name := range []string{"audit.txt", "audit/other"} { // root's own, and no log
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(filepath.Join(dir, "audit"), nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	log, heads := filepath.Join(dir, "audit", "sub", "server.jsonl"), filepath.Join(dir, "heads")
+	var said bytes.Buffer
+	if code := Run(t.Context(), []string{"user", "add", "--data", dir, "--secrets", filepath.Join(out, "keys"), "--server-log", log, "--log-anchor", heads,
+		"--password-file", pw, "ada"}, nil, &said, &said); code != 0 {
+		t.Fatalf("exit %d: %s", code, said.String())
+	}
+	areThere(t, log, heads)
+	if roots := rootsIn(t, dir); !slices.Equal(roots, []string{"audit/other", "audit.txt"}) {
+		t.Errorf("these are root's: %q", roots)
+	}
+}
+
+// TestHandOver_Upgrade: so is what a command leaves that was killed while it brought the database up to date, or worked on
+// it afterwards. The server could not copy, or not open, what is root's, and would not start.
+func TestHandOver_Upgrade(t *testing.T) {
+	asRoot(t)
+	for _, copied := range []bool{false, true} { // by an earlier upgrade
+		dir, keys := firstServer(t)
+		if copied {
+			if err := os.Mkdir(filepath.Join(dir, "upgrades"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hand(t, dir)
+		db, err := openWithKeys(&env{ctx: t.Context(), stderr: io.Discard}, place{Data: dir, Secrets: keys}.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		areThere(t, filepath.Join(dir, "upgrades"))
+		if roots := rootsIn(t, dir); slices.Contains(roots, "upgrades") {
+			t.Errorf("these are root's: %q", roots)
+		}
+	}
+	// Nothing is copied through a link that was planted.
+	dir, keys := firstServer(t)
+	outside := t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(dir, "upgrades")); err != nil {
+		t.Fatal(err)
+	}
+	hand(t, dir)
+	if _, err := openWithKeys(&env{ctx: t.Context(), stderr: io.Discard}, place{Data: dir, Secrets: keys}.config()); !errors.Is(err, nofollow.ErrPlanted) {
+		t.Errorf("upgrades is a link: %v", err)
+	}
+	if left, err := os.ReadDir(outside); len(left) > 0 || err != nil {
+		t.Errorf("outside are %v (%v)", left, err)
+	}
+	for name, open := range map[string]func(*env, place) (func(), error){
+		"zencrypt.db": func(e *env, p place) (func(), error) {
+			_, done, err := (&importOptions{place: p}).openForImport(e)
+			return done, err
+		},
+		"blobs": func(e *env, p place) (func(), error) {
+			return (&taking{env: e, cmd: &importExportCmd{place: p}}).open()
+		},
+	} {
+		fresh := filepath.Join(t.TempDir(), "fresh")
+		if err := os.Mkdir(fresh, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		hand(t, fresh)
+		done, err := open(&env{ctx: t.Context(), stderr: io.Discard}, place{Data: fresh, Secrets: filepath.Join(t.TempDir(), "keys")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		areThere(t, filepath.Join(fresh, name))
+		if roots := rootsIn(t, fresh); len(roots) > 0 {
+			t.Errorf("these are root's: %q", roots)
+		}
 	}
 }
 
@@ -297,4 +394,55 @@ func TestMigrate_Full(t *testing.T) {
 			t.Errorf("%q: exit %d: %s", args, code, said.String())
 		}
 	}
+}
+
+// TestPlanted: a link that the data's owner puts in the place of the vault's files, or of the server log, leads no command
+// of root's anywhere.
+func TestPlanted(t *testing.T) {
+	asRoot(t)
+	out := t.TempDir()
+	dir, outside, pw := filepath.Join(out, "data"), filepath.Join(out, "outside"), filepath.Join(out, "pw")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(want int, args ...string) string {
+		t.Helper()
+		var said bytes.Buffer
+		if code := Run(t.Context(), append(args, "--data", dir, "--secrets", filepath.Join(out, "secrets")), nil, &said, &said); code != want {
+			t.Fatalf("%q: exit %d: %s", args, code, said.String())
+		}
+		return said.String()
+	}
+	must(os.Mkdir(dir, 0o700))
+	must(os.Mkdir(outside, 0o755))
+	must(os.WriteFile(pw, []byte("four quiet horses 1852"), 0o600))
+	hand(t, dir)
+	run(0, "user", "add", "--password-file", pw, "ada")
+	plant := func(to, name string) {
+		t.Helper()
+		must(os.RemoveAll(filepath.Join(dir, name)))
+		must(os.Symlink(to, filepath.Join(dir, name)))
+		must(os.Lchown(filepath.Join(dir, name), nobody, nobody))
+	}
+	plant(filepath.Join(outside, "nologin"), "log/server.jsonl")
+	plant(filepath.Join(outside, "nologin"), "log/heads.jsonl")
+	has(t, run(0, "user", "suspend", "ada"), "could not be noted", "server.jsonl is a link")
+	plant(outside, "log")
+	has(t, run(0, "user", "resume", "ada"), "could not be noted", "log is a link")
+	plant(outside, "blobs")
+	has(t, run(1, "user", "delete", "--yes", "ada"), "blobs is a link", "chown -h root")
+	has(t, run(0, "user", "list"), "ada")
+	if info, err := os.Stat(outside); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("the folder outside has mode %v: %v", info.Mode(), err)
+	}
+	if left, err := os.ReadDir(outside); len(left) > 0 || err != nil {
+		t.Errorf("outside are %v (%v)", left, err)
+	}
+	// One that root vouches for is followed: another disk.
+	must(os.Lchown(filepath.Join(dir, "blobs"), 0, 0))
+	must(os.Lchown(outside, nobody, nobody))
+	run(0, "user", "delete", "--yes", "ada")
 }

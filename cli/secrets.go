@@ -165,7 +165,7 @@ func (c *secretsInitCmd) Run(e *env) error {
 
 // goOn binds the database to the key that is there, or to a new one.
 func (c *secretsInitCmd) goOn(e *env, ring *secrets.Keyring, dir string, gone []models.KeyUse) error {
-	e.worksOn(c.Data)
+	c.worksOn(e)
 	unlock, err := lock(filepath.Join(c.Data, lockFile))
 	if err != nil {
 		return err

@@ -103,7 +103,7 @@ func (c *secretsRemoveCmd) Run(e *env) error {
 	if active == "" {
 		return fmt.Errorf("remove server key: there is no database in %s, so nobody knows what depends on it. Name the server's data directory with --data", absolute(c.Data))
 	}
-	e.worksOn(c.Data)
+	c.worksOn(e)
 	// A copy of another key under another name is no key of its own.
 	twice := slices.ContainsFunc(ring.All(), func(k secrets.Key) bool { return k.Fingerprint == key.Fingerprint && k.Version != c.N })
 	u := slices.IndexFunc(use, func(u models.KeyUse) bool { return u.Fingerprint == key.Fingerprint })

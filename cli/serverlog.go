@@ -27,12 +27,12 @@ func auditKeys(ring *secrets.Keyring) audit.Keys {
 func openServerLog(cfg config.Config, ring *secrets.Keyring, report func(error), lost ...string) (*audit.Log, error) {
 	keys := auditKeys(ring)
 	keys.Lost = lost
-	o := audit.Options{Path: cfg.ServerLogFile(), Keys: keys, Every: cfg.LogEvery, Keep: cfg.LogKeep, Now: time.Now, Report: report}
+	o := audit.Options{Path: cfg.ServerLogFile(), Data: cfg.Data, Keys: keys, Every: cfg.LogEvery, Keep: cfg.LogKeep, Now: time.Now, Report: report}
 	for _, place := range cfg.LogAnchors() {
 		if socket, ok := syslogSocket(place); ok {
 			o.Places = append(o.Places, &syslogPlace{socket: socket})
 		} else {
-			o.Places = append(o.Places, audit.File(place))
+			o.Places = append(o.Places, audit.File{Path: place, Data: cfg.Data})
 		}
 	}
 	return audit.Open(o)
@@ -53,6 +53,11 @@ func (p place) vouch(ring *secrets.Keyring, fingerprints []string, lost ...strin
 		err = errors.Join(err, log.Vouch(fingerprint))
 	}
 	return errors.Join(err, log.Close())
+}
+
+// logFiles are the files that adding to the server log may make.
+func logFiles(cfg config.Config) []string {
+	return append(headFiles(cfg.LogAnchors()), cfg.ServerLogFile())
 }
 
 // syslogSocket tells whether a place is a syslog, and its socket, "" for the one that is looked for.

@@ -56,6 +56,9 @@ func (p place) note(e *env, event audit.Event) {
 	}
 }
 
+// worksOn is env's, for commands that may be the first to write the server log.
+func (p place) worksOn(e *env) { e.worksOn(p.Data, logFiles(p.config())...) }
+
 func (p place) config() config.Config {
 	cfg := config.Default()
 	cfg.Data, cfg.Secrets, cfg.ServerKeyFile, cfg.SharedSecrets, cfg.ServerLog, cfg.LogAnchor = p.Data, p.Secrets, p.ServerKeyFile, p.SharedSecrets, p.ServerLog, p.LogAnchor
@@ -92,7 +95,7 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 	if err := makeData(cfg.Data); err != nil {
 		return nil, cfg, err
 	}
-	e.worksOn(cfg.Data)
+	p.worksOn(e)
 	if err := notUnderServer(e, cfg.Data); err != nil {
 		return nil, cfg, err
 	}
@@ -100,27 +103,37 @@ func (p place) open(e *env) (*models.DB, config.Config, error) {
 	return db, cfg, err
 }
 
-// openAlone is open with the server shut out until done, which closes the database too.
-func (p place) openAlone(e *env) (db *models.DB, cfg config.Config, done func(), err error) {
+// openAlone is open with the server shut out until done, which closes the database too. A dry run changes no schema.
+func (p place) openAlone(e *env, dry bool) (db *models.DB, cfg config.Config, done func(), err error) {
 	cfg = p.config()
 	if err := makeData(cfg.Data); err != nil {
 		return nil, cfg, nil, err
 	}
-	e.worksOn(cfg.Data)
+	p.worksOn(e)
 	unlock, err := lock(filepath.Join(cfg.Data, lockFile))
 	if err != nil {
 		return nil, cfg, nil, err
 	}
-	if db, err = openWithKeys(e, cfg); err != nil {
+	if dry {
+		err = dataPlace{Data: cfg.Data}.asItIs(e)
+	}
+	if err == nil {
+		db, err = openWithKeys(e, cfg)
+	}
+	if err != nil {
 		unlock()
 		return nil, cfg, nil, err
 	}
+	_ = handOver(cfg.Data) // an import takes long, and a kill would leave new databases; Run tells what stays root's
 	return db, cfg, func() { _ = db.Close(); unlock() }, nil
 }
 
 func openWithKeys(e *env, cfg config.Config) (*models.DB, error) {
 	ring, err := openKeys(cfg, e.stderr)
 	if err != nil {
+		return nil, err
+	}
+	if err := (dataPlace{Data: cfg.Data}).ready(e); err != nil {
 		return nil, err
 	}
 	return openModels(e.ctx, cfg, ring)

@@ -51,13 +51,14 @@ func (c *userDeleteCmd) Run(e *env) error {
 			return errors.New("delete account: what was typed is not the login. Nothing was deleted")
 		}
 	}
+	files, err := blobs.Open(blobs.Options{Dir: cfg.Data, Now: time.Now}) // first: without it the files would stay
+	if err != nil {
+		return err
+	}
+	defer files.Close()
 	gone, err := db.Accounts.DeleteByAdmin(e.ctx, a.ID)
 	if err != nil {
 		return explain(err)
-	}
-	files, err := blobs.Open(blobs.Options{Dir: cfg.Data, Now: time.Now})
-	if err != nil {
-		return err
 	}
 	for _, id := range gone {
 		if err := files.Remove(blobs.Blobs, blobs.ID(id)); err != nil {
