@@ -70,9 +70,7 @@ func (c *installCmd) Run(e *env) error {
 	if in.root == "" && !in.live && !c.Packaged && !c.DryRun && !in.exists("/lib/systemd/system") && !in.exists("/usr/lib/systemd/system") {
 		return errors.New("find systemd: this system has none. Run 'zencrypt serve' under whatever starts services here; docs/OPERATE.md says how")
 	}
-	if in.hasUser() {
-		in.already("user %s", systemUser)
-	} else if err := in.addUser(); err != nil {
+	if err := in.makeUser(); err != nil {
 		return err
 	}
 	binary := packagedBinary
@@ -104,13 +102,23 @@ func (c *installCmd) Run(e *env) error {
 	return in.start(e, c)
 }
 
-// addUser makes the user that the server runs as, which owns nothing but the data.
-func (in *installer) addUser() error {
-	args := []string{"--system", "--user-group", "--home-dir", systemData, "--no-create-home", "--shell", "/usr/sbin/nologin", systemUser}
+// makeUser makes the user that the server runs as, which owns nothing but the data, and its group. The group may be there
+// alone: a purge leaves it to others who were taken into it, such as for the socket of the metrics.
+func (in *installer) makeUser() error {
+	var below []string
 	if in.root != "" {
-		args = append([]string{"--root", in.root}, args...)
+		below = []string{"--root", in.root}
 	}
-	return in.run("useradd", args...)
+	if !in.has("/etc/group", systemUser) {
+		if err := in.run("groupadd", append(below, "--system", systemUser)...); err != nil {
+			return err
+		}
+	}
+	if in.has("/etc/passwd", systemUser) {
+		in.already("user %s", systemUser)
+		return nil
+	}
+	return in.run("useradd", append(below, "--system", "--gid", systemUser, "--home-dir", systemData, "--no-create-home", "--shell", "/usr/sbin/nologin", systemUser)...)
 }
 
 // thisProgram is the file of this very program, behind all links.

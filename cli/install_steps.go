@@ -136,8 +136,8 @@ func (in *installer) exists(path string) bool {
 	return err == nil
 }
 
-// hasUser looks into the system's own file: that of root, whose users this machine does not know.
-func (in *installer) hasUser() bool {
-	passwd, err := os.ReadFile(in.path("/etc/passwd"))
-	return err == nil && (bytes.HasPrefix(passwd, []byte(systemUser+":")) || bytes.Contains(passwd, []byte("\n"+systemUser+":")))
+// has looks for a user or a group in the system's own file: that of root, whose users this machine does not know.
+func (in *installer) has(file, name string) bool {
+	content, err := os.ReadFile(in.path(file))
+	return err == nil && (bytes.HasPrefix(content, []byte(name+":")) || bytes.Contains(content, []byte("\n"+name+":")))
 }

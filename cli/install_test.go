@@ -66,6 +66,44 @@ func TestInstaller_Start(t *testing.T) {
 	}
 }
 
+// TestInstaller_MakeUser: the group may be there without the user, which a purge leaves when others are in it, and the user
+// without the group, which the unit names too.
+func TestInstaller_MakeUser(t *testing.T) {
+	const user, group = "zencrypt:x:997:997::/var/lib/zencrypt:/usr/sbin/nologin\n", "zencrypt:x:997:prometheus\n"
+	for name, tt := range map[string]struct {
+		passwd, group string
+		want          string
+	}{
+		"Neither":   {want: "groupadd useradd"},
+		"GroupOnly": {group: group, want: "useradd"},
+		"UserOnly":  {passwd: user, want: "groupadd"},
+		"Both":      {passwd: user, group: group},
+		"Likely":    {passwd: "zencrypt2:x:1:1::/:/bin/sh\n", group: "a-zencrypt:x:1:\n", want: "groupadd useradd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, said := systemBelow(t, "/etc/passwd", "/etc/group")
+			in.dry = true
+			for path, text := range map[string]string{"/etc/passwd": "root:x:0:0::/root:/bin/sh\n" + tt.passwd, "/etc/group": "root:x:0:\n" + tt.group} {
+				if err := os.WriteFile(in.path(path), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := in.makeUser(); err != nil {
+				t.Fatal(err)
+			}
+			var ran []string
+			for line := range strings.Lines(said.String()) {
+				if words := strings.Fields(line); words[0] == "run" {
+					ran = append(ran, words[1])
+				}
+			}
+			if got := strings.Join(ran, " "); got != tt.want || strings.Contains(said.String(), "--user-group") {
+				t.Errorf("it runs %q, want %q:\n%s", got, tt.want, said)
+			}
+		})
+	}
+}
+
 // TestUninstall_Purge: a mounted folder and a file that can't be removed keep nothing else from going, the keys go
 // first and the program last.
 func TestUninstall_Purge(t *testing.T) {
@@ -177,6 +215,10 @@ func TestUninstall_Stop(t *testing.T) {
 		if !slices.Contains(lines, "  run systemctl disable --root ROOT "+unit) {
 			t.Errorf("%s is not disabled:\n%s", unit, said)
 		}
+	}
+	// The program goes with its package: it could not be asked to purge.
+	if !strings.Contains(said.String(), "'apt purge zencrypt' deletes them") {
+		t.Errorf("of what is kept it says:\n%s", said)
 	}
 }
 

@@ -63,7 +63,7 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 	if in.live {
 		failed = append(failed, in.run("systemctl", "daemon-reload"))
 	}
-	if c.Purge && elsewhere == "" && in.hasUser() {
+	if c.Purge && elsewhere == "" && in.has("/etc/passwd", systemUser) {
 		args := []string{systemUser}
 		if in.root != "" {
 			args = append([]string{"--root", in.root}, args...)
@@ -72,9 +72,12 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 	}
 	if elsewhere != "" || !c.Purge {
 		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s.", cmp.Or(elsewhere, systemData), systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser)
-		if elsewhere == "" {
+		switch {
+		case elsewhere == "" && c.Packaged: // on its way out
+			fmt.Fprintln(in.out, " 'apt purge zencrypt' deletes them.")
+		case elsewhere == "":
 			fmt.Fprintln(in.out, " 'zencrypt uninstall --purge' deletes them.")
-		} else {
+		default:
 			fmt.Fprintln(in.out, " The data lies outside of "+systemData+": remove it yourself, and then these.")
 		}
 	}

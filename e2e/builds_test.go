@@ -58,6 +58,14 @@ func TestBulkBuildsEqual(t *testing.T) {
 	if other := listed(t, dists[1]); names != other || len(strings.Fields(names)) < 2*len(strings.Fields(arches)) {
 		t.Fatalf("one build made %s, the other %s", names, other)
 	}
+	// Between releases the time of the commit comes first: apt takes a package of a later commit for an upgrade.
+	if described := command(t, git, "-C", "..", "describe", "--tags", "--always"); !strings.HasPrefix(described, "v") {
+		deb := filepath.Join(dists[0], "zencrypt-"+strings.Fields(arches)[0]+".deb")
+		want := "0." + strings.TrimSpace(command(t, git, "-C", "..", "log", "-1", "--format=%ct")) + "+"
+		if got := command(t, "dpkg-deb", "-f", deb, "Version"); !strings.HasPrefix(got, want) {
+			t.Errorf("the package has version %q, want %s and the commit", got, want)
+		}
+	}
 	if full {
 		for _, dist := range dists {
 			checkRelease(t, dist, key)
