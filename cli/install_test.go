@@ -280,7 +280,7 @@ func TestUninstall_PurgeKeeps(t *testing.T) {
 				if in.exists(systemData) && tt.stays == "" {
 					t.Errorf("%s is there", systemData)
 				}
-				if !strings.Contains(said.String(), tt.stays) || !strings.Contains(said.String(), tt.backup) || strings.Contains(said.String(), "userdel zencrypt") != any {
+				if !strings.Contains(said.String(), tt.stays) || !strings.Contains(said.String(), tt.backup) || strings.Contains(said.String(), "When nothing of it is needed any more") != any {
 					t.Errorf("of what stays it says:\n%s", said)
 				}
 			})

@@ -29,11 +29,11 @@ func (in *installer) staying() (s staying) {
 		if to := in.leadsOut(dir); to != "" {
 			outside = append(outside, to)
 		} else if in.exists(systemData) && !in.holdsDatabase(dir) {
-			s = staying{data: dir, why: "There is no database in " + dir + ": the data may lie elsewhere, as on a volume that is not mounted. Look for it first."}
+			s = staying{data: dir, why: "There is no database in " + dir + ": the data may lie elsewhere, as on a volume that is not mounted."}
 		}
 	}
 	if len(outside) > 0 {
-		s = staying{data: strings.Join(outside, ", "), why: "The data lies outside of " + systemData + ": remove it yourself, and then these."}
+		s = staying{data: strings.Join(outside, ", "), why: "The data lies outside of " + systemData + "."}
 	}
 	var backups []string
 	for _, dir := range mentioned(in.root, backupFolder, systemBackups) {
@@ -96,7 +96,12 @@ func (s staying) tell(in *installer) {
 		fmt.Fprint(in.out, " "+s.why)
 	}
 	if s.backups != "" {
-		fmt.Fprint(in.out, " The backups open with this server key alone and belong to that user.")
+		fmt.Fprint(in.out, " The backups open by password with this server key alone, and belong to that user.")
 	}
-	fmt.Fprintf(in.out, "\nWhen nothing of it is needed any more: rm -rf %s/%s* %s %s/zencrypt*.service*; userdel %s\n", systemSecrets, secrets.KeyFile, systemEnv, localUnits, systemUser)
+	below := ""
+	if in.root != "" {
+		below = " --root " + in.root
+	}
+	fmt.Fprintf(in.out, "\nWhen nothing of it is needed any more, remove what lies there yourself, and then: rm -rf %s* %s %s.* %s.*; userdel%s %s\n",
+		in.path(systemSecrets+"/"+secrets.KeyFile), in.path(systemEnv), in.path(localUnits+"/zencrypt"), in.path(localUnits+"/zencrypt-backup"), below, systemUser)
 }
