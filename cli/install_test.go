@@ -288,6 +288,22 @@ func TestUninstall_PurgeKeeps(t *testing.T) {
 	}
 }
 
+// TestUninstall_Confirm: who purges is told before what goes and what stays.
+func TestUninstall_Confirm(t *testing.T) {
+	database := systemData + "/zencrypt.db"
+	for want, files := range map[string][]string{
+		"no password opens a backup: keep a copy first. Nothing brings them back.": {database},
+		systemBackups + " stays, with the server key that opens them.":             {database, systemBackups + "/b.tar"},
+		systemData + " stays, with server key and settings.":                       {systemData + "/x", systemBackups + "/b.tar"},
+	} {
+		in, _ := systemBelow(t, files...)
+		var said bytes.Buffer
+		if err := confirmPurge(&env{stdin: strings.NewReader("yes\n"), stderr: &said}, in); err == nil || !strings.Contains(said.String(), want) {
+			t.Errorf("%v; want %q in\n%s", err, want, said.String())
+		}
+	}
+}
+
 // TestInstaller_MakeKey: no key is made beside data that another one belongs to, wherever it lies.
 func TestInstaller_MakeKey(t *testing.T) {
 	for name, tt := range purges() {
