@@ -176,6 +176,7 @@ func purges() map[string]aPurge {
 		"File":        {files: map[string]string{drop: "[Service]\nEnvironmentFile=-/etc/more.env\n", "/etc/more.env": "ZENCRYPT_DATA=/srv/zen"}, stays: "/srv/zen"},
 		"Flag":        {files: file(drop, "[Service]\nExecStart=\nExecStart=/usr/local/bin/zencrypt serve --data /srv/zen\n"), stays: "/srv/zen"},
 		"FlagGoesOn":  {files: file(drop, "[Service]\nExecStart=\nExecStart=/usr/local/bin/zencrypt serve \\\n# where\n--data=/srv/zen\n"), stays: "/srv/zen"},
+		"Bound":       {files: file(drop, "[Service]\nBindPaths=/mnt/x -/srv/zen:"+systemData+"\n"), stays: "/srv/zen"},
 		"Unit":        {none: true, files: file(unit, "[Service]\nExecStart=/usr/bin/zencrypt serve --data /srv/zen"), stays: "/srv/zen"},
 		"OtherUnit":   {files: file(localUnits+"/zencrypt-second.service", "[Service]\nExecStart=/usr/bin/zencrypt serve --data \"/srv/zen\"\n"), stays: "/srv/zen"},
 		"Link":        {none: true, links: map[string]string{systemData: "/srv/zen"}, stays: "/srv/zen"},
@@ -186,6 +187,8 @@ func purges() map[string]aPurge {
 		"LinkedFile":  {none: true, files: file(systemData+"/x", ""), links: map[string]string{systemData + "/zencrypt.db": "/srv/zen/zencrypt.db"}, stays: none},
 		"Backups":     {files: file(systemBackups+"/b.tar", "x"), backup: systemBackups},
 		"BackupsAway": {files: file(systemEnv, "ZENCRYPT_BACKUP_TO=/mnt/b\n"), backup: "/mnt/b"},
+		"Unbound":     {files: file(drop, "[Service]\nBindPaths=/mnt/x:/mnt/y:rbind /srv/zen:"+systemData+"2\n")},
+		"BackupsTied": {files: file(drop, "[Service]\nBindPaths=/mnt/b:"+systemBackups+":rbind"), backup: "/mnt/b"},
 		"BackupsFlag": {files: file(localUnits+"/"+backupUnit+".d/o.conf", "[Service]\nExecStart=\nExecStart=/usr/bin/zencrypt backup -o /mnt/b\n"), backup: "/mnt/b"},
 	}
 }

@@ -16,13 +16,15 @@ var (
 	commentLine     = regexp.MustCompile(`(?m)^[ \t]*[#;].*\n?`)
 	lineGoesOn      = regexp.MustCompile(`\\\r?\n`)
 	environmentFile = regexp.MustCompile(`(?m)^[ \t]*EnvironmentFile[ \t]*=[ \t]*["']?-?([^\s"']+)`)
-	dataFolder      = mention(`ZENCRYPT_DATA`, `--data`)
-	backupFolder    = mention(`ZENCRYPT_BACKUP_TO`, `--output|-o`)
+	dataFolder      = mention(`ZENCRYPT_DATA`, `--data`, systemData)
+	backupFolder    = mention(`ZENCRYPT_BACKUP_TO`, `--output|-o`, systemBackups)
 )
 
-// mention finds what a variable or a flag is set to: in quotes as a whole, or its value, quoted or not.
-func mention(variable, flags string) *regexp.Regexp {
-	return regexp.MustCompile(`(?m)"(?:` + variable + `|` + flags + `)=([^"\n]+)"|(?:` + variable + `[ \t]*=|(?:^|[ \t"'])(?:` + flags + `)["']?[= \t])[ \t]*("[^"\n]+"|'[^'\n]+'|[^\s"']+)`)
+// mention finds what a variable or a flag is set to, in quotes as a whole, or its value, quoted or not; and what is bound over
+// the usual folder (BindPaths=).
+func mention(variable, flags, usual string) *regexp.Regexp {
+	return regexp.MustCompile(`(?m)"(?:` + variable + `|` + flags + `)=([^"\n]+)"|(?:` + variable + `[ \t]*=|(?:^|[ \t"'])(?:` + flags + `)["']?[= \t])[ \t]*("[^"\n]+"|'[^'\n]+'|[^\s"']+)` +
+		`|(/[^\s:"'=]*):` + usual + `(?:[\s:/"']|$)`)
 }
 
 // serviceData lists where the data of the services of the system below root may lie: each folder that one of our units, what
@@ -62,7 +64,7 @@ func mentioned(root string, what *regexp.Regexp, usual string) (dirs []string) {
 // foldersIn lists what one file names.
 func foldersIn(file string, what *regexp.Regexp) (dirs []string) {
 	for _, m := range what.FindAllStringSubmatch(saidIn(file), -1) {
-		dir := strings.Trim(m[1]+m[2], `"'`)
+		dir := strings.Trim(m[1]+m[2]+m[3], `"'`)
 		if filepath.IsAbs(dir) {
 			dir = filepath.Clean(dir) // as the server does
 		}
