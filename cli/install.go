@@ -172,8 +172,10 @@ func (in *installer) makeKey() error {
 		in.already("server key %s, fingerprint %s", systemSecrets+"/"+secrets.KeyFile, ring.Active.Fingerprint)
 		return nil
 	}
-	if models.Exists(in.path(systemData)) {
-		return fmt.Errorf("find server key: there is a database in %s but no %s in %s. Put the key back that was used with it", systemData, secrets.KeyFile, systemSecrets)
+	for _, dir := range append(serviceData(in.root), systemData) {
+		if models.Exists(in.path(dir)) {
+			return fmt.Errorf("find server key: there is a database in %s but no %s in %s. Put the key back that was used with it", dir, secrets.KeyFile, systemSecrets)
+		}
 	}
 	return in.step(func() error {
 		ring, err := secrets.Create(in.path(systemSecrets))

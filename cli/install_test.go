@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -145,56 +146,180 @@ func TestUninstall_Purge(t *testing.T) {
 	}
 }
 
-// TestUninstall_PurgeElsewhere: data that lies elsewhere stays, and with it the keys that open it and what names it, also
-// when it is asked again; data below the usual folder does not.
-func TestUninstall_PurgeElsewhere(t *testing.T) {
-	key, inside, drop := systemSecrets+"/"+secrets.KeyFile, systemData+"/data/zencrypt.db", localUnits+"/"+unitName+".d/override.conf"
-	for name, tt := range map[string]struct {
-		env, drop string
-		link      bool
-		stays     string
-	}{
-		"Settings": {env: "ZENCRYPT_DATA=/srv/zen\n", stays: "/srv/zen"},
-		"Indented": {env: "# a line\n  ZENCRYPT_DATA=\"/srv/zen/\"\n", stays: "/srv/zen"},
-		"DropIn":   {drop: "[Service]\nEnvironment=A=b \"ZENCRYPT_DATA=/srv/zen\"\n", stays: "/srv/zen"},
-		"Both":     {env: "ZENCRYPT_DATA=/srv/zen\n", drop: "[Service]\nEnvironment=ZENCRYPT_DATA=/srv/other\n", stays: "/srv/zen"},
-		"Link":     {link: true, stays: "/srv/zen"},
-		"Below":    {env: "ZENCRYPT_DATA=" + systemData + "/data\n"},
-		"Slash":    {env: "ZENCRYPT_DATA=" + systemData + "/\n"},
-		"Unset":    {env: "#ZENCRYPT_DATA=/srv/zen\n"},
+// aPurge is a system that is purged, and what is to be left of it.
+type aPurge struct {
+	files  map[string]string // beside key, program, a database in /srv/zen, and, unless none, one in the usual folder
+	none   bool
+	links  map[string]string // instead of what is there
+	stays  string            // the data that stays is told so; "": it goes
+	backup string            // the backups that stay, likewise
+}
+
+// purges are taken off by the command and by the package's script alike.
+func purges() map[string]aPurge {
+	const drop, unit, inside = localUnits + "/" + unitName + ".d/override.conf", localUnits + "/" + unitName, systemData + "/data"
+	none := "no database in " + systemData
+	file := func(path, text string) map[string]string { return map[string]string{path: text} }
+	return map[string]aPurge{
+		"Ordinary":    {files: file(systemEnv, "ZENCRYPT_GUESTS=off\n")},
+		"Slash":       {files: file(systemEnv, "ZENCRYPT_DATA="+systemData+"/\n")},
+		"Unset":       {files: file(systemEnv, "#ZENCRYPT_DATA=/srv/zen\n ; ZENCRYPT_DATA=/srv/zen\n")},
+		"Below":       {none: true, files: map[string]string{systemEnv: "ZENCRYPT_DATA=" + inside + "\n", inside + "/zencrypt.db": "x"}},
+		"NeverMade":   {none: true},
+		"Settings":    {files: file(systemEnv, "ZENCRYPT_DATA=/srv/zen\n"), stays: "/srv/zen"},
+		"Indented":    {files: file(systemEnv, "# a line\n  ZENCRYPT_DATA=\"/srv/zen/\"\n"), stays: "/srv/zen"},
+		"Spaces":      {files: file(systemEnv, "ZENCRYPT_DATA = /srv/zen\n"), stays: "/srv/zen"},
+		"DotDot":      {files: file(systemEnv, "ZENCRYPT_DATA="+systemData+"/../../../srv/zen\n"), stays: "/srv/zen"},
+		"DropIn":      {files: file(drop, "[Service]\nEnvironment=A=b \"ZENCRYPT_DATA=/srv/zen\"\n"), stays: "/srv/zen"},
+		"DropInApart": {files: file(drop, "[Service]\nEnvironment = A=b ZENCRYPT_DATA=/srv/zen C=d\n"), stays: "/srv/zen"},
+		"Both":        {files: map[string]string{systemEnv: "ZENCRYPT_DATA=/srv/zen\n", drop: "[Service]\nEnvironment=ZENCRYPT_DATA=/srv/other\n"}, stays: "/srv/zen"},
+		"File":        {files: map[string]string{drop: "[Service]\nEnvironmentFile=-/etc/more.env\n", "/etc/more.env": "ZENCRYPT_DATA=/srv/zen"}, stays: "/srv/zen"},
+		"Flag":        {files: file(drop, "[Service]\nExecStart=\nExecStart=/usr/local/bin/zencrypt serve --data /srv/zen\n"), stays: "/srv/zen"},
+		"FlagGoesOn":  {files: file(drop, "[Service]\nExecStart=\nExecStart=/usr/local/bin/zencrypt serve \\\n# where\n--data=/srv/zen\n"), stays: "/srv/zen"},
+		"Bound":       {files: file(drop, "[Service]\nBindPaths=/mnt/x -/srv/zen:"+systemData+"\n"), stays: "/srv/zen"},
+		"Unit":        {none: true, files: file(unit, "[Service]\nExecStart=/usr/bin/zencrypt serve --data /srv/zen"), stays: "/srv/zen"},
+		"OtherUnit":   {files: file(localUnits+"/zencrypt-second.service", "[Service]\nExecStart=/usr/bin/zencrypt serve --data \"/srv/zen\"\n"), stays: "/srv/zen"},
+		"Link":        {none: true, links: map[string]string{systemData: "/srv/zen"}, stays: "/srv/zen"},
+		"LinkBelow":   {files: file(systemEnv, "ZENCRYPT_DATA="+inside+"\n"), links: map[string]string{inside: "/srv/zen"}, stays: "/srv/zen"},
+		"LinkBack":    {files: file(systemEnv, "ZENCRYPT_DATA=/srv/back\n"), links: map[string]string{"/srv/back": systemData}, stays: "/srv/back"},
+		"NotMounted":  {none: true, files: file(systemData+"/lost+found/x", ""), stays: none},
+		"BelowAway":   {files: file(systemEnv, "ZENCRYPT_DATA="+inside+"\n"), stays: none + "/data"},
+		"LinkedFile":  {none: true, files: file(systemData+"/x", ""), links: map[string]string{systemData + "/zencrypt.db": "/srv/zen/zencrypt.db"}, stays: none},
+		"Backups":     {files: file(systemBackups+"/b.tar", "x"), backup: systemBackups},
+		"BackupsAway": {files: file(systemEnv, "ZENCRYPT_BACKUP_TO=/mnt/b\n"), backup: "/mnt/b"},
+		"Unbound":     {files: file(drop, "[Service]\nBindPaths=/mnt/x:/mnt/y:rbind /srv/zen:"+systemData+"2\n")},
+		"BackupsTied": {files: file(drop, "[Service]\nBindPaths=/mnt/b:"+systemBackups+":rbind"), backup: "/mnt/b"},
+		"BackupsFlag": {files: file(localUnits+"/"+backupUnit+".d/o.conf", "[Service]\nExecStart=\nExecStart=/usr/bin/zencrypt backup -o /mnt/b\n"), backup: "/mnt/b"},
+	}
+}
+
+// system is one with these files and links in it, key and program aside.
+func (p aPurge) system(t *testing.T, files ...string) (*installer, *bytes.Buffer) {
+	t.Helper()
+	in, said := systemBelow(t, files...)
+	for path, text := range p.files {
+		if err := os.MkdirAll(filepath.Dir(in.path(path)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(in.path(path), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, to := range p.links {
+		if err := os.MkdirAll(filepath.Dir(in.path(path)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, in.path(path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return in, said
+}
+
+// openToAll opens the test's own folder around root, and tells whether those around that are open.
+func openToAll(t *testing.T, root string) bool {
+	t.Helper()
+	if err := os.Chmod(filepath.Dir(root), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for dir := filepath.Dir(root); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode()&0o001 == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// TestUninstall_PurgeKeeps: data that lies elsewhere or can't be seen stays as it is, and with it, as with backups, the keys
+// that open it and what names it, also when it is asked again. All else goes.
+func TestUninstall_PurgeKeeps(t *testing.T) {
+	const key, database, other = systemSecrets + "/" + secrets.KeyFile, systemData + "/zencrypt.db", "/srv/zen/zencrypt.db"
+	runs := map[string]int{"Command": 2, "Package": 1} // dpkg purges once
+	for by, purge := range map[string]func(t *testing.T, in *installer) error{
+		"Command": func(_ *testing.T, in *installer) error { return (&uninstallCmd{Purge: true}).takeOff(in) },
+		"Package": func(t *testing.T, in *installer) error {
+			text, err := os.ReadFile("../deploy/debian/postrm")
+			if err != nil {
+				t.Fatal(err)
+			}
+			script := exec.Command("sh", "-s", "purge")
+			script.Dir, script.Stdin, script.Stdout, script.Stderr = in.root, bytes.NewReader(text), in.out, in.out
+			script.Env = []string{"PATH=" + os.Getenv("PATH"), "DPKG_ROOT=" + in.root}
+			if os.Geteuid() == 0 && openToAll(t, in.root) { // a mistake in it is not to reach this machine
+				hand(t, in.root)
+				script.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+			}
+			return script.Run()
+		},
 	} {
+		for name, tt := range purges() {
+			t.Run(by+"/"+name, func(t *testing.T) {
+				there := []string{key, key + ".1", other, installedBinary}
+				if !tt.none {
+					there = append(there, database)
+				}
+				in, said := tt.system(t, there...)
+				for range runs[by] {
+					if err := purge(t, in); err != nil {
+						t.Fatalf("%v\n%s", err, said)
+					}
+				}
+				any := tt.stays != "" || tt.backup != ""
+				want := map[string]bool{key: any, key + ".1": any, other: true, database: !tt.none && tt.stays != ""}
+				for path := range tt.files {
+					want[path] = any
+					if path == systemData || strings.HasPrefix(path, systemData+"/") {
+						want[path] = tt.stays != ""
+					}
+				}
+				for path := range tt.links {
+					want[path] = true
+				}
+				for path, want := range want {
+					if in.exists(path) != want {
+						t.Errorf("%s is there: %t", path, !want)
+					}
+				}
+				if in.exists(systemData) && tt.stays == "" {
+					t.Errorf("%s is there", systemData)
+				}
+				if !strings.Contains(said.String(), tt.stays) || !strings.Contains(said.String(), tt.backup) || strings.Contains(said.String(), "When nothing of it is needed any more") != any {
+					t.Errorf("of what stays it says:\n%s", said)
+				}
+			})
+		}
+	}
+}
+
+// TestUninstall_Confirm: who purges is told before what goes and what stays.
+func TestUninstall_Confirm(t *testing.T) {
+	database := systemData + "/zencrypt.db"
+	for want, files := range map[string][]string{
+		"no password opens a backup: keep a copy first. Nothing brings them back.": {database},
+		systemBackups + " stays, with the server key that opens them.":             {database, systemBackups + "/b.tar"},
+		systemData + " stays, with server key and settings.":                       {systemData + "/x", systemBackups + "/b.tar"},
+	} {
+		in, _ := systemBelow(t, files...)
+		var said bytes.Buffer
+		if err := confirmPurge(&env{stdin: strings.NewReader("yes\n"), stderr: &said}, in); err == nil || !strings.Contains(said.String(), want) {
+			t.Errorf("%v; want %q in\n%s", err, want, said.String())
+		}
+	}
+}
+
+// TestInstaller_MakeKey: no key is made beside data that another one belongs to, wherever it lies.
+func TestInstaller_MakeKey(t *testing.T) {
+	for name, tt := range purges() {
 		t.Run(name, func(t *testing.T) {
-			in, said := systemBelow(t, key, key+".1", "/srv/zen/zencrypt.db", systemEnv, drop, installedBinary)
-			if tt.link {
-				if err := os.MkdirAll(in.path(filepath.Dir(systemData)), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.Symlink("/srv/zen", in.path(systemData)); err != nil {
-					t.Fatal(err)
-				}
-			} else if err := os.MkdirAll(in.path(filepath.Dir(inside)), 0o700); err != nil {
-				t.Fatal(err)
-			} else if err := os.WriteFile(in.path(inside), nil, 0o600); err != nil {
-				t.Fatal(err)
+			at := systemData
+			if strings.HasPrefix(tt.stays, "/") && len(tt.links) == 0 {
+				at = tt.stays
 			}
-			for path, text := range map[string]string{systemEnv: tt.env, drop: tt.drop} {
-				if err := os.WriteFile(in.path(path), []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for range 2 {
-				if err := (&uninstallCmd{Purge: true}).takeOff(in); err != nil {
-					t.Fatal(err)
-				}
-			}
-			stays := tt.stays != ""
-			for path, want := range map[string]bool{"/srv/zen/zencrypt.db": true, key: stays, key + ".1": stays, systemEnv: stays, drop: stays, inside: false, systemData: tt.link, installedBinary: false} {
-				if in.exists(path) != want {
-					t.Errorf("%s is there: %t", path, !want)
-				}
-			}
-			if got := strings.Contains(said.String(), "Kept: "+tt.stays+", "+key); got != stays {
-				t.Errorf("of what stays it says:\n%s", said)
+			tt.links = nil
+			in, said := tt.system(t, at+"/zencrypt.db")
+			err := in.makeKey()
+			if err == nil || !strings.Contains(err.Error(), "there is a database in "+at) || in.exists(systemSecrets) {
+				t.Errorf("it says %v\n%s", err, said)
 			}
 		})
 	}

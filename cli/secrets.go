@@ -46,8 +46,10 @@ func (p keyPlace) loadKeys() (ring *secrets.Keyring, dir string, found bool, err
 	if !found && p.config().SecretsAt() == "" && unitFile(p.Root) != "" && (p.Root != "" || os.Geteuid() == 0) {
 		dir = filepath.Join(p.Root, systemSecrets) // the installed service has its keys from nowhere else
 		// Its data may be another folder than the one that is named here: a new key beside that would open nothing.
-		if theirs := p.serviceData(); models.Exists(theirs) && absolute(theirs) != absolute(p.Data) {
-			return nil, dir, false, fmt.Errorf("find server key: there is a database of the installed service in %s but no %s in %s. Put the key back that was used with it; if it is gone for good, name that folder with --data", theirs, secrets.KeyFile, dir)
+		for _, theirs := range p.serviceData() {
+			if models.Exists(theirs) {
+				return nil, dir, false, fmt.Errorf("find server key: there is a database of the installed service in %s but no %s in %s. Put the key back that was used with it; if it is gone for good, name that folder with --data", theirs, secrets.KeyFile, dir)
+			}
 		}
 	}
 	if (config.Config{Data: p.Data}).InData(dir) {
@@ -63,10 +65,16 @@ func (p keyPlace) loadKeys() (ring *secrets.Keyring, dir string, found bool, err
 	return ring, dir, true, err
 }
 
-// serviceData is where the installed service has its data.
-func (p keyPlace) serviceData() string {
-	dir := settingOf(filepath.Join(p.Root, systemEnv), "ZENCRYPT_DATA", systemData)
-	return filepath.Join(p.Root, dir)
+// serviceData is where the installed service may have its data, nothing when that is what is named here.
+func (p keyPlace) serviceData() (dirs []string) {
+	for _, dir := range serviceData(p.Root) {
+		dir = filepath.Join(p.Root, dir)
+		if absolute(dir) == absolute(p.Data) {
+			return nil
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs
 }
 
 // needKeys is loadKeys for commands that can do nothing without.

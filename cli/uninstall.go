@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -25,8 +24,11 @@ func (uninstallCmd) Help() string {
 data in ` + systemData + `, the server key in ` + systemSecrets + ` and the settings stay, unless --purge is given, which
 cannot be taken back. So do changes made with 'systemctl edit'. Backups in ` + systemBackups + ` stay in any case.
 
-Data that lies elsewhere, by ZENCRYPT_DATA or because ` + systemData + ` is a link, --purge leaves alone, with the server key
-that opens it, the settings that name it and the user whose it is. A folder that a volume is mounted on is emptied.
+--purge deletes data only where it sees it: when a unit, a drop-in or the settings name another folder, a link leads away from
+` + systemData + `, or no database is in it, the data stays, with the server key that opens it, the settings that name it and the
+user whose it is. Key, settings and user stay for backups too, while there are any in ` + systemBackups + ` or the
+settings name another folder for them; for other backups keep a copy of the key first. What stays is told, and how to remove
+it. A folder that a volume is mounted on is emptied.
 
 ` + exitCodes
 }
@@ -51,8 +53,8 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 		return err
 	}
 	packaged := c.Packaged || in.packaged()
-	elsewhere := in.dataElsewhere()
-	paths, err := in.leftBehind(c.Purge, packaged, elsewhere != "")
+	stays := in.staying()
+	paths, err := in.leftBehind(c.Purge, packaged, stays)
 	failed := []error{err}
 	for _, path := range paths {
 		failed = append(failed, in.remove(path))
@@ -63,23 +65,26 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 	if in.live {
 		failed = append(failed, in.run("systemctl", "daemon-reload"))
 	}
-	if c.Purge && elsewhere == "" && in.has("/etc/passwd", systemUser) {
+	if c.Purge && !stays.any() && in.has("/etc/passwd", systemUser) {
 		args := []string{systemUser}
 		if in.root != "" {
 			args = append([]string{"--root", in.root}, args...)
 		}
 		failed = append(failed, in.run("userdel", args...))
 	}
-	if elsewhere != "" || !c.Purge {
-		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s.", cmp.Or(elsewhere, systemData), systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser)
-		switch {
-		case elsewhere == "" && c.Packaged: // on its way out
-			fmt.Fprintln(in.out, " 'apt purge zencrypt' deletes them.")
-		case elsewhere == "":
-			fmt.Fprintln(in.out, " 'zencrypt uninstall --purge' deletes them.")
-		default:
-			fmt.Fprintln(in.out, " The data lies outside of "+systemData+": remove it yourself, and then these.")
+	switch {
+	case stays.data != "" || c.Purge && stays.any():
+		stays.tell(in)
+	case !c.Purge:
+		purge := "zencrypt uninstall --purge"
+		if c.Packaged { // this program is on its way out
+			purge = "apt purge zencrypt"
 		}
+		what := "them"
+		if stays.backups != "" {
+			what = "the data, and the rest when there are no backups any more in " + stays.backups
+		}
+		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s. '%s' deletes %s.\n", systemData, systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser, purge, what)
 	}
 	if packaged && !c.Packaged {
 		fmt.Fprintln(in.out, "The program and its units belong to a package, which 'apt remove zencrypt' takes off.")
@@ -112,68 +117,50 @@ func (in *installer) stop() error {
 	return nil
 }
 
-// dataElsewhere is the folder of the data where that is not the unit's or one below, else "": by the settings, by an
-// operator's drop-in, or as what the unit's folder is a link to.
-func (in *installer) dataElsewhere() string {
-	if to, err := os.Readlink(in.path(systemData)); err == nil {
-		return to
-	}
-	dir := systemData
-	drops, _ := filepath.Glob(in.path(localUnits + "/" + unitName + ".d/*.conf"))
-	for _, drop := range drops {
-		text, _ := os.ReadFile(drop)
-		for _, line := range serviceSettings(string(text))["Environment"] {
-			for _, set := range strings.Fields(line) {
-				if name, value, _ := strings.Cut(strings.Trim(set, `"'`), "="); name == "ZENCRYPT_DATA" {
-					dir = value
-				}
-			}
-		}
-	}
-	dir = filepath.Clean(settingOf(in.path(systemEnv), "ZENCRYPT_DATA", dir)) // which wins, as in systemd
-	if dir == systemData || strings.HasPrefix(dir, systemData+"/") {
-		return ""
-	}
-	return dir
-}
-
 // leftBehind lists what is to be removed: the keys first, since without them the rest is worth less to whoever finds it,
-// and the program last, so that it can be asked again. Data that stays keeps its keys, without which no password opens it, and
-// what names it, so that it is not forgotten when this is run again. An error leaves out keys alone.
-func (in *installer) leftBehind(purge, packaged, dataStays bool) (paths []string, err error) {
-	switch {
-	case purge && dataStays:
-		if info, err := os.Lstat(in.path(systemData)); err == nil && info.IsDir() {
-			paths = append(paths, systemData)
-		}
-	case purge:
+// and the program last, so that it can be asked again. What names data that stays does too, so that it is not forgotten when
+// this is run again. An error leaves out keys alone.
+func (in *installer) leftBehind(purge, packaged bool, stays staying) (paths []string, err error) {
+	if purge && !stays.any() {
 		var keys []string
 		keys, err = filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + "*"))
 		for _, key := range keys { // others may have secrets there too
 			paths = append(paths, systemSecrets+"/"+filepath.Base(key))
 		}
-		paths = append(paths, systemData, systemEnv)
+	}
+	if purge && stays.data == "" {
+		paths = append(paths, systemData)
+	}
+	if purge && !stays.any() {
+		paths = append(paths, systemEnv)
 		for _, unit := range []string{unitName, socketUnit, backupUnit, backupTimer} { // what an operator added with systemctl edit
 			paths = append(paths, localUnits+"/"+unit+".d")
 		}
 	}
 	paths = append(paths, keysDropIn)
-	if !packaged {
-		paths = append(paths, localUnits+"/"+unitName, localUnits+"/"+socketUnit, localUnits+"/"+backupUnit, localUnits+"/"+backupTimer, installedBinary)
+	if packaged {
+		return paths, err
 	}
-	return paths, err
+	for _, unit := range []string{unitName, socketUnit, backupUnit, backupTimer} {
+		if path := localUnits + "/" + unit; !in.namesOtherData(path) {
+			paths = append(paths, path)
+		}
+	}
+	return append(paths, installedBinary), err
 }
 
 // confirmPurge asks for a word that nobody types by habit.
 func confirmPurge(e *env, in *installer) error {
-	what := fmt.Sprintf("This deletes every account, file and key of the server in %s and its server key.", in.path(systemData))
-	if elsewhere := in.dataElsewhere(); elsewhere != "" {
-		what = fmt.Sprintf("This removes the server, and deletes what is in %s. The data in %s stays, with its server key and settings.", in.path(systemData), elsewhere)
-		if _, err := os.Readlink(in.path(systemData)); err == nil {
-			what = fmt.Sprintf("This removes the server. The data in %s stays, with its server key and settings.", elsewhere)
-		}
+	stays := in.staying()
+	data := in.path(systemData)
+	what := fmt.Sprintf("This deletes every account, file and key of the server in %s and its server key, without which no password opens a backup: keep a copy first. Nothing brings them back.", data)
+	switch {
+	case stays.data != "":
+		what = fmt.Sprintf("This removes the server. %s stays, with server key and settings. %s", stays.data, stays.why)
+	case stays.backups != "":
+		what = fmt.Sprintf("This deletes every account, file and key of the server in %s. Nothing but the backups brings them back: %s stays, with the server key that opens them.", data, stays.backups)
 	}
-	fmt.Fprintf(e.stderr, "%s Nothing brings them back.\nType delete to go on: ", what)
+	fmt.Fprintf(e.stderr, "%s\nType delete to go on: ", what)
 	line, err := typedLine(e.stdin)
 	if err != nil || strings.TrimSpace(string(line)) != "delete" {
 		return errors.New("nothing was deleted")

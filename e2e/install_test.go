@@ -92,7 +92,7 @@ func TestBulkInstall(t *testing.T) {
 		return root
 	}
 	const timer = "etc/systemd/system/timers.target.wants/zencrypt-backup.timer"
-	const key, env, data = "etc/secrets/zencrypt_key", "etc/zencrypt.env", "var/lib/zencrypt"
+	const key, env, data, backups = "etc/secrets/zencrypt_key", "etc/zencrypt.env", "var/lib/zencrypt", "var/lib/zencrypt-backup"
 	edits := []string{"etc/systemd/system/zencrypt.service.d/override.conf", "etc/systemd/system/zencrypt-backup.service.d/override.conf"}
 	there := func(t *testing.T, root string, want bool, paths ...string) {
 		t.Helper()
@@ -122,6 +122,29 @@ func TestBulkInstall(t *testing.T) {
 			t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 		}
 		if err := os.WriteFile(filepath.Join(dir, "zencrypt.db"), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	backup := func(t *testing.T, root string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Join(root, backups), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, backups, "b.tar"), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The data is there again, as from a backup that was put back first.
+	withoutBackup := func(t *testing.T, root string) {
+		t.Helper()
+		err := os.RemoveAll(filepath.Join(root, backups))
+		if err == nil {
+			err = os.MkdirAll(filepath.Join(root, data), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(root, data, "zencrypt.db"), []byte("x"), 0o600)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -197,6 +220,15 @@ func TestBulkInstall(t *testing.T) {
 		there(t, root, true, slices.Concat(edits, []string{key, env, data})...)
 		there(t, root, false, "etc/systemd/system/zencrypt.service.d/keys.conf", "usr/local/bin/zencrypt", "etc/systemd/system/zencrypt.service", "etc/systemd/system/zencrypt-backup.service", "etc/systemd/system/zencrypt-backup.timer", wanted,
 			socket, "etc/systemd/system/zencrypt.socket")
+		// Backups keep their key and their owner until they are gone.
+		backup(t, root)
+		install("uninstall", "--purge", "--yes")
+		there(t, root, true, slices.Concat(edits, []string{key, key + ".1", env, backups + "/b.tar"})...)
+		there(t, root, false, data+"/zencrypt.db")
+		if !user(root) {
+			t.Error("the user went before the backups")
+		}
+		withoutBackup(t, root)
 		install("uninstall", "--purge", "--yes")
 		there(t, root, false, filepath.Dir(edits[0]), filepath.Dir(edits[1]), key, key+".1", env, data+"/zencrypt.db")
 		if user(root) {
@@ -259,6 +291,14 @@ func TestBulkInstall(t *testing.T) {
 			t.Error("installing again changed the server key")
 		}
 		volume(t, root)
+		backup(t, root)
+		if said := inRoot(t, root, "dpkg", "-P", "zencrypt"); !strings.Contains(said, "the backups in /"+backups+" ") || !user(root) {
+			t.Errorf("the user is there: %t; it says\n%s", user(root), said)
+		}
+		there(t, root, true, key, env, backups+"/b.tar")
+		there(t, root, false, data+"/zencrypt.db")
+		withoutBackup(t, root)
+		inRoot(t, root, "dpkg", "-i", "/zencrypt.deb")
 		inRoot(t, root, "dpkg", "-P", "zencrypt")
 		there(t, root, false, key, env, data+"/zencrypt.db", filepath.Dir(edits[1]), wanted, timer)
 		if user(root) {

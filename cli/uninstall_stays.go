@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"zencrypt/secrets"
+)
+
+// staying is what a purge leaves alone. With either of them stay the server keys, without which no password opens it, the
+// settings that name it and the user whose it is: the number of a user that is gone goes to the next one.
+type staying struct {
+	data, why string // the data, when it is not surely where it is looked for; "": it goes
+	backups   string // "": there are none
+}
+
+func (s staying) any() bool { return s.data != "" || s.backups != "" }
+
+// staying decides before anything is deleted, and in doubt for what can't be brought back: data goes only where nothing
+// names another folder, no link leads away, and its database was seen; or where the folder was never made.
+func (in *installer) staying() (s staying) {
+	var outside []string
+	for _, dir := range serviceData(in.root) {
+		if to := in.leadsOut(dir); to != "" {
+			outside = append(outside, to)
+		} else if in.exists(systemData) && !in.holdsDatabase(dir) {
+			s = staying{data: dir, why: "There is no database in " + dir + ": the data may lie elsewhere, as on a volume that is not mounted."}
+		}
+	}
+	if len(outside) > 0 {
+		s = staying{data: strings.Join(outside, ", "), why: "The data lies outside of " + systemData + "."}
+	}
+	var backups []string
+	for _, dir := range mentioned(in.root, backupFolder, systemBackups) {
+		if dir != systemBackups { // it may be mounted at night alone
+			backups = append(backups, dir)
+		}
+	}
+	if list, err := os.ReadDir(in.path(systemBackups)); len(list) > 0 || err != nil && in.exists(systemBackups) {
+		backups = append(backups, systemBackups)
+	}
+	s.backups = strings.Join(backups, ", ")
+	return s
+}
+
+// leadsOut is where a folder lies when that is outside of the usual one, by its name or by a link on the way, else "".
+func (in *installer) leadsOut(dir string) string {
+	if dir != systemData && !strings.HasPrefix(dir, systemData+"/") {
+		return dir
+	}
+	for at := dir; at != filepath.Dir(systemData); at = filepath.Dir(at) {
+		if to, err := os.Readlink(in.path(at)); err == nil {
+			return to
+		}
+	}
+	return ""
+}
+
+// namesOtherData tells whether a unit was written anew with another folder, as by systemctl edit --full.
+func (in *installer) namesOtherData(unit string) bool {
+	return slices.ContainsFunc(foldersIn(in.path(unit), dataFolder), func(dir string) bool { return dir != systemData })
+}
+
+// holdsDatabase tells whether the database itself lies in a folder, and no link to it. In a dry run it may be hidden.
+func (in *installer) holdsDatabase(dir string) bool {
+	info, err := os.Lstat(in.path(dir + "/zencrypt.db"))
+	return err == nil && info.Mode().IsRegular() || in.dry && errors.Is(err, fs.ErrPermission)
+}
+
+// tell says what stays and why, and how the rest of it goes.
+func (s staying) tell(in *installer) {
+	var list []string
+	if s.data != "" {
+		list = append(list, s.data)
+		if s.data != systemData && in.exists(systemData) {
+			list = append(list, systemData)
+		}
+		if unit := localUnits + "/" + unitName; in.namesOtherData(unit) {
+			list = append(list, unit)
+		}
+	}
+	if s.backups != "" {
+		list = append(list, s.backups)
+	}
+	key := systemSecrets + "/" + secrets.KeyFile
+	if ring, err := secrets.Load(in.path(systemSecrets), secrets.LoadOptions{AllowShared: true}); err == nil {
+		key += " (fingerprint " + ring.Active.Fingerprint + ")"
+	}
+	fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s.", strings.Join(list, ", "), key, systemEnv, systemUser)
+	if s.why != "" {
+		fmt.Fprint(in.out, " "+s.why)
+	}
+	if s.backups != "" {
+		fmt.Fprint(in.out, " The backups open by password with this server key alone, and belong to that user.")
+	}
+	below := ""
+	if in.root != "" {
+		below = " --root " + in.root
+	}
+	fmt.Fprintf(in.out, "\nWhen nothing of it is needed any more, remove what lies there yourself, and then: rm -rf %s* %s %s.* %s.*; userdel%s %s\n",
+		in.path(systemSecrets+"/"+secrets.KeyFile), in.path(systemEnv), in.path(localUnits+"/zencrypt"), in.path(localUnits+"/zencrypt-backup"), below, systemUser)
+}
