@@ -59,6 +59,9 @@ what leaves the machine. The private key for it belongs on another machine.
 }
 
 func (c *backupCmd) Run(e *env) error {
+	for _, name := range config.Unknown(os.Environ()) { // such as one that was to name the recipients
+		e.warn(name + " is no setting and changes nothing")
+	}
 	seal, err := c.seal(e)
 	if err != nil {
 		return err

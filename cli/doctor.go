@@ -118,6 +118,7 @@ func (c *doctorCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	v.tells = slices.ContainsFunc(some, func(k check) bool { return k.name == "database" })
 	bad, code := 0, exitDone
 	for _, k := range some {
 		v.found = nil

@@ -32,6 +32,7 @@ type visit struct {
 	pid     int  // its process, 0 where that can't be told
 	now     time.Time
 	found   []diagnosis
+	tells   bool // what is bad about the database is told by a check of its own
 
 	inspected *models.Inspection
 }
@@ -48,6 +49,15 @@ func (v *visit) note(do, format string, args ...any) {
 
 func (v *visit) bad(do, format string, args ...any) {
 	v.add(diagnosis{Level: levelBad, Text: fmt.Sprintf(format, args...), Do: do})
+}
+
+// untold says what can't be known, since the database is not to be read. Why stands with its own check.
+func (v *visit) untold(what string) {
+	say, do := v.bad, "zencrypt doctor --check database"
+	if v.tells {
+		say, do = v.note, "see what is bad about the database"
+	}
+	say(do, "%s can't be told: the database can't be read, or not by this version", what)
 }
 
 func (v *visit) path(p string) string { return filepath.Join(v.root, p) }

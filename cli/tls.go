@@ -175,7 +175,8 @@ func toHTTPS(origin string) http.Handler {
 }
 
 // certFiles are a certificate chain and its key in PEM, as a program such as certbot renews them. A pair that
-// cannot be read while the server runs leaves the one it has, and is logged at most once a minute.
+// cannot be read while the server runs leaves the one it has, and is logged at most once a minute; one that browsers refuse
+// is served, and logged once an hour.
 type certFiles struct {
 	cert, key string
 	origin    string // what browsers ask for
@@ -185,6 +186,7 @@ type certFiles struct {
 	mu      sync.Mutex
 	looked  time.Time
 	said    time.Time
+	warned  time.Time
 	stamp   string
 	current *tls.Certificate
 }
@@ -201,6 +203,10 @@ func (c *certFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		case err != nil && now.Sub(c.said) >= time.Minute:
 			c.said = now
 			c.log.Error("the certificate files can't be read; the certificate from before is served until they can", "until", c.current.Leaf.NotAfter.UTC().Format(time.RFC3339), "error", err.Error())
+		}
+		if why := c.amiss(c.current.Leaf); why != nil && now.Sub(c.warned) >= time.Hour {
+			c.warned = now
+			c.log.Warn("browsers will refuse the certificate, which is served as it is: have it renewed for the name that people type", "file", c.cert, "error", why.Error())
 		}
 	}
 	return c.current, nil
@@ -223,9 +229,7 @@ func (c *certFiles) load() error {
 		return fmt.Errorf("read certificate %s with key %s: %w", c.cert, c.key, err)
 	}
 	c.current, c.stamp = &pair, stamp // a pair that does not fit is read again: its other half comes next
-	if why := c.amiss(pair.Leaf); why != nil {
-		c.log.Warn("browsers will refuse the certificate, which is served as it is: have it renewed for the name that people type", "file", c.cert, "error", why.Error())
-	}
+	c.warned = time.Time{}
 	return nil
 }
 

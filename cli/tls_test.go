@@ -116,6 +116,22 @@ func TestCertFiles_Amiss(t *testing.T) {
 	}
 }
 
+// TestCertFiles_Ends: one that ends while the server runs, since nothing renewed it, is told once an hour.
+func TestCertFiles_Ends(t *testing.T) {
+	dir, said, now := t.TempDir(), bytes.Buffer{}, time.Unix(1e9, 0)
+	files := &certFiles{cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem"), origin: "https://zen.example", log: slog.New(slog.NewTextHandler(&said, nil)), now: func() time.Time { return now }}
+	writePair(t, files, 1)
+	for at, want := range []int{0, 0, 0, 1, 1, 2, 2, 3} { // each half hour; it ends with the second
+		if _, err := files.get(nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(said.String(), "it ended at"); got != want {
+			t.Errorf("told %d times after %d half hours, want %d", got, at, want)
+		}
+		now = now.Add(30 * time.Minute)
+	}
+}
+
 // writePair writes a certificate and its key.
 func writePair(t *testing.T, files *certFiles, serial int64) {
 	t.Helper()

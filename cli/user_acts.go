@@ -144,9 +144,10 @@ func (c *userQuotaCmd) Run(e *env) error {
 type userInviteCmd struct {
 	place    `embed:""`
 	answered `embed:""`
-	Uses     int    `name:"uses" default:"1" placeholder:"N" help:"Accounts that can be made with it, up to 1000."`
-	Days     int    `name:"days" default:"7" placeholder:"N" help:"Days for which it works, up to 90."`
-	Origin   string `name:"origin" env:"ZENCRYPT_ORIGIN" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address of the server, which the link begins with: the same as for 'serve'."`
+	Uses     int      `name:"uses" default:"1" placeholder:"N" help:"Accounts that can be made with it, up to 1000."`
+	Days     int      `name:"days" default:"7" placeholder:"N" help:"Days for which it works, up to 90."`
+	Origin   string   `name:"origin" env:"ZENCRYPT_ORIGIN" placeholder:"URL" help:"Address of the server, which the link begins with: the same as for 'serve'. Default: of --domain, or http://127.0.0.1:8080."`
+	Domain   []string `name:"domain" env:"ZENCRYPT_DOMAIN" placeholder:"NAME" help:"Name of the server, as for 'serve'."`
 }
 
 // Help is the long text of `zencrypt user invite --help`.
@@ -164,6 +165,11 @@ func (c *userInviteCmd) Run(e *env) error {
 	if c.Uses < 1 || c.Uses > models.MaxInvitationUses {
 		return &usageError{fmt.Errorf("invite: give --uses a number from 1 to %d", models.MaxInvitationUses)}
 	}
+	origin := config.Config{Origin: c.Origin, Domain: c.Domain}.Settled().Origin
+	if origin == "" {
+		origin = "http://127.0.0.1:8080"
+		e.warn("the link begins with an address that this machine alone knows. Elsewhere, type --origin https://NAME")
+	}
 	db, _, err := c.openExisting(e)
 	if err != nil {
 		return err
@@ -174,7 +180,7 @@ func (c *userInviteCmd) Run(e *env) error {
 		return explain(err)
 	}
 	c.recordAct(e, db, models.ActInvite, models.ID{})
-	link := strings.TrimSuffix(c.Origin, "/") + "/invite/" + token
+	link := strings.TrimSuffix(origin, "/") + "/invite/" + token
 	return c.answer(e, link, map[string]any{"link": link, "uses": iv.Uses, "expires": iv.Expires.UTC().Format(time.RFC3339)})
 }
 

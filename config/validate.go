@@ -117,8 +117,9 @@ func (c Config) checkTLS(p *problems) {
 			"give names of this server in the DNS, in lower case, such as zen.example")
 	}
 	if len(c.Domain) > 0 {
-		if o, err := url.Parse(c.Origin); err == nil && len(p.errs) == 0 {
-			p.check("Origin", slices.Contains(c.Domain, o.Hostname()), "name one of --domain: a certificate is got for those alone")
+		// A proxy in front may have another name, with a certificate of its own.
+		if o, err := url.Parse(c.Origin); err == nil && len(p.errs) == 0 && len(c.TrustedProxies) == 0 {
+			p.check("Origin", slices.Contains(c.Domain, o.Hostname()), "name one of --domain: a certificate is got for those alone. If a proxy in front has that name, name the proxy with --trusted-proxies")
 		}
 		u, err := url.Parse(c.ACMEDirectory)
 		p.check("ACMEDirectory", err == nil && u.Scheme == "https" && u.Host != "", "give the https:// address of an ACME directory")

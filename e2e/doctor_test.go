@@ -130,6 +130,11 @@ func TestDoctor(t *testing.T) {
 	}
 	has(t, found, "bad", "zencrypt.db can't be read")
 	has(t, found, "note", "whether server key", "when the last backup was made can't be told", "which can't be read")
+	for _, alone := range []string{"keys", "backup"} { // which nothing else explains then
+		if found, code := s.examine(nil, "--check", alone); code != 1 || len(found) != 1 || found[0].Level != "bad" {
+			t.Errorf("--check %s: exit %d, %+v", alone, code, found)
+		}
+	}
 	for _, f := range found {
 		if strings.Contains(f.Text, "no backup was made") || strings.Contains(f.Text, "no row names") || strings.Contains(f.Text, "knows no server key") {
 			t.Errorf("it says %q", f.Text)

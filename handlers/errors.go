@@ -63,8 +63,9 @@ func (c *core) fail(x *fiber.Ctx, err error) error {
 		}
 	}
 	status, p, retry := c.classify(x, err)
-	c.hits.note(status, err)
-	if status >= 500 && !models.ReadOnly(err) && !foreseen(err) { // of the first there is a line when it begins
+	foreseen := c.foreseen(err)
+	c.hits.note(status, err, foreseen)
+	if status >= 500 && !foreseen {
 		c.opt.Log.Error("request failed", "request", requestID(x), "route", routePattern(x), "error", errorClass(err))
 	}
 	c.refusals.add(status)
@@ -85,14 +86,18 @@ func (c *core) fail(x *fiber.Ctx, err error) error {
 	return c.render(x, status, sheet{Page: views.Page{Title: shown.Title, Narrow: shown.Typed == nil}}, views.ProblemPage(*shown))
 }
 
-// foreseen tells whether an error is a bound that holds, and no fault of the server: metrics count those, and a line for
-// each would let whoever runs into it fill the log.
-func foreseen(err error) bool {
+// foreseen tells whether an error is a bound that holds, or a server that is read-only, and no fault: metrics count those,
+// and a line for each would let whoever runs into it fill the log. There is a line when a server becomes read-only; what is
+// refused while it is not, as by a disk that can't be read, is a fault.
+func (c *core) foreseen(err error) bool {
 	var (
 		r    *refusal
 		busy *limits.BusyError
 	)
-	return errors.As(err, &r) || errors.As(err, &busy)
+	if models.ReadOnly(err) {
+		return c.db.Why() != ""
+	}
+	return errors.As(err, &r) || errors.As(err, &busy) || errors.Is(err, blobs.ErrSpoolFull) || errors.Is(err, blobs.ErrDisk)
 }
 
 func (c *core) classify(x *fiber.Ctx, err error) (int, trouble, time.Duration) {

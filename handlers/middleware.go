@@ -105,19 +105,24 @@ func (c *core) headers(h *fasthttp.ResponseHeader) {
 func (c *core) checkHost(x *fiber.Ctx) error {
 	host := strings.ToLower(string(x.Request().Host()))
 	for _, o := range c.opt.Origins {
-		if host == originHost(o) {
+		if isHost(host, o) {
 			return x.Next()
 		}
 	}
 	if p := x.Path(); p == "/healthz" || p == "/readyz" {
 		return x.Next() // probes ask by address
 	}
-	if m := x.Method(); (m == fiber.MethodGet || m == fiber.MethodHead) && slices.Contains(c.opt.Names, hostName(host)) {
+	if isGet(x) && slices.Contains(c.opt.Names, hostName(host)) {
 		return x.Redirect(c.opt.Origins[0]+orElse(localPath(x.OriginalURL()), "/"), fiber.StatusMovedPermanently)
 	}
 	x.Context().SetConnectionClose()
 	return refuse(fiber.StatusMisdirectedRequest, "errors.not-our-name",
 		"errors.not-our-name-detail", "errors.not-our-name-next")
+}
+
+// isGet: HEAD is answered as GET is, but for the body (RFC 9110, section 9.3.2).
+func isGet(x *fiber.Ctx) bool {
+	return x.Method() == fiber.MethodGet || x.Method() == fiber.MethodHead
 }
 
 // hostName is a Host header without its port.
@@ -126,6 +131,12 @@ func hostName(host string) string {
 		return name
 	}
 	return host
+}
+
+// isHost tells whether a Host header, in lower case, belongs to an origin. Some programs write the scheme's own port.
+func isHost(host, origin string) bool {
+	own := originHost(origin)
+	return host == own || strings.HasPrefix(origin, "https:") && host == own+":443" || strings.HasPrefix(origin, "http:") && host == own+":80"
 }
 
 // originHost is the Host header that belongs to an origin: browsers leave a scheme's own port out.
@@ -150,7 +161,7 @@ func (c *core) checkOrigin(x *fiber.Ctx) error {
 		// Browsers send Sec-Fetch-Site only to trustworthy origins; Origin stands in on plain http.
 		origin := strings.ToLower(x.Get(fiber.HeaderOrigin))
 		if origin != "" && slices.ContainsFunc(c.opt.Origins, func(o string) bool { return strings.ToLower(o) == origin }) &&
-			originHost(origin) == strings.ToLower(string(x.Request().Host())) {
+			isHost(strings.ToLower(string(x.Request().Host())), origin) {
 			return x.Next()
 		}
 	}
@@ -261,7 +272,7 @@ func (c *core) guard(need Access) fiber.Handler {
 // browsers fetch anew: where something was typed, the answer is 401 with that, to be sent again.
 func (c *core) askLogin(x *fiber.Ctx) error {
 	to := "/login"
-	if x.Method() == fiber.MethodGet && localPath(x.OriginalURL()) != "" && x.Path() != "/" {
+	if isGet(x) && localPath(x.OriginalURL()) != "" && x.Path() != "/" {
 		to += "?next=" + url.QueryEscape(x.OriginalURL())
 	}
 	x.Vary("HX-Request")

@@ -15,7 +15,9 @@ import (
 
 	"filippo.io/age"
 
+	"zencrypt/blobs"
 	"zencrypt/crypto/pgp"
+	"zencrypt/limits"
 	"zencrypt/models"
 )
 
@@ -106,6 +108,33 @@ func TestReadOnly_Routes(t *testing.T) {
 	person.get("/vault").want(t, 303)
 	if n := strings.Count(s.log.String(), `"level":"ERROR"`) + strings.Count(s.log.String(), `"level":"WARN"`); n > 0 {
 		t.Errorf("%d lines are not about requests: %s", n, s.log.String())
+	}
+}
+
+// TestReadOnly_Fault: a disk that can't be read makes no server read-only, and is a fault that has a line and an alarm. A
+// bound that holds, and a server that says that it is read-only, are none.
+func TestReadOnly_Fault(t *testing.T) {
+	s := newServer(t)
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "none", "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	unreadable := &models.Error{Code: models.Unavailable, Err: db.Ping()}
+	if !models.ReadOnly(unreadable) {
+		t.Fatalf("%v is of another kind", unreadable.Err)
+	}
+	if s.foreseen(unreadable) {
+		t.Error("what can't be read is taken for a server that is read-only")
+	}
+	for _, err := range []error{&refusal{}, &limits.BusyError{}, blobs.ErrSpoolFull} {
+		if !s.foreseen(err) {
+			t.Errorf("%v is a fault", err)
+		}
+	}
+	s.full(t)
+	if !s.foreseen(unreadable) {
+		t.Error("a read-only server's refusal is a fault")
 	}
 }
 

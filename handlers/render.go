@@ -58,7 +58,7 @@ func (c *core) page(x *fiber.Ctx, s sheet, status int) views.Page {
 	p.Guests, p.Register, p.PlainHTTP = c.opt.Guests, c.opt.Registration, c.plainHTTP()
 	p.Theme = c.themeOf(x)
 	p.Path = "/" + p.Active
-	if x.Method() == fiber.MethodGet {
+	if isGet(x) {
 		p.Path = x.Path()
 	}
 	return p

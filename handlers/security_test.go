@@ -254,7 +254,7 @@ func TestSecurity_Cookies(t *testing.T) {
 func TestSecurity_Host(t *testing.T) {
 	s := newServer(t, func(o *Options) { o.Origins = []string{"https://zen.example", "http://localhost:8080"} })
 	for host, want := range map[string]int{
-		"zen.example": 200, "ZEN.example": 200, "localhost:8080": 200,
+		"zen.example": 200, "ZEN.example": 200, "zen.example:443": 200, "localhost:8080": 200,
 		"zen.example:80": 421, "zen.example.": 421, "localhost": 421, "evil.example": 421, "zen.example.evil.example": 421,
 		"evil.zen.example": 421, "127.0.0.1": 421, "zen.example@evil.example": 421,
 	} {
@@ -433,6 +433,8 @@ func TestSecurity_Methods(t *testing.T) {
 		get, head := c.get(path(r)), c.do("HEAD", path(r), "", nil)
 		if want := r.Access == Public || r.Access == Guest; head.body != "" || head.StatusCode != get.StatusCode && (want || head.StatusCode != 405) {
 			t.Errorf("HEAD %s: %d with %d bytes, GET is %d", r.Path, head.StatusCode, len(head.body), get.StatusCode)
+		} else if want && (head.Header.Get("Location") != get.Header.Get("Location") || head.Header.Get("Content-Length") != strings.TrimPrefix(get.Header.Get("Content-Length"), "0")) {
+			t.Errorf("HEAD %s: %v, GET: %v", r.Path, head.Header, get.Header)
 		}
 	}
 	for _, r := range s.Routes() {
