@@ -142,7 +142,12 @@ func (in *installer) packaged() bool {
 	}
 	// The folder alone: a link in it to the copy in /usr/local is no package's.
 	dir, err := filepath.EvalSymlinks(filepath.Dir(in.path(packagedBinary)))
-	return err == nil && self == filepath.Join(dir, filepath.Base(packagedBinary)) && (in.exists(packagedUnit) || in.exists("/usr"+packagedUnit))
+	return err == nil && self == filepath.Join(dir, filepath.Base(packagedBinary)) && in.unitOfPackage()
+}
+
+// unitOfPackage tells whether a package brought its unit.
+func (in *installer) unitOfPackage() bool {
+	return in.exists(packagedUnit) || in.exists("/usr"+packagedUnit)
 }
 
 // copyBinary puts this program where the unit starts it from.

@@ -153,6 +153,7 @@ type aPurge struct {
 	links  map[string]string // instead of what is there
 	stays  string            // the data that stays is told so; "": it goes
 	backup string            // the backups that stay, likewise
+	by     string            // who purges it; "": the command and the package
 }
 
 // purges are taken off by the command and by the package's script alike.
@@ -185,6 +186,8 @@ func purges() map[string]aPurge {
 		"NotMounted":  {none: true, files: file(systemData+"/lost+found/x", ""), stays: none},
 		"BelowAway":   {files: file(systemEnv, "ZENCRYPT_DATA="+inside+"\n"), stays: none + "/data"},
 		"LinkedFile":  {none: true, files: file(systemData+"/x", ""), links: map[string]string{systemData + "/zencrypt.db": "/srv/zen/zencrypt.db"}, stays: none},
+		"Local":       {files: file(installedBinary, "x"), stays: installedBinary, by: "Package"},
+		"Packaged":    {files: map[string]string{packagedBinary: "x", packagedUnit: "x", keysDropIn: "x"}, stays: packagedBinary, by: "Command"},
 		"Backups":     {files: file(systemBackups+"/b.tar", "x"), backup: systemBackups},
 		"BackupsAway": {files: file(systemEnv, "ZENCRYPT_BACKUP_TO=/mnt/b\n"), backup: "/mnt/b"},
 		"Unbound":     {files: file(drop, "[Service]\nBindPaths=/mnt/x:/mnt/y:rbind /srv/zen:"+systemData+"2\n")},
@@ -253,8 +256,14 @@ func TestUninstall_PurgeKeeps(t *testing.T) {
 		},
 	} {
 		for name, tt := range purges() {
+			if tt.by != "" && tt.by != by {
+				continue
+			}
 			t.Run(by+"/"+name, func(t *testing.T) {
-				there := []string{key, key + ".1", other, installedBinary}
+				there := []string{key, key + ".1", other}
+				if by == "Command" {
+					there = append(there, installedBinary)
+				}
 				if !tt.none {
 					there = append(there, database)
 				}
@@ -301,7 +310,7 @@ func TestUninstall_Confirm(t *testing.T) {
 	} {
 		in, _ := systemBelow(t, files...)
 		var said bytes.Buffer
-		if err := confirmPurge(&env{stdin: strings.NewReader("yes\n"), stderr: &said}, in); err == nil || !strings.Contains(said.String(), want) {
+		if err := confirmPurge(&env{stdin: strings.NewReader("yes\n"), stderr: &said}, in, false); err == nil || !strings.Contains(said.String(), want) {
 			t.Errorf("%v; want %q in\n%s", err, want, said.String())
 		}
 	}
@@ -312,7 +321,7 @@ func TestInstaller_MakeKey(t *testing.T) {
 	for name, tt := range purges() {
 		t.Run(name, func(t *testing.T) {
 			at := systemData
-			if strings.HasPrefix(tt.stays, "/") && len(tt.links) == 0 {
+			if strings.HasPrefix(tt.stays, "/") && len(tt.links) == 0 && tt.by == "" {
 				at = tt.stays
 			}
 			tt.links = nil

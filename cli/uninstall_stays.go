@@ -17,13 +17,30 @@ import (
 type staying struct {
 	data, why string // the data, when it is not surely where it is looked for; "": it goes
 	backups   string // "": there are none
+	other     string // the program of another installation whose all of it is, too; "": there is none
 }
 
 func (s staying) any() bool { return s.data != "" || s.backups != "" }
 
+// otherProgram is the program of the installation beside this one, by the package or by the command, else "": both have
+// the same data, server key, settings and user.
+func (in *installer) otherProgram(packaged bool) string {
+	switch {
+	case packaged && in.exists(installedBinary):
+		return installedBinary
+	case !packaged && in.exists(packagedBinary) && in.unitOfPackage():
+		return packagedBinary
+	}
+	return ""
+}
+
 // staying decides before anything is deleted, and in doubt for what can't be brought back: data goes only where nothing
 // names another folder, no link leads away, and its database was seen; or where the folder was never made.
-func (in *installer) staying() (s staying) {
+func (in *installer) staying(packaged bool) (s staying) {
+	if other := in.otherProgram(packaged); other != "" {
+		why := other + " is another installation, with the same data, server key, settings and user: all of it stays."
+		return staying{data: strings.Join(serviceData(in.root), ", "), why: why, other: other}
+	}
 	var outside []string
 	for _, dir := range serviceData(in.root) {
 		if to := in.leadsOut(dir); to != "" {
@@ -97,6 +114,14 @@ func (s staying) tell(in *installer) {
 	}
 	if s.backups != "" {
 		fmt.Fprint(in.out, " The backups open by password with this server key alone, and belong to that user.")
+	}
+	if s.other != "" {
+		purge := "apt purge zencrypt"
+		if s.other == installedBinary {
+			purge = installedBinary + " uninstall --purge"
+		}
+		fmt.Fprintf(in.out, " 'systemctl enable --now zencrypt' starts it again.\nWhen nothing of it is needed any more: %s\n", purge)
+		return
 	}
 	below := ""
 	if in.root != "" {
