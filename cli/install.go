@@ -55,7 +55,8 @@ func (installCmd) Help() string {
     ` + localUnits + `/` + backupTimer + `, a backup each night to ` + systemBackups + `
     ` + localUnits + `/` + socketUnit + `, not switched on: it says itself what it is for
 
-and starts it. Where this program came by a package, that brought program and units, and neither is written. Run it again after an upgrade or a new server key: what is right already stays as it is.
+and starts it. Where this program came by a package, that brought program and units, and neither is written. Run it again after an upgrade or a new server key: what is right already stays as it is. A unit that was written anew, as by 'systemctl edit --full', and names another folder
+for data or backups is not replaced: move that into ` + systemEnv + ` or 'systemctl edit' first.
 
 ` + exitCodes
 }
@@ -69,6 +70,11 @@ func (c *installCmd) Run(e *env) error {
 	c.Packaged = c.Packaged || in.packaged()
 	if in.root == "" && !in.live && !c.Packaged && !c.DryRun && !in.exists("/lib/systemd/system") && !in.exists("/usr/lib/systemd/system") {
 		return errors.New("find systemd: this system has none. Run 'zencrypt serve' under whatever starts services here; docs/OPERATE.md says how")
+	}
+	if !c.Packaged {
+		if err := in.writtenAnew(); err != nil {
+			return err
+		}
 	}
 	if err := in.makeUser(); err != nil {
 		return err
@@ -100,6 +106,17 @@ func (c *installCmd) Run(e *env) error {
 		return err
 	}
 	return in.start(e, c)
+}
+
+// writtenAnew refuses to replace a unit that alone names where the data or the backups lie: the server would start without
+// its data, and a purge not know of it any more.
+func (in *installer) writtenAnew() error {
+	for _, unit := range []string{unitName, backupUnit} {
+		if dirs := in.otherFolders(localUnits + "/" + unit); len(dirs) > 0 {
+			return fmt.Errorf("keep %s/%s: it names %s, and would be replaced. Move that into %s or 'systemctl edit %s' first", localUnits, unit, strings.Join(dirs, ", "), systemEnv, strings.TrimSuffix(unit, ".service"))
+		}
+	}
+	return nil
 }
 
 // makeUser makes the user that the server runs as, which owns nothing but the data, and its group. The group may be there

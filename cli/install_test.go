@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"zencrypt/deploy"
 	"zencrypt/secrets"
 )
 
@@ -62,6 +63,30 @@ func TestInstaller_Start(t *testing.T) {
 			text := strings.ReplaceAll(said.String(), in.root, "ROOT")
 			if !strings.Contains(text, tt.want) || tt.never != "" && strings.Contains(text, tt.never) {
 				t.Errorf("want %q and not %q in\n%s", tt.want, tt.never, text)
+			}
+		})
+	}
+}
+
+// TestInstall_WrittenAnew: a unit that alone names a folder is not replaced, and nothing else is done then; settings and
+// drop-ins name it as well, and our own units no other.
+func TestInstall_WrittenAnew(t *testing.T) {
+	const unit, drop = localUnits + "/" + unitName, localUnits + "/" + unitName + ".d/override.conf"
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  string // what it refuses for; "": it does not
+	}{
+		"Data":      {files: map[string]string{unit: "[Service]\nExecStart=/usr/local/bin/zencrypt serve --data /srv/zen\n"}, want: "names /srv/zen,"},
+		"File":      {files: map[string]string{unit: "[Service]\nEnvironmentFile=-/etc/more.env\n", "/etc/more.env": "ZENCRYPT_DATA=/srv/zen\n"}, want: "names /srv/zen,"},
+		"Backups":   {files: map[string]string{localUnits + "/" + backupUnit: "[Service]\nEnvironment=ZENCRYPT_BACKUP_TO=/mnt/b\n"}, want: "names /mnt/b,"},
+		"Elsewhere": {files: map[string]string{unit: deploy.Unit, localUnits + "/" + backupUnit: deploy.BackupUnit, systemEnv: "ZENCRYPT_DATA=/srv/zen\n", drop: "[Service]\nEnvironment=ZENCRYPT_BACKUP_TO=/mnt/b\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, _ := aPurge{files: tt.files}.system(t)
+			var said bytes.Buffer
+			err := (&installCmd{DryRun: true, Root: in.root}).Run(&env{ctx: in.ctx, stdout: &said})
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || said.Len() > 0) {
+				t.Errorf("want %q: %v\n%s", tt.want, err, said.String())
 			}
 		})
 	}
@@ -179,6 +204,8 @@ func purges() map[string]aPurge {
 		"FlagGoesOn":  {files: file(drop, "[Service]\nExecStart=\nExecStart=/usr/local/bin/zencrypt serve \\\n# where\n--data=/srv/zen\n"), stays: "/srv/zen"},
 		"Bound":       {files: file(drop, "[Service]\nBindPaths=/mnt/x -/srv/zen:"+systemData+"\n"), stays: "/srv/zen"},
 		"Unit":        {none: true, files: file(unit, "[Service]\nExecStart=/usr/bin/zencrypt serve --data /srv/zen"), stays: "/srv/zen"},
+		"UnitFile":    {none: true, files: map[string]string{unit: "[Service]\nEnvironmentFile=/etc/more.env\n", "/etc/more.env": "ZENCRYPT_DATA=/srv/zen"}, stays: "/srv/zen"},
+		"BackupUnit":  {files: file(localUnits+"/"+backupUnit, "[Service]\nExecStart=/usr/bin/zencrypt backup -o /mnt/b\n"), backup: "/mnt/b"},
 		"OtherUnit":   {files: file(localUnits+"/zencrypt-second.service", "[Service]\nExecStart=/usr/bin/zencrypt serve --data \"/srv/zen\"\n"), stays: "/srv/zen"},
 		"Link":        {none: true, links: map[string]string{systemData: "/srv/zen"}, stays: "/srv/zen"},
 		"LinkBelow":   {files: file(systemEnv, "ZENCRYPT_DATA="+inside+"\n"), links: map[string]string{inside: "/srv/zen"}, stays: "/srv/zen"},

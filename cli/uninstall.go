@@ -145,7 +145,7 @@ func (in *installer) leftBehind(purge, packaged bool, stays staying) (paths []st
 		return paths, err
 	}
 	for _, unit := range []string{unitName, socketUnit, backupUnit, backupTimer} {
-		if path := localUnits + "/" + unit; !in.namesOtherData(path) {
+		if path := localUnits + "/" + unit; len(in.otherFolders(path)) == 0 {
 			paths = append(paths, path)
 		}
 	}

@@ -78,9 +78,24 @@ func (in *installer) leadsOut(dir string) string {
 	return ""
 }
 
-// namesOtherData tells whether a unit was written anew with another folder, as by systemctl edit --full.
-func (in *installer) namesOtherData(unit string) bool {
-	return slices.ContainsFunc(foldersIn(in.path(unit), dataFolder), func(dir string) bool { return dir != systemData })
+// otherFolders lists the folders for data and backups beside the usual ones that a unit alone names, which was written
+// anew, as by systemctl edit --full: itself, or by a file of settings of its own.
+func (in *installer) otherFolders(unit string) (dirs []string) {
+	files := []string{in.path(unit)}
+	for _, m := range environmentFile.FindAllStringSubmatch(saidIn(in.path(unit)), -1) {
+		if m[1] != systemEnv {
+			found, _ := filepath.Glob(in.path(m[1]))
+			files = append(files, found...)
+		}
+	}
+	for _, file := range files {
+		for _, dir := range append(foldersIn(file, dataFolder), foldersIn(file, backupFolder)...) {
+			if dir != systemData && dir != systemBackups && !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	return dirs
 }
 
 // holdsDatabase tells whether the database itself lies in a folder, and no link to it. In a dry run it may be hidden.
@@ -97,12 +112,14 @@ func (s staying) tell(in *installer) {
 		if s.data != systemData && in.exists(systemData) {
 			list = append(list, systemData)
 		}
-		if unit := localUnits + "/" + unitName; in.namesOtherData(unit) {
-			list = append(list, unit)
-		}
 	}
 	if s.backups != "" {
 		list = append(list, s.backups)
+	}
+	for _, unit := range []string{unitName, backupUnit} {
+		if path := localUnits + "/" + unit; len(in.otherFolders(path)) > 0 {
+			list = append(list, path)
+		}
 	}
 	key := systemSecrets + "/" + secrets.KeyFile
 	if ring, err := secrets.Load(in.path(systemSecrets), secrets.LoadOptions{AllowShared: true}); err == nil {
