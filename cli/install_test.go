@@ -175,6 +175,7 @@ func TestUninstall_Purge(t *testing.T) {
 type aPurge struct {
 	files  map[string]string // beside key, program, a database in /srv/zen, and, unless none, one in the usual folder
 	none   bool
+	spent  bool              // no key is there, either
 	links  map[string]string // instead of what is there
 	stays  string            // the data that stays is told so; "": it goes
 	backup string            // the backups that stay, likewise
@@ -191,7 +192,11 @@ func purges() map[string]aPurge {
 		"Slash":       {files: file(systemEnv, "ZENCRYPT_DATA="+systemData+"/\n")},
 		"Unset":       {files: file(systemEnv, "#ZENCRYPT_DATA=/srv/zen\n ; ZENCRYPT_DATA=/srv/zen\n")},
 		"Below":       {none: true, files: map[string]string{systemEnv: "ZENCRYPT_DATA=" + inside + "\n", inside + "/zencrypt.db": "x"}},
-		"NeverMade":   {none: true},
+		"Moved":       {none: true, stays: none}, // or never made
+		"Spent":       {none: true, spent: true},
+		"Emptied":     {none: true, spent: true, files: file(systemData+"/lost+found/", "")},
+		"SpentFull":   {none: true, spent: true, files: file(systemData+"/blobs/x", ""), stays: none},
+		"SpentSet":    {none: true, spent: true, files: file(systemEnv, "ZENCRYPT_GUESTS=off\n"), stays: none},
 		"Settings":    {files: file(systemEnv, "ZENCRYPT_DATA=/srv/zen\n"), stays: "/srv/zen"},
 		"Indented":    {files: file(systemEnv, "# a line\n  ZENCRYPT_DATA=\"/srv/zen/\"\n"), stays: "/srv/zen"},
 		"Spaces":      {files: file(systemEnv, "ZENCRYPT_DATA = /srv/zen\n"), stays: "/srv/zen"},
@@ -230,6 +235,9 @@ func (p aPurge) system(t *testing.T, files ...string) (*installer, *bytes.Buffer
 	for path, text := range p.files {
 		if err := os.MkdirAll(filepath.Dir(in.path(path)), 0o755); err != nil {
 			t.Fatal(err)
+		}
+		if strings.HasSuffix(path, "/") {
+			continue // a folder
 		}
 		if err := os.WriteFile(in.path(path), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -287,7 +295,10 @@ func TestUninstall_PurgeKeeps(t *testing.T) {
 				continue
 			}
 			t.Run(by+"/"+name, func(t *testing.T) {
-				there := []string{key, key + ".1", other}
+				there := []string{other}
+				if !tt.spent {
+					there = append(there, key, key+".1")
+				}
 				if by == "Command" {
 					there = append(there, installedBinary)
 				}
@@ -301,7 +312,7 @@ func TestUninstall_PurgeKeeps(t *testing.T) {
 					}
 				}
 				any := tt.stays != "" || tt.backup != ""
-				want := map[string]bool{key: any, key + ".1": any, other: true, database: !tt.none && tt.stays != ""}
+				want := map[string]bool{key: any && !tt.spent, key + ".1": any && !tt.spent, other: true, database: !tt.none && tt.stays != ""}
 				for path := range tt.files {
 					want[path] = any
 					if path == systemData || strings.HasPrefix(path, systemData+"/") {

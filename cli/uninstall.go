@@ -25,7 +25,7 @@ data in ` + systemData + `, the server key in ` + systemSecrets + ` and the sett
 cannot be taken back. So do changes made with 'systemctl edit'. Backups in ` + systemBackups + ` stay in any case.
 
 --purge deletes data only where it sees it: when a unit, a drop-in or the settings name another folder, a link leads away from
-` + systemData + `, or no database is in it, the data stays, with the server key that opens it, the settings that name it and the
+` + systemData + `, or no database is in it, moved or never made, the data stays, with the server key that opens it, the settings that name it and the
 user whose it is. So does all of it while the package is installed beside a program in ` + filepath.Dir(installedBinary) + `: the last of them to be
 purged deletes it. Key, settings and user stay for backups too, while there are any in ` + systemBackups + ` or the
 settings name another folder for them; for other backups keep a copy of the key first. What stays is told, and how to remove
@@ -83,7 +83,7 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 		}
 		what := "them"
 		if stays.backups != "" {
-			what = "the data, and the rest when there are no backups any more in " + stays.backups
+			what = "the data, and the rest too if there are no backups by then in " + stays.backups
 		}
 		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s. '%s' deletes %s.\n", systemData, systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser, purge, what)
 	}

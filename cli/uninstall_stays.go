@@ -35,7 +35,7 @@ func (in *installer) otherProgram(packaged bool) string {
 }
 
 // staying decides before anything is deleted, and in doubt for what can't be brought back: data goes only where nothing
-// names another folder, no link leads away, and its database was seen; or where the folder was never made.
+// names another folder, no link leads away, and its database was seen; or where a purge was here already.
 func (in *installer) staying(packaged bool) (s staying) {
 	if other := in.otherProgram(packaged); other != "" {
 		why := other + " is another installation, with the same data, server key, settings and user: all of it stays."
@@ -45,8 +45,8 @@ func (in *installer) staying(packaged bool) (s staying) {
 	for _, dir := range serviceData(in.root) {
 		if to := in.leadsOut(dir); to != "" {
 			outside = append(outside, to)
-		} else if in.exists(systemData) && !in.holdsDatabase(dir) {
-			s = staying{data: dir, why: "There is no database in " + dir + ": the data may lie elsewhere, as on a volume that is not mounted."}
+		} else if !in.holdsDatabase(dir) && !in.purged() {
+			s = staying{data: dir, why: "There is no database in " + dir + ": the data may lie elsewhere, where it was moved to or on a volume that is not mounted."}
 		}
 	}
 	if len(outside) > 0 {
@@ -63,6 +63,18 @@ func (in *installer) staying(packaged bool) (s staying) {
 	}
 	s.backups = strings.Join(backups, ", ")
 	return s
+}
+
+// purged tells that neither keys nor settings nor any file of the data is there, as after a purge that could not remove the
+// user or a folder that a volume is mounted on. What a dry run can't see may be there.
+func (in *installer) purged() bool {
+	if keys, err := filepath.Glob(in.path(systemSecrets + "/" + secrets.KeyFile + "*")); err != nil || len(keys) > 0 || in.exists(systemEnv) {
+		return false
+	}
+	if _, err := os.Lstat(in.path(systemSecrets + "/" + secrets.KeyFile)); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	return !in.exists(systemData) || onlyFolders(in.path(systemData))
 }
 
 // leadsOut is where a folder lies when that is outside of the usual one, by its name or by a link on the way, else "".
@@ -108,7 +120,9 @@ func (in *installer) holdsDatabase(dir string) bool {
 func (s staying) tell(in *installer) {
 	var list []string
 	if s.data != "" {
-		list = append(list, s.data)
+		if s.data != systemData || in.exists(systemData) {
+			list = append(list, s.data)
+		}
 		if s.data != systemData && in.exists(systemData) {
 			list = append(list, systemData)
 		}
@@ -125,7 +139,13 @@ func (s staying) tell(in *installer) {
 	if ring, err := secrets.Load(in.path(systemSecrets), secrets.LoadOptions{AllowShared: true}); err == nil {
 		key += " (fingerprint " + ring.Active.Fingerprint + ")"
 	}
-	fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s.", strings.Join(list, ", "), key, systemEnv, systemUser)
+	if _, err := os.Lstat(in.path(systemSecrets + "/" + secrets.KeyFile)); !errors.Is(err, fs.ErrNotExist) {
+		list = append(list, key)
+	}
+	if in.exists(systemEnv) {
+		list = append(list, systemEnv)
+	}
+	fmt.Fprintf(in.out, "Kept: %s and the user %s.", strings.Join(list, ", "), systemUser)
 	if s.why != "" {
 		fmt.Fprint(in.out, " "+s.why)
 	}
