@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -186,6 +187,10 @@ func (in *installer) copyBinary() error {
 
 // makeKey makes the server key together with a new server, and never beside data that another key belongs to.
 func (in *installer) makeKey() error {
+	if in.dry && in.hidden() {
+		fmt.Fprintf(in.out, "  only root can see whether there is a server key in %s: it stays, or is made for a new server\n", systemSecrets)
+		return nil
+	}
 	if in.exists(systemSecrets + "/" + secrets.KeyFile) {
 		ring, err := secrets.Load(in.path(systemSecrets), secrets.LoadOptions{})
 		if err != nil {
@@ -209,9 +214,18 @@ func (in *installer) makeKey() error {
 	}, "make the server key %s/%s (0400)", systemSecrets, secrets.KeyFile)
 }
 
+// hidden tells whether the server keys can't be seen or read, as by others than root.
+func (in *installer) hidden() bool {
+	_, err := secrets.Load(in.path(systemSecrets), secrets.LoadOptions{AllowShared: true})
+	return errors.Is(err, fs.ErrPermission)
+}
+
 // dropIn names the older server keys to systemd, which hands over only what it is told by name, and starts nothing when
 // one of those is not there. The file except is on its way out.
 func (in *installer) dropIn(except string) error {
+	if in.dry && in.hidden() {
+		return nil // makeKey said so
+	}
 	older, err := secrets.Older(in.path(systemSecrets))
 	if err != nil {
 		return err

@@ -372,6 +372,22 @@ func TestInstaller_MakeKey(t *testing.T) {
 	}
 }
 
+// TestInstall_Hidden: who may not look at the keys of an installation is told so in a dry run, and not that they are lost.
+func TestInstall_Hidden(t *testing.T) {
+	asRoot(t)
+	in, _ := systemBelow(t, systemSecrets+"/"+secrets.KeyFile, systemSecrets+"/"+secrets.KeyFile+".1", systemData+"/zencrypt.db")
+	openToAll(t, in.root)
+	for _, mode := range []fs.FileMode{0o700, 0o755} { // the folder hides the key, and the key itself is closed
+		if err := errors.Join(os.Chmod(in.root, 0o755), os.Chmod(in.path(systemSecrets), mode), os.Chmod(in.path(systemData), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		code, said := runAs(t, nobody, "install", "--dry-run", "--root", in.root)
+		if code != 0 || !strings.Contains(said, "only root can see") || !strings.Contains(said, "write "+localUnits+"/"+unitName) || strings.Contains(said, "Put the key back") {
+			t.Errorf("%v: it ends with %d:\n%s", mode, code, said)
+		}
+	}
+}
+
 // TestUninstall_Stop: everything of ours is stopped before anything goes, the socket among it, and is not started again.
 func TestUninstall_Stop(t *testing.T) {
 	in, said := systemBelow(t, packagedUnit, filepath.Dir(packagedUnit)+"/"+socketUnit, filepath.Dir(packagedUnit)+"/"+backupUnit, filepath.Dir(packagedUnit)+"/"+backupTimer, keysDropIn)

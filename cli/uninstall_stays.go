@@ -120,10 +120,10 @@ func (in *installer) holdsDatabase(dir string) bool {
 func (s staying) tell(in *installer) {
 	var list []string
 	if s.data != "" {
-		if s.data != systemData || in.exists(systemData) {
+		if s.data != systemData {
 			list = append(list, s.data)
 		}
-		if s.data != systemData && in.exists(systemData) {
+		if in.exists(systemData) {
 			list = append(list, systemData)
 		}
 	}
