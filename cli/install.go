@@ -127,8 +127,8 @@ func (in *installer) makeUser() error {
 	if in.root != "" {
 		below = []string{"--root", in.root}
 	}
-	if !in.has("/etc/group", systemUser) {
-		if err := in.run("groupadd", append(below, "--system", systemUser)...); err != nil {
+	if !in.has("/etc/group", systemUser) { // --force: it may come from elsewhere (nsswitch.conf(5)), and is no error then
+		if err := in.run("groupadd", append(below, "--force", "--system", systemUser)...); err != nil {
 			return err
 		}
 	}
