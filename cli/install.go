@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,7 +56,8 @@ func (installCmd) Help() string {
     ` + localUnits + `/` + backupTimer + `, a backup each night to ` + systemBackups + `
     ` + localUnits + `/` + socketUnit + `, not switched on: it says itself what it is for
 
-and starts it. Where this program came by a package, that brought program and units, and neither is written. Run it again after an upgrade or a new server key: what is right already stays as it is.
+and starts it. Where this program came by a package, that brought program and units, and neither is written. Run it again after an upgrade or a new server key: what is right already stays as it is. A unit that was written anew, as by 'systemctl edit --full', and names another folder
+for data or backups is not replaced: move that into ` + systemEnv + ` or 'systemctl edit' first.
 
 ` + exitCodes
 }
@@ -69,6 +71,11 @@ func (c *installCmd) Run(e *env) error {
 	c.Packaged = c.Packaged || in.packaged()
 	if in.root == "" && !in.live && !c.Packaged && !c.DryRun && !in.exists("/lib/systemd/system") && !in.exists("/usr/lib/systemd/system") {
 		return errors.New("find systemd: this system has none. Run 'zencrypt serve' under whatever starts services here; docs/OPERATE.md says how")
+	}
+	if !c.Packaged {
+		if err := in.writtenAnew(); err != nil {
+			return err
+		}
 	}
 	if err := in.makeUser(); err != nil {
 		return err
@@ -102,6 +109,17 @@ func (c *installCmd) Run(e *env) error {
 	return in.start(e, c)
 }
 
+// writtenAnew refuses to replace a unit that alone names where the data or the backups lie: the server would start without
+// its data, and a purge not know of it any more.
+func (in *installer) writtenAnew() error {
+	for _, unit := range []string{unitName, backupUnit} {
+		if dirs := in.otherFolders(localUnits + "/" + unit); len(dirs) > 0 {
+			return fmt.Errorf("keep %s/%s: it names %s, and would be replaced. Move that into %s or 'systemctl edit %s' first", localUnits, unit, strings.Join(dirs, ", "), systemEnv, strings.TrimSuffix(unit, ".service"))
+		}
+	}
+	return nil
+}
+
 // makeUser makes the user that the server runs as, which owns nothing but the data, and its group. The group may be there
 // alone: a purge leaves it to others who were taken into it, such as for the socket of the metrics.
 func (in *installer) makeUser() error {
@@ -109,8 +127,8 @@ func (in *installer) makeUser() error {
 	if in.root != "" {
 		below = []string{"--root", in.root}
 	}
-	if !in.has("/etc/group", systemUser) {
-		if err := in.run("groupadd", append(below, "--system", systemUser)...); err != nil {
+	if !in.has("/etc/group", systemUser) { // --force: it may come from elsewhere (nsswitch.conf(5)), and is no error then
+		if err := in.run("groupadd", append(below, "--force", "--system", systemUser)...); err != nil {
 			return err
 		}
 	}
@@ -142,7 +160,12 @@ func (in *installer) packaged() bool {
 	}
 	// The folder alone: a link in it to the copy in /usr/local is no package's.
 	dir, err := filepath.EvalSymlinks(filepath.Dir(in.path(packagedBinary)))
-	return err == nil && self == filepath.Join(dir, filepath.Base(packagedBinary)) && (in.exists(packagedUnit) || in.exists("/usr"+packagedUnit))
+	return err == nil && self == filepath.Join(dir, filepath.Base(packagedBinary)) && in.unitOfPackage()
+}
+
+// unitOfPackage tells whether a package brought its unit.
+func (in *installer) unitOfPackage() bool {
+	return in.exists(packagedUnit) || in.exists("/usr"+packagedUnit)
 }
 
 // copyBinary puts this program where the unit starts it from.
@@ -164,6 +187,10 @@ func (in *installer) copyBinary() error {
 
 // makeKey makes the server key together with a new server, and never beside data that another key belongs to.
 func (in *installer) makeKey() error {
+	if in.dry && in.hidden() {
+		fmt.Fprintf(in.out, "  only root can see whether there is a server key in %s: it stays, or is made for a new server\n", systemSecrets)
+		return nil
+	}
 	if in.exists(systemSecrets + "/" + secrets.KeyFile) {
 		ring, err := secrets.Load(in.path(systemSecrets), secrets.LoadOptions{})
 		if err != nil {
@@ -187,9 +214,18 @@ func (in *installer) makeKey() error {
 	}, "make the server key %s/%s (0400)", systemSecrets, secrets.KeyFile)
 }
 
+// hidden tells whether the server keys can't be seen or read, as by others than root.
+func (in *installer) hidden() bool {
+	_, err := secrets.Load(in.path(systemSecrets), secrets.LoadOptions{AllowShared: true})
+	return errors.Is(err, fs.ErrPermission)
+}
+
 // dropIn names the older server keys to systemd, which hands over only what it is told by name, and starts nothing when
 // one of those is not there. The file except is on its way out.
 func (in *installer) dropIn(except string) error {
+	if in.dry && in.hidden() {
+		return nil // makeKey said so
+	}
 	older, err := secrets.Older(in.path(systemSecrets))
 	if err != nil {
 		return err

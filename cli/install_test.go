@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"zencrypt/deploy"
 	"zencrypt/secrets"
 )
 
@@ -67,8 +68,32 @@ func TestInstaller_Start(t *testing.T) {
 	}
 }
 
+// TestInstall_WrittenAnew: a unit that alone names a folder is not replaced, and nothing else is done then; settings and
+// drop-ins name it as well, and our own units no other.
+func TestInstall_WrittenAnew(t *testing.T) {
+	const unit, drop = localUnits + "/" + unitName, localUnits + "/" + unitName + ".d/override.conf"
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  string // what it refuses for; "": it does not
+	}{
+		"Data":      {files: map[string]string{unit: "[Service]\nExecStart=/usr/local/bin/zencrypt serve --data /srv/zen\n"}, want: "names /srv/zen,"},
+		"File":      {files: map[string]string{unit: "[Service]\nEnvironmentFile=-/etc/more.env\n", "/etc/more.env": "ZENCRYPT_DATA=/srv/zen\n"}, want: "names /srv/zen,"},
+		"Backups":   {files: map[string]string{localUnits + "/" + backupUnit: "[Service]\nEnvironment=ZENCRYPT_BACKUP_TO=/mnt/b\n"}, want: "names /mnt/b,"},
+		"Elsewhere": {files: map[string]string{unit: deploy.Unit, localUnits + "/" + backupUnit: deploy.BackupUnit, systemEnv: "ZENCRYPT_DATA=/srv/zen\n", drop: "[Service]\nEnvironment=ZENCRYPT_BACKUP_TO=/mnt/b\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, _ := aPurge{files: tt.files}.system(t)
+			var said bytes.Buffer
+			err := (&installCmd{DryRun: true, Root: in.root}).Run(&env{ctx: in.ctx, stdout: &said})
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || said.Len() > 0) {
+				t.Errorf("want %q: %v\n%s", tt.want, err, said.String())
+			}
+		})
+	}
+}
+
 // TestInstaller_MakeUser: the group may be there without the user, which a purge leaves when others are in it, and the user
-// without the group, which the unit names too.
+// without the group, which the unit names too. The group may come from elsewhere than the file.
 func TestInstaller_MakeUser(t *testing.T) {
 	const user, group = "zencrypt:x:997:997::/var/lib/zencrypt:/usr/sbin/nologin\n", "zencrypt:x:997:prometheus\n"
 	for name, tt := range map[string]struct {
@@ -98,7 +123,7 @@ func TestInstaller_MakeUser(t *testing.T) {
 					ran = append(ran, words[1])
 				}
 			}
-			if got := strings.Join(ran, " "); got != tt.want || strings.Contains(said.String(), "--user-group") {
+			if got := strings.Join(ran, " "); got != tt.want || strings.Contains(said.String(), "--user-group") || strings.Contains(got, "groupadd") != strings.Contains(said.String(), "run groupadd --root "+in.root+" --force ") {
 				t.Errorf("it runs %q, want %q:\n%s", got, tt.want, said)
 			}
 		})
@@ -150,9 +175,11 @@ func TestUninstall_Purge(t *testing.T) {
 type aPurge struct {
 	files  map[string]string // beside key, program, a database in /srv/zen, and, unless none, one in the usual folder
 	none   bool
+	spent  bool              // no key is there, either
 	links  map[string]string // instead of what is there
 	stays  string            // the data that stays is told so; "": it goes
 	backup string            // the backups that stay, likewise
+	by     string            // who purges it; "": the command and the package
 }
 
 // purges are taken off by the command and by the package's script alike.
@@ -165,7 +192,11 @@ func purges() map[string]aPurge {
 		"Slash":       {files: file(systemEnv, "ZENCRYPT_DATA="+systemData+"/\n")},
 		"Unset":       {files: file(systemEnv, "#ZENCRYPT_DATA=/srv/zen\n ; ZENCRYPT_DATA=/srv/zen\n")},
 		"Below":       {none: true, files: map[string]string{systemEnv: "ZENCRYPT_DATA=" + inside + "\n", inside + "/zencrypt.db": "x"}},
-		"NeverMade":   {none: true},
+		"Moved":       {none: true, stays: none}, // or never made
+		"Spent":       {none: true, spent: true},
+		"Emptied":     {none: true, spent: true, files: file(systemData+"/lost+found/", "")},
+		"SpentFull":   {none: true, spent: true, files: file(systemData+"/blobs/x", ""), stays: none},
+		"SpentSet":    {none: true, spent: true, files: file(systemEnv, "ZENCRYPT_GUESTS=off\n"), stays: none},
 		"Settings":    {files: file(systemEnv, "ZENCRYPT_DATA=/srv/zen\n"), stays: "/srv/zen"},
 		"Indented":    {files: file(systemEnv, "# a line\n  ZENCRYPT_DATA=\"/srv/zen/\"\n"), stays: "/srv/zen"},
 		"Spaces":      {files: file(systemEnv, "ZENCRYPT_DATA = /srv/zen\n"), stays: "/srv/zen"},
@@ -178,6 +209,8 @@ func purges() map[string]aPurge {
 		"FlagGoesOn":  {files: file(drop, "[Service]\nExecStart=\nExecStart=/usr/local/bin/zencrypt serve \\\n# where\n--data=/srv/zen\n"), stays: "/srv/zen"},
 		"Bound":       {files: file(drop, "[Service]\nBindPaths=/mnt/x -/srv/zen:"+systemData+"\n"), stays: "/srv/zen"},
 		"Unit":        {none: true, files: file(unit, "[Service]\nExecStart=/usr/bin/zencrypt serve --data /srv/zen"), stays: "/srv/zen"},
+		"UnitFile":    {none: true, files: map[string]string{unit: "[Service]\nEnvironmentFile=/etc/more.env\n", "/etc/more.env": "ZENCRYPT_DATA=/srv/zen"}, stays: "/srv/zen"},
+		"BackupUnit":  {files: file(localUnits+"/"+backupUnit, "[Service]\nExecStart=/usr/bin/zencrypt backup -o /mnt/b\n"), backup: "/mnt/b"},
 		"OtherUnit":   {files: file(localUnits+"/zencrypt-second.service", "[Service]\nExecStart=/usr/bin/zencrypt serve --data \"/srv/zen\"\n"), stays: "/srv/zen"},
 		"Link":        {none: true, links: map[string]string{systemData: "/srv/zen"}, stays: "/srv/zen"},
 		"LinkBelow":   {files: file(systemEnv, "ZENCRYPT_DATA="+inside+"\n"), links: map[string]string{inside: "/srv/zen"}, stays: "/srv/zen"},
@@ -185,6 +218,8 @@ func purges() map[string]aPurge {
 		"NotMounted":  {none: true, files: file(systemData+"/lost+found/x", ""), stays: none},
 		"BelowAway":   {files: file(systemEnv, "ZENCRYPT_DATA="+inside+"\n"), stays: none + "/data"},
 		"LinkedFile":  {none: true, files: file(systemData+"/x", ""), links: map[string]string{systemData + "/zencrypt.db": "/srv/zen/zencrypt.db"}, stays: none},
+		"Local":       {files: file(installedBinary, "x"), stays: installedBinary, by: "Package"},
+		"Packaged":    {files: map[string]string{packagedBinary: "x", packagedUnit: "x", keysDropIn: "x"}, stays: packagedBinary, by: "Command"},
 		"Backups":     {files: file(systemBackups+"/b.tar", "x"), backup: systemBackups},
 		"BackupsAway": {files: file(systemEnv, "ZENCRYPT_BACKUP_TO=/mnt/b\n"), backup: "/mnt/b"},
 		"Unbound":     {files: file(drop, "[Service]\nBindPaths=/mnt/x:/mnt/y:rbind /srv/zen:"+systemData+"2\n")},
@@ -200,6 +235,9 @@ func (p aPurge) system(t *testing.T, files ...string) (*installer, *bytes.Buffer
 	for path, text := range p.files {
 		if err := os.MkdirAll(filepath.Dir(in.path(path)), 0o755); err != nil {
 			t.Fatal(err)
+		}
+		if strings.HasSuffix(path, "/") {
+			continue // a folder
 		}
 		if err := os.WriteFile(in.path(path), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -253,8 +291,17 @@ func TestUninstall_PurgeKeeps(t *testing.T) {
 		},
 	} {
 		for name, tt := range purges() {
+			if tt.by != "" && tt.by != by {
+				continue
+			}
 			t.Run(by+"/"+name, func(t *testing.T) {
-				there := []string{key, key + ".1", other, installedBinary}
+				there := []string{other}
+				if !tt.spent {
+					there = append(there, key, key+".1")
+				}
+				if by == "Command" {
+					there = append(there, installedBinary)
+				}
 				if !tt.none {
 					there = append(there, database)
 				}
@@ -265,7 +312,7 @@ func TestUninstall_PurgeKeeps(t *testing.T) {
 					}
 				}
 				any := tt.stays != "" || tt.backup != ""
-				want := map[string]bool{key: any, key + ".1": any, other: true, database: !tt.none && tt.stays != ""}
+				want := map[string]bool{key: any && !tt.spent, key + ".1": any && !tt.spent, other: true, database: !tt.none && tt.stays != ""}
 				for path := range tt.files {
 					want[path] = any
 					if path == systemData || strings.HasPrefix(path, systemData+"/") {
@@ -301,7 +348,7 @@ func TestUninstall_Confirm(t *testing.T) {
 	} {
 		in, _ := systemBelow(t, files...)
 		var said bytes.Buffer
-		if err := confirmPurge(&env{stdin: strings.NewReader("yes\n"), stderr: &said}, in); err == nil || !strings.Contains(said.String(), want) {
+		if err := confirmPurge(&env{stdin: strings.NewReader("yes\n"), stderr: &said}, in, false); err == nil || !strings.Contains(said.String(), want) {
 			t.Errorf("%v; want %q in\n%s", err, want, said.String())
 		}
 	}
@@ -312,7 +359,7 @@ func TestInstaller_MakeKey(t *testing.T) {
 	for name, tt := range purges() {
 		t.Run(name, func(t *testing.T) {
 			at := systemData
-			if strings.HasPrefix(tt.stays, "/") && len(tt.links) == 0 {
+			if strings.HasPrefix(tt.stays, "/") && len(tt.links) == 0 && tt.by == "" {
 				at = tt.stays
 			}
 			tt.links = nil
@@ -322,6 +369,22 @@ func TestInstaller_MakeKey(t *testing.T) {
 				t.Errorf("it says %v\n%s", err, said)
 			}
 		})
+	}
+}
+
+// TestInstall_Hidden: who may not look at the keys of an installation is told so in a dry run, and not that they are lost.
+func TestInstall_Hidden(t *testing.T) {
+	asRoot(t)
+	in, _ := systemBelow(t, systemSecrets+"/"+secrets.KeyFile, systemSecrets+"/"+secrets.KeyFile+".1", systemData+"/zencrypt.db")
+	openToAll(t, in.root)
+	for _, mode := range []fs.FileMode{0o700, 0o755} { // the folder hides the key, and the key itself is closed
+		if err := errors.Join(os.Chmod(in.root, 0o755), os.Chmod(in.path(systemSecrets), mode), os.Chmod(in.path(systemData), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		code, said := runAs(t, nobody, "install", "--dry-run", "--root", in.root)
+		if code != 0 || !strings.Contains(said, "only root can see") || !strings.Contains(said, "write "+localUnits+"/"+unitName) || strings.Contains(said, "Put the key back") {
+			t.Errorf("%v: it ends with %d:\n%s", mode, code, said)
+		}
 	}
 }
 

@@ -25,8 +25,9 @@ data in ` + systemData + `, the server key in ` + systemSecrets + ` and the sett
 cannot be taken back. So do changes made with 'systemctl edit'. Backups in ` + systemBackups + ` stay in any case.
 
 --purge deletes data only where it sees it: when a unit, a drop-in or the settings name another folder, a link leads away from
-` + systemData + `, or no database is in it, the data stays, with the server key that opens it, the settings that name it and the
-user whose it is. Key, settings and user stay for backups too, while there are any in ` + systemBackups + ` or the
+` + systemData + `, or no database is in it, moved or never made, the data stays, with the server key that opens it, the settings that name it and the
+user whose it is. So does all of it while the package is installed beside a program in ` + filepath.Dir(installedBinary) + `: the last of them to be
+purged deletes it. Key, settings and user stay for backups too, while there are any in ` + systemBackups + ` or the
 settings name another folder for them; for other backups keep a copy of the key first. What stays is told, and how to remove
 it. A folder that a volume is mounted on is emptied.
 
@@ -40,7 +41,7 @@ func (c *uninstallCmd) Run(e *env) error {
 		return err
 	}
 	if c.Purge && !c.Yes && !c.DryRun {
-		if err := confirmPurge(e, in); err != nil {
+		if err := confirmPurge(e, in, c.Packaged || in.packaged()); err != nil {
 			return err
 		}
 	}
@@ -53,7 +54,7 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 		return err
 	}
 	packaged := c.Packaged || in.packaged()
-	stays := in.staying()
+	stays := in.staying(packaged)
 	paths, err := in.leftBehind(c.Purge, packaged, stays)
 	failed := []error{err}
 	for _, path := range paths {
@@ -82,7 +83,7 @@ func (c *uninstallCmd) takeOff(in *installer) error {
 		}
 		what := "them"
 		if stays.backups != "" {
-			what = "the data, and the rest when there are no backups any more in " + stays.backups
+			what = "the data, and the rest too if there are no backups by then in " + stays.backups
 		}
 		fmt.Fprintf(in.out, "Kept: %s, %s, %s and the user %s. '%s' deletes %s.\n", systemData, systemSecrets+"/"+secrets.KeyFile, systemEnv, systemUser, purge, what)
 	}
@@ -137,12 +138,14 @@ func (in *installer) leftBehind(purge, packaged bool, stays staying) (paths []st
 			paths = append(paths, localUnits+"/"+unit+".d")
 		}
 	}
-	paths = append(paths, keysDropIn)
+	if stays.other == "" {
+		paths = append(paths, keysDropIn)
+	}
 	if packaged {
 		return paths, err
 	}
 	for _, unit := range []string{unitName, socketUnit, backupUnit, backupTimer} {
-		if path := localUnits + "/" + unit; !in.namesOtherData(path) {
+		if path := localUnits + "/" + unit; len(in.otherFolders(path)) == 0 {
 			paths = append(paths, path)
 		}
 	}
@@ -150,8 +153,8 @@ func (in *installer) leftBehind(purge, packaged bool, stays staying) (paths []st
 }
 
 // confirmPurge asks for a word that nobody types by habit.
-func confirmPurge(e *env, in *installer) error {
-	stays := in.staying()
+func confirmPurge(e *env, in *installer, packaged bool) error {
+	stays := in.staying(packaged)
 	data := in.path(systemData)
 	what := fmt.Sprintf("This deletes every account, file and key of the server in %s and its server key, without which no password opens a backup: keep a copy first. Nothing brings them back.", data)
 	switch {
