@@ -69,7 +69,7 @@ func (w *world) filled() [][]byte {
 
 func (w *world) check() *Report {
 	w.t.Helper()
-	r, err := Check(w.o.Path, w.o.Keys, []string{w.heads})
+	r, err := Check(w.o.Data, w.o.Path, w.o.Keys, []string{w.heads})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -135,14 +135,50 @@ func TestCheck_EveryByte(t *testing.T) {
 	}
 }
 
-// TestCheck_Pipe: a pipe in the log's place is refused, and not waited for.
+// TestCheck_Pipe: a pipe in the place of the log or of heads is refused, and not waited for, by who adds lines either.
+// Heads that a person named may come through one.
 func TestCheck_Pipe(t *testing.T) {
 	w := newWorld(t)
-	if err := syscall.Mkfifo(w.o.Path, 0o600); err != nil {
+	pipe, outside := filepath.Join(t.TempDir(), "pipe"), filepath.Join(t.TempDir(), "endless")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink("/dev/zero", outside)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Check(w.o.Path, w.o.Keys, nil); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-		t.Errorf("a pipe: %v", err)
+	w.filled()
+	heads, err := os.ReadFile(w.heads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, odd := range []string{pipe, outside} {
+		if _, err := Check("", odd, w.o.Keys, nil); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("the log: %v", err)
+		}
+		if _, err := Check("", w.o.Path, w.o.Keys, []string{odd}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("heads: %v", err)
+		}
+		o, told := w.o, ""
+		o.Places, o.Report = []Place{File{Path: odd}}, func(err error) { told += err.Error() }
+		l, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Append(Event{Name: "login"}); err != nil || !strings.Contains(told, "not a regular file") {
+			t.Errorf("a line: %v, told %q", err, told)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	if _, err := to.Write(heads); err != nil {
+		t.Fatal(err)
+	}
+	_ = to.Close()
+	if r, err := Check("", w.o.Path, w.o.Keys, nil, fmt.Sprintf("/dev/fd/%d", from.Fd())); err != nil || r.Heads != 3 {
+		t.Errorf("heads through a pipe: %+v, %v", r, err)
 	}
 }
 
@@ -241,7 +277,7 @@ func TestCheck_WrittenAnew(t *testing.T) {
 	if err := forged.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := Check(w.o.Path, w.o.Keys, nil); err != nil || len(r.Findings) > 0 || len(r.Notes) == 0 {
+	if r, err := Check(w.o.Data, w.o.Path, w.o.Keys, nil); err != nil || len(r.Findings) > 0 || len(r.Notes) == 0 {
 		t.Fatalf("without heads: %+v, %v", r, err)
 	}
 	if got := found(w.check()); !strings.HasPrefix(got, "replaced 11") {
@@ -288,7 +324,7 @@ func TestLog_Torn(t *testing.T) {
 		lines := w.lines()
 		cut := lines[2][:len(lines[2])*n/len(last[0])]
 		w.put(lines[0], lines[1], cut)
-		before, err := Check(w.o.Path, w.o.Keys, nil)
+		before, err := Check(w.o.Data, w.o.Path, w.o.Keys, nil)
 		if err != nil || len(before.Findings) > 0 {
 			t.Fatalf("cut to %d bytes, before the next start: %s, %v", len(cut), found(before), err)
 		}
@@ -297,7 +333,7 @@ func TestLog_Torn(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		r, err := Check(w.o.Path, w.o.Keys, nil)
+		r, err := Check(w.o.Data, w.o.Path, w.o.Keys, nil)
 		if err != nil || len(r.Findings) > 0 {
 			t.Fatalf("cut to %d bytes: %s, %v", len(cut), found(r), err)
 		}
@@ -544,7 +580,7 @@ func TestLog_CannotWrite(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := Check(w.o.Path, w.o.Keys, nil); err != nil || len(r.Findings) > 0 {
+		if r, err := Check(w.o.Data, w.o.Path, w.o.Keys, nil); err != nil || len(r.Findings) > 0 {
 			t.Fatalf("found %s, %v", found(r), err)
 		}
 	})

@@ -10,7 +10,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
+
+	"zencrypt/nofollow"
 )
 
 // The kinds of what Check finds.
@@ -52,23 +55,21 @@ type Report struct {
 	More        int // findings beyond the first 1,000
 }
 
-// Check reads a whole log, and the heads in the files given, and names what does not fit. The error is about files
-// that can't be read. It holds 16 bytes a line in memory; a server may add lines meanwhile.
-func Check(path string, keys Keys, heads []string) (*Report, error) {
-	c := &checker{keys: keys, skipped: sha256.New(), anchors: map[uint64]Head{}, places: len(heads)}
+// Check reads a whole log, and the heads in the files given, and names what does not fit. The log and the heads are
+// regular files, and data is as in Options; those in named were named by a person, and may be pipes. The error is about
+// files that can't be read. It holds 16 bytes a line in memory; a server may add lines meanwhile.
+func Check(data, path string, keys Keys, heads []string, named ...string) (*Report, error) {
+	c := &checker{keys: keys, skipped: sha256.New(), anchors: map[uint64]Head{}, places: len(heads) + len(named)}
 	// The heads come first: one that is written meanwhile would tell of lines beyond what is read of the log.
 	var all []headsFile
-	for _, h := range heads {
-		read, err := c.openHeads(h)
+	for i, h := range slices.Concat(heads, named) {
+		read, err := c.openHeads(File{Path: h, Data: data}, i >= len(heads))
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, read)
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would keep us waiting for ever
-		return nil, fmt.Errorf("open server log: %s is not a regular file", path)
-	}
-	f, err := os.Open(path)
+	f, err := nofollow.File(data, path)
 	gone := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !gone {
 		return nil, fmt.Errorf("open server log: %w", err)
@@ -167,12 +168,16 @@ type headsFile struct {
 	gone  map[string]int
 }
 
-func (c *checker) openHeads(path string) (headsFile, error) {
-	heads, bad, gone, err := readHeads(path, c.keys)
+func (c *checker) openHeads(file File, named bool) (headsFile, error) {
+	read := readHeads
+	if named {
+		read = readNamed
+	}
+	heads, bad, gone, err := read(file, c.keys)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return headsFile{path, heads, bad, gone}, err
+	return headsFile{file.Path, heads, bad, gone}, err
 }
 
 func (c *checker) takeHeads(h headsFile) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -105,7 +106,7 @@ func (l *Log) newest() (best Head, ok bool) {
 		if !isFile {
 			continue
 		}
-		heads, _, _, err := readHeads(f.Path, l.o.Keys)
+		heads, _, _, err := readHeads(f, l.o.Keys)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			l.report(err)
 		}
@@ -120,17 +121,33 @@ func (l *Log) newest() (best Head, ok bool) {
 
 // readHeads reads a file of heads. Each stands at the end of a line, behind what a syslog writes before it. bad
 // counts what looks like a head of this log and is not genuine, gone what names server keys that are not there.
-func readHeads(path string, keys Keys) (heads []Head, bad int, gone map[string]int, err error) {
-	info, err := os.Stat(path)
+func readHeads(file File, keys Keys) (heads []Head, bad int, gone map[string]int, err error) {
+	f, err := nofollow.File(file.Data, file.Path)
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("read heads of server log: %w", err)
 	}
-	if info.Size() > maxHeads {
+	defer f.Close()
+	return headsIn(f, file.Path, keys)
+}
+
+// readNamed is readHeads for a file that a person named.
+func readNamed(file File, keys Keys) (heads []Head, bad int, gone map[string]int, err error) {
+	f, err := os.Open(file.Path)
+	if err != nil {
+		return nil, 0, nil, fmt.Errorf("read heads of server log: %w", err)
+	}
+	defer f.Close()
+	return headsIn(f, file.Path, keys)
+}
+
+// headsIn reads heads from a file or a pipe of this name.
+func headsIn(src io.Reader, path string, keys Keys) (heads []Head, bad int, gone map[string]int, err error) {
+	b, err := io.ReadAll(io.LimitReader(src, maxHeads+1))
+	if err != nil {
+		return nil, 0, nil, fmt.Errorf("read heads of server log: %w", err)
+	}
+	if len(b) > maxHeads {
 		return nil, 0, nil, fmt.Errorf("read heads of server log: %s has more than %d MiB, begin another file", path, maxHeads>>20)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, 0, nil, fmt.Errorf("read heads of server log: %w", err)
 	}
 	gone = map[string]int{}
 	for text := range bytes.Lines(b) {

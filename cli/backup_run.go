@@ -15,6 +15,7 @@ import (
 	"zencrypt/backup"
 	"zencrypt/blobs"
 	"zencrypt/models"
+	"zencrypt/nofollow"
 )
 
 // A backupRun copies the data of a server that may be running.
@@ -208,9 +209,9 @@ func (r *backupRun) onlyHere() (gone []models.ID, err error) {
 
 func (r *backupRun) copyBlob(to sink, id string) error {
 	path := filepath.Join(r.data, blobs.Blobs.String(), id)
-	f, err := os.Open(path)
+	f, err := nofollow.File(r.data, path)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+		return fmt.Errorf("read %s: %w", path, bare(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()

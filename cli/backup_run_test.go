@@ -3,11 +3,13 @@ package cli
 import (
 	"bytes"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -197,6 +199,47 @@ func TestBackup_Missing(t *testing.T) {
 		}
 		if !strings.Contains(stderr.String(), "warning: 1 files of the vault were missing already") {
 			t.Errorf("it says %q", stderr.String())
+		}
+	}
+}
+
+// TestBackup_Planted: what somebody put in the place of a file or of their folder is not copied, nor a pipe waited for, and
+// the message says what it is.
+func TestBackup_Planted(t *testing.T) {
+	asRoot(t)
+	outside := t.TempDir()
+	for what, plant := range map[string]func(dir, id string) error{
+		"is a link": func(dir, id string) error {
+			at := filepath.Join(dir, "blobs", id)
+			return errors.Join(os.WriteFile(filepath.Join(outside, "root"), []byte("root's"), 0o600), os.Remove(at), os.Symlink(filepath.Join(outside, "root"), at))
+		},
+		"blobs is a link": func(dir, _ string) error {
+			return errors.Join(os.Rename(filepath.Join(dir, "blobs"), filepath.Join(outside, "blobs")), os.Symlink(filepath.Join(outside, "blobs"), filepath.Join(dir, "blobs")))
+		},
+		"has another name": func(dir, id string) error {
+			at, other := filepath.Join(dir, "blobs", id), filepath.Join(outside, "hard")
+			return errors.Join(os.WriteFile(other, []byte("root's"), 0o600), os.Remove(at), os.Link(other, at))
+		},
+		"not a regular file": func(dir, id string) error {
+			at := filepath.Join(dir, "blobs", id)
+			return errors.Join(os.Remove(at), syscall.Mkfifo(at, 0o600))
+		},
+	} {
+		dir, ids := vault(t)
+		hand(t, dir)
+		if err := plant(dir, ids[1]); err != nil {
+			t.Fatal(err)
+		}
+		if what != "has another name" {
+			hand(t, dir) // links and pipes are theirs
+		}
+		out := filepath.Join(t.TempDir(), "b.tar")
+		var said bytes.Buffer
+		if code := Run(t.Context(), []string{"backup", "--data", dir, "-o", out, "--min-free-disk", "0"}, nil, &said, &said); code != exitError || !strings.Contains(said.String(), what) {
+			t.Errorf("%s: exit %d: %s", what, code, said.String())
+		}
+		if _, err := os.Lstat(out); err == nil {
+			t.Errorf("%s: there is a backup", what)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (c *doctorCmd) checkLog(v *visit) error {
 			return fmt.Errorf("read heads of server log: %w", err)
 		}
 	}
-	r, err := audit.Check(v.cfg.ServerLogFile(), auditKeys(ring), append(headFiles(v.cfg.LogAnchors()), c.Heads...))
+	r, err := audit.Check(v.cfg.Data, v.cfg.ServerLogFile(), auditKeys(ring), headFiles(v.cfg.LogAnchors()), c.Heads...)
 	if err != nil {
 		return err
 	}

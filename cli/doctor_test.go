@@ -107,6 +107,8 @@ func TestVisit_Reach(t *testing.T) {
 		"Number":   {data: dir, user: strconv.Itoa(os.Geteuid()), drop: "ReadWritePaths=" + dir, want: 0},
 		"Foreign":  {data: dir, user: "somebody-else", drop: "ReadWritePaths=" + dir, want: 1},
 		"Both":     {data: dir, user: "somebody-else", want: 2},
+		"State":    {data: "/var/lib/zendata/data", user: "somebody-else", drop: "StateDirectory=other zendata:link", want: 0},
+		"Beside":   {data: "/var/lib/zendata", user: "somebody-else", drop: "StateDirectory=zen zendata/below other:zendata", want: 1},
 		"Standard": {data: systemData + "/data", user: "somebody-else", want: 0},
 	} {
 		v := &visit{cfg: config.Config{Data: tt.data}}

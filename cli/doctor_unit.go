@@ -27,6 +27,9 @@ func unitFile(root string) string {
 	return ""
 }
 
+// stateFolders is where systemd makes the folders of StateDirectory= (systemd.exec(5)).
+const stateFolders = "/var/lib"
+
 // openSettings are those of the unit that an operator is meant to change, or that say nothing of its defences.
 var openSettings = []string{"ExecStart", "Environment", "EnvironmentFile", "LoadCredential", "Restart", "RestartSec", "WatchdogSec", "TimeoutStartSec", "TimeoutStopSec",
 	"LimitNOFILE", "StateDirectory", "StateDirectoryMode", "Type", "ReadWritePaths", "BindPaths", "MemoryMax", "MemoryHigh", "CPUQuota", "Nice"}
@@ -121,7 +124,7 @@ func (v *visit) powers(have map[string][]string) (n int) {
 	return n
 }
 
-// reach looks whether the service may write data that lies elsewhere than in the unit's own folder, which systemd makes and
+// reach looks whether the service may write data that lies elsewhere than in the unit's own folders, which systemd makes and
 // gives to its user.
 func (v *visit) reach(have map[string][]string) {
 	dir := absolute(v.cfg.Data)
@@ -130,6 +133,14 @@ func (v *visit) reach(have map[string][]string) {
 	}
 	if within(v.path(systemData)) {
 		return
+	}
+	for _, line := range have["StateDirectory"] {
+		for _, p := range strings.Fields(line) {
+			p, _, _ = strings.Cut(strings.Trim(p, `"'`), ":") // folder:link
+			if p != "" && within(v.path(filepath.Join(stateFolders, p))) {
+				return
+			}
+		}
 	}
 	open := false
 	for _, line := range slices.Concat(have["ReadWritePaths"], have["BindPaths"]) {
@@ -201,7 +212,7 @@ func (v *visit) shadowed(path string) {
 }
 
 // listSettings are those whose values add up; of the others the last counts.
-var listSettings = []string{"SystemCallFilter", "RestrictAddressFamilies", "AmbientCapabilities", "CapabilityBoundingSet", "LoadCredential", "LoadCredentialEncrypted", "Environment", "EnvironmentFile", "ReadWritePaths", "BindPaths"}
+var listSettings = []string{"SystemCallFilter", "RestrictAddressFamilies", "AmbientCapabilities", "CapabilityBoundingSet", "LoadCredential", "LoadCredentialEncrypted", "Environment", "EnvironmentFile", "ReadWritePaths", "BindPaths", "StateDirectory"}
 
 // serviceSettings reads the sections [Service] of a unit and its drop-ins (systemd.syntax(7)), as far as units of ours
 // go: an empty value forgets those before.

@@ -136,7 +136,22 @@ func TestImport_DryOlder(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "upgrades")); err == nil {
 		t.Error("the database was copied")
 	}
+	// With a copy, as it says.
+	c.must(0, "", "backup", "--data", dir, "-o", "older.tar", "--min-free-disk", "0")
+	c.must(0, "", "restore", "older.tar", "--data", "older")
+	c.must(0, "", "migrate", "up", "--data", "older")
+	has(t, c.must(0, "", "import", "v6", "--dry-run", path, "--data", "older", "--secrets", keys), "2 new")
+	// A copy of what is up to date lacks the sessions alone.
 	c.must(0, "", "migrate", "up", "--data", dir)
+	c.must(0, "", "backup", "--data", dir, "-o", "newer.tar", "--min-free-disk", "0")
+	c.must(0, "", "restore", "newer.tar", "--data", "newer")
+	said := c.must(1, "", "import", "v6", "--dry-run", path, "--data", "newer", "--secrets", keys)
+	has(t, said, "sessions.db", "migrate up --data "+absolute("newer"))
+	if strings.Contains(said, "zencrypt restore") {
+		t.Errorf("it leads back here: %s", said)
+	}
+	c.must(0, "", "migrate", "up", "--data", "newer")
+	has(t, c.must(0, "", "import", "v6", "--dry-run", path, "--data", "newer", "--secrets", keys), "2 new")
 	has(t, c.must(0, "", "import", "v6", "--dry-run", path, "--data", dir, "--secrets", keys), "2 new")
 	done, err := export.open()
 	if err != nil {

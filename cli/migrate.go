@@ -100,11 +100,16 @@ func ofMain(s models.MigrationState) bool { return s.Database == "zencrypt.db" }
 // asItIs refuses a database that opening would change.
 func (p dataPlace) asItIs(e *env) error {
 	waiting, err := p.waiting(e)
-	if err == nil && len(waiting) > 0 {
-		err = fmt.Errorf("try without changing anything: the database in %s waits for %d migrations of this version. Bring it up to date first, by 'zencrypt migrate up', "+
-			"or try with a copy of it, by 'zencrypt backup' and 'zencrypt restore'", absolute(p.Data), len(waiting))
+	switch dir := absolute(p.Data); {
+	case err != nil || len(waiting) == 0:
+		return err
+	case !slices.ContainsFunc(waiting, ofMain): // as after a restore
+		return fmt.Errorf("try without changing anything: sessions.db in %s is not there yet, or older than this version. 'zencrypt migrate up --data %[1]s' makes it, "+
+			"and leaves zencrypt.db as it is", dir)
+	default:
+		return fmt.Errorf("try without changing anything: the database in %s waits for %d migrations of this version. Bring it up to date first, by 'zencrypt migrate up --data %[1]s', "+
+			"or try with a copy of it, by 'zencrypt backup', 'zencrypt restore' and 'zencrypt migrate up --data COPY'", dir, len(waiting))
 	}
-	return err
 }
 
 type migrateStatusCmd struct {

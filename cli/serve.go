@@ -276,7 +276,7 @@ func boundMemory(budget int64) (moves func(by int64)) {
 }
 
 // lockFile is in each data directory.
-const lockFile = "lock"
+const lockFile = models.LockFile
 
 // lock makes sure that one server alone works on a data directory. What others find there later, should this be killed,
 // is its owner's.

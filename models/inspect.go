@@ -59,6 +59,9 @@ type NamedBlob struct {
 	Body bool
 }
 
+// LockFile is the file in a data folder whose lock, of flock(2), is held by the one server that works on it.
+const LockFile = "lock"
+
 // problems is how many findings of SQLite are listed.
 const problems = 5
 
@@ -180,17 +183,33 @@ func openToLook(path string, running bool) (db *bun.DB, log int64, done func(), 
 }
 
 // openToRead opens a database for a question to it; done closes it. Where its folder can't be written to, as in a file system that
-// is mounted read-only, no server works on it either, and it is looked at as it lies there.
+// is mounted read-only, it is looked at as it lies there.
 func openToRead(path string) (db *bun.DB, done func(), err error) {
 	if unix.Access(filepath.Dir(path), unix.W_OK) != nil {
-		db, _, done, err = openToLook(path, false)
-		return db, done, err
+		return openShut(path)
 	}
 	db, err = openPlain(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	return db, func() { _ = db.Close() }, nil
+}
+
+// openShut opens a database in a folder that can't be written to. A server may work on it all the same, where the folder is
+// mounted a second time: then its log and index are there to read along.
+func openShut(path string) (db *bun.DB, done func(), err error) {
+	db, _, done, err = openToLook(path, locked(filepath.Join(filepath.Dir(path), LockFile)))
+	return db, done, err
+}
+
+// locked tells whether a server, or a command in its place, holds the lock of the data. It is given back at once.
+func locked(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
 func copyFile(from, to string) error {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // folderState is the names, sizes, times and content of a folder.
@@ -93,5 +95,33 @@ func TestInspect(t *testing.T) {
 	}
 	if d := in.Databases[0]; d.Err == nil && len(d.Problems) == 0 {
 		t.Error("a page of zeros is no problem")
+	}
+}
+
+// TestOpenShut: a database that a server works on is read as it changes, and not as it lay there.
+func TestOpenShut(t *testing.T) {
+	db, _ := newTestDB(t)
+	if err := db.main.truncate(t.Context()); err != nil { // nothing is in the log: else a copy would be looked at
+		t.Fatal(err)
+	}
+	lock, err := os.Create(filepath.Join(db.opts.Dir, LockFile))
+	if err == nil {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	read, done, err := openShut(filepath.Join(db.opts.Dir, mainFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	for want := range int64(2) {
+		n, err := read.NewSelect().Table("accounts").Count(t.Context())
+		if err != nil || n != want {
+			t.Errorf("%d accounts, want %d: %v", n, want, err)
+		}
+		register(t, db, fmt.Sprintf("ada%d", want))
 	}
 }

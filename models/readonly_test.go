@@ -3,6 +3,7 @@ package models
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -210,5 +211,26 @@ func TestReadOnly_ReserveLater(t *testing.T) {
 	d.look(t, db, 100<<30, "")
 	if _, err := os.Stat(db.reservePath()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReserve_Planted: nothing is written through a link in the reserve's place. A command, which knows nothing of the disk,
+// leaves it where it is.
+func TestReserve_Planted(t *testing.T) {
+	db, _ := newTestDB(t)
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := errors.Join(os.WriteFile(outside, []byte("root's"), 0o600), os.Symlink(outside, db.reservePath())); err != nil {
+		t.Fatal(err)
+	}
+	db.Suspect(t.Context())
+	if to, err := os.Readlink(db.reservePath()); to != outside {
+		t.Errorf("a command made a reserve: %q, %v", to, err)
+	}
+	(&aDisk{free: 100 << 30}).of(db, 0)
+	if info, err := os.Lstat(db.reservePath()); err != nil || !info.Mode().IsRegular() || info.Size() != reserveBytes {
+		t.Errorf("the server's reserve: %v, %v", info, err)
+	}
+	if b, err := os.ReadFile(outside); string(b) != "root's" {
+		t.Errorf("outside are %d bytes now: %v", len(b), err)
 	}
 }

@@ -8,9 +8,11 @@ package nofollow
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // ErrPlanted is in the error of what somebody else may have planted.
@@ -24,6 +26,26 @@ func Folder(data, path string) (*os.File, error) {
 	return open(data, path, folderFlags)
 }
 
+// File opens a regular file for reading. Anything else is refused: a pipe would be waited for, a device never end.
+func File(data, path string) (f *os.File, err error) {
+	if os.Geteuid() != 0 {
+		f, err = os.OpenFile(path, fileFlags, 0)
+	} else {
+		f, err = open(data, path, fileFlags)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // Append opens a file for adding to its end and for reading. What is missing is made for its owner alone, folders too.
 func Append(data, path string) (*os.File, error) {
 	if os.Geteuid() != 0 {
@@ -35,7 +57,11 @@ func Append(data, path string) (*os.File, error) {
 	return open(data, path, appendFlags)
 }
 
-const appendFlags = os.O_CREATE | os.O_RDWR | os.O_APPEND
+const (
+	appendFlags = os.O_CREATE | os.O_RDWR | os.O_APPEND
+	// Nobody is waited for at the other end of a pipe. A regular file is read as ever.
+	fileFlags = os.O_RDONLY | syscall.O_NONBLOCK | syscall.O_NOCTTY
+)
 
 // split divides a path into what is trusted and the names below it.
 func split(data, path string) (trusted string, names []string, err error) {

@@ -64,6 +64,9 @@ func TestPlanted(t *testing.T) {
 			if f, err := Folder(data, filepath.Join(data, tt.at)); !errors.Is(err, ErrPlanted) {
 				t.Errorf("as a folder: %v, %v", f, err)
 			}
+			if f, err := File(data, filepath.Join(data, tt.path)); !errors.Is(err, ErrPlanted) {
+				t.Errorf("as a file: %v, %v", f, err)
+			}
 		})
 	}
 	// A log that lies elsewhere: what is in its folder is looked at, and not the way there.
@@ -87,6 +90,9 @@ func TestPlanted_Name(t *testing.T) {
 	}
 	if f, err := Append(data, filepath.Join(data, "log")); !errors.Is(err, ErrPlanted) {
 		t.Errorf("%v, %v", f, err)
+	}
+	if f, err := File(data, filepath.Join(data, "log")); !errors.Is(err, ErrPlanted) {
+		t.Errorf("to read: %v, %v", f, err)
 	}
 	own(t, secret) // theirs: they could write it themselves
 	f, err := Append(data, filepath.Join(data, "log"))
