@@ -109,13 +109,14 @@ func (v *visit) powers(have map[string][]string) (n int) {
 		n++
 		v.bad(do, "the unit runs the server as root")
 	}
-	for _, line := range have["ReadWritePaths"] {
+	for _, line := range slices.Concat(have["ReadWritePaths"], have["BindPaths"]) {
 		for _, p := range strings.Fields(line) {
-			p = filepath.Clean(strings.TrimLeft(strings.Trim(p, `"'`), "-+"))
+			p, _, _ = strings.Cut(strings.TrimLeft(strings.Trim(p, `"'`), "-+"), ":") // the source of what is bound
+			p = filepath.Clean(p)
 			for _, kept := range []string{"/etc", systemSecrets, localUnits, "/usr", "/boot"} {
 				if p == "/" || p == kept || strings.HasPrefix(kept, p+"/") {
 					n++
-					v.bad(do+". The folder of the data alone needs it", "the unit lets the server write %s (ReadWritePaths=%s)", kept, p)
+					v.bad(do+". The folder of the data alone needs it", "the unit lets the server write %s, by ReadWritePaths or BindPaths of %s", kept, p)
 					break
 				}
 			}
