@@ -222,14 +222,21 @@ func (p *person) checkKeys(full bool) {
 	if p.main == "" {
 		return
 	}
-	a, ok := p.get("/keys")
-	if !ok || a.status != http.StatusOK {
-		p.r.t.Errorf("/keys: status %d", a.status)
-		return
-	}
 	listed := map[string]bool{}
-	for _, path := range shownKey.FindAllString(a.body, -1) {
-		listed[path] = true
+	for next := []string{"", "/keys"}; next != nil; { // a long ring comes in pages
+		a, ok := p.get(next[1])
+		if !ok || a.status != http.StatusOK {
+			p.r.t.Errorf("%s: status %d", next[1], a.status)
+			return
+		}
+		before := len(listed)
+		for _, path := range shownKey.FindAllString(a.body, -1) {
+			listed[path] = true
+		}
+		if next = nextKeys.FindStringSubmatch(a.body); next != nil && len(listed) == before {
+			p.r.t.Errorf("%s follows a page without keys", next[1])
+			return
+		}
 	}
 	doubt := p.doubt
 	if doubt == nil {

@@ -86,6 +86,7 @@ var (
 	shownFernet   = regexp.MustCompile(`gAAAAA[\w=-]+`)
 	shownResult   = regexp.MustCompile(`/results/[0-9a-f]{32}`)
 	shownKey      = regexp.MustCompile(`/keys/[0-9a-f]{32}`)
+	nextKeys      = regexp.MustCompile(`"(/keys\?after=[0-9a-f]{32})"`)
 	shownIdentity = regexp.MustCompile(`AGE-SECRET-KEY-1[0-9A-Z]+`)
 )
 
